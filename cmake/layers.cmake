@@ -1,0 +1,49 @@
+# One static library per folder of src/, with the dependencies that docs/layers.txt allows it.
+
+# Third-party targets a layer uses besides the layers it includes.
+set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto Threads::Threads)
+set(quiver_text_extra PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+set(quiver_tensor_extra quiver_torch)
+set(quiver_kernels_extra quiver_torch)
+set(quiver_data_extra quiver_arrow)
+# Layers without tensors: they must not pay for LibTorch's headers.
+set(quiver_light_layers core storage text data)
+
+function(quiver_add_layers file)
+  # LibTorch's headers cost 20 s a file; one precompiled header serves every layer that uses tensors.
+  file(WRITE "${CMAKE_BINARY_DIR}/pch_anchor.cc" "")
+  add_library(quiver_pch OBJECT "${CMAKE_BINARY_DIR}/pch_anchor.cc")
+  target_link_libraries(quiver_pch PRIVATE quiver_torch nlohmann_json::nlohmann_json)
+  target_precompile_headers(quiver_pch PRIVATE
+    <ATen/ATen.h> <ATen/Parallel.h> <torch/csrc/autograd/custom_function.h> <nlohmann/json.hpp>
+    <algorithm> <filesystem> <functional> <map> <memory> <optional> <string> <vector>)
+
+  file(STRINGS "${file}" lines)
+  set(layers "")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^([a-z]+):(.*)$")
+      set(layer "${CMAKE_MATCH_1}")
+      separate_arguments(deps UNIX_COMMAND "${CMAKE_MATCH_2}")
+      file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/*.cc")
+      if(sources)
+        add_library(quiver_${layer} STATIC ${sources})
+        target_include_directories(quiver_${layer} PUBLIC
+          $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>
+          $<INSTALL_INTERFACE:include>)
+        target_link_libraries(quiver_${layer} PUBLIC ${quiver_${layer}_extra})
+        foreach(dep IN LISTS deps)
+          if(TARGET quiver_${dep})
+            target_link_libraries(quiver_${layer} PUBLIC quiver_${dep})
+          endif()
+        endforeach()
+        if(NOT layer IN_LIST quiver_light_layers)
+          target_precompile_headers(quiver_${layer} REUSE_FROM quiver_pch)
+        endif()
+        list(APPEND layers quiver_${layer})
+      endif()
+    endif()
+  endforeach()
+  set_property(GLOBAL PROPERTY quiver_layers "${layers}")
+  add_library(quiver INTERFACE)
+  target_link_libraries(quiver INTERFACE ${layers})
+endfunction()

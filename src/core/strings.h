@@ -1,0 +1,22 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quiver {
+
+// Parts of `text` between `separator`s, trimmed of spaces, empty ones dropped.
+std::vector<std::string> split_list(std::string_view text, char separator = ',');
+
+std::string join(std::span<const std::string> parts, std::string_view separator);
+
+// The up to `count` candidates nearest to `name` by edit distance, nearest first; far ones are left out.
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
+                                       std::size_t count = 3);
+
+// "did you mean 'a' or 'b'?", or an empty text when nothing is near.
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
+
+}  // namespace quiver
