@@ -17,8 +17,8 @@ enum class ErrorKind {
   kInterrupted,      // the user asked to stop; work so far is kept
 };
 
-// The exception for bad input and a bad environment. `what()` is one line that names the offending value; `hint()`
-// says what to do about it and may be empty. Bugs of Quiver itself are never reported with it.
+// The exception for bad input and a bad environment. `what()` is one line that names the offending value;
+// `hint()` says what to do about it and may be empty. Bugs of Quiver itself are never reported with it.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, std::string hint = {})

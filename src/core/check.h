@@ -10,11 +10,11 @@ namespace quiver {
 }  // namespace quiver
 
 // QUIVER_CHECK(condition, detail...): our own invariants. Bad input throws quiver::Error instead.
-#define QUIVER_CHECK(condition, ...)                                                            \
-  do {                                                                                          \
-    if (!(condition)) {                                                                         \
+#define QUIVER_CHECK(condition, ...)                                                              \
+  do {                                                                                            \
+    if (!(condition)) {                                                                           \
       ::quiver::check_failed(__FILE__, __LINE__, #condition, ::quiver::join_detail(__VA_ARGS__)); \
-    }                                                                                           \
+    }                                                                                             \
   } while (false)
 
 namespace quiver {

@@ -25,7 +25,8 @@ namespace {
   throw Error(ErrorKind::kIo, what + " '" + path.string() + "': " + std::strerror(code), hint);
 }
 
-// A file descriptor that is closed on scope exit; close() reports the delayed write errors that a destructor cannot.
+// A file descriptor that is closed on scope exit; close() reports the delayed write errors that a destructor
+// cannot.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}

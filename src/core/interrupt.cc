@@ -26,7 +26,8 @@ void install_interrupt_handler() {
 bool interrupt_requested() { return interrupt_flag != 0; }
 
 void throw_if_interrupted(const char* what_is_kept) {
-  if (interrupt_requested()) throw Error(ErrorKind::kInterrupted, std::string("interrupted; ") + what_is_kept);
+  if (interrupt_requested())
+    throw Error(ErrorKind::kInterrupted, "interrupted; " + std::string(what_is_kept));
 }
 
 }  // namespace quiver

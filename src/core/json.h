@@ -21,8 +21,8 @@ Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes =
 // Text that is always valid UTF-8: broken bytes become U+FFFD. `indent` < 0 gives one line.
 std::string dump_json(const Json& value, int indent = -1);
 
-// The value at `key` as T, or `fallback` where the key is absent or null. Throws Error(kInvalidArgument) with `where`,
-// the key and the value when the type does not fit.
+// The value at `key` as T, or `fallback` where the key is absent or null. Throws Error(kInvalidArgument) with
+// `where`, the key and the value when the type does not fit.
 template <typename T>
 T json_value(const Json& object, const std::string& key, T fallback, const std::string& where) {
   const auto found = object.find(key);

@@ -6,7 +6,8 @@
 
 namespace quiver {
 
-// Whether progress is drawn, set once by a program. kAuto: a bar on a terminal, one line every 10 s otherwise.
+// Whether progress is drawn, set once by a program. kAuto: a bar on a terminal, one line every 10 s
+// otherwise.
 enum class ProgressMode { kAuto, kLines, kOff };
 void set_progress_mode(ProgressMode mode);
 

@@ -52,7 +52,8 @@ std::vector<std::string> nearest_names(std::string_view name, std::span<const st
     const std::size_t distance = edit_distance(name, candidate);
     const bool related = candidate.find(name) != std::string::npos && name.size() > 2;
     // More than half the letters different is no longer a typing error.
-    if (related || distance <= std::max<std::size_t>(2, name.size() / 2)) ranked.emplace_back(distance, candidate);
+    if (related || distance <= std::max<std::size_t>(2, name.size() / 2))
+      ranked.emplace_back(distance, candidate);
   }
   std::sort(ranked.begin(), ranked.end());
   if (ranked.size() > count) ranked.resize(count);

@@ -30,7 +30,8 @@ std::filesystem::path golden_path(const std::string& name);
 // Data outside the project: $QUIVER_SHARED, or ../shared beside the checkout. Empty where there is none.
 std::optional<std::filesystem::path> shared_data(const std::string& name);
 
-// SmolLM2-135M-Instruct in the cache that `quiver fetch smollm2-135m` fills ($QUIVER_CACHE or ~/.cache/quiver).
+// SmolLM2-135M-Instruct in the cache that `quiver fetch smollm2-135m` fills ($QUIVER_CACHE or
+// ~/.cache/quiver).
 std::filesystem::path smollm2_path();
 
 // Runs a shell command; the exit status and everything it printed, stdout and stderr together.
@@ -55,7 +56,7 @@ std::string error_message(Action&& action) {
 }  // namespace quiver::test
 
 // Skips the running test, saying so, where the shared data is absent.
-#define QUIVER_REQUIRE_SHARED(variable, name)                                          \
-  const auto variable##_found = ::quiver::test::shared_data(name);                     \
-  if (!variable##_found) GTEST_SKIP() << "shared data '" << name << "' is not here";   \
+#define QUIVER_REQUIRE_SHARED(variable, name)                                        \
+  const auto variable##_found = ::quiver::test::shared_data(name);                   \
+  if (!variable##_found) GTEST_SKIP() << "shared data '" << name << "' is not here"; \
   const std::filesystem::path variable = *variable##_found
