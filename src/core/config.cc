@@ -1,0 +1,194 @@
+#include "core/config.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/config_keys.h"
+#include "core/config_values.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/strings.h"
+
+namespace quiver {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 16 << 20;
+
+std::filesystem::path find_config_file(const std::string& name) {
+  std::vector<std::filesystem::path> folders = {{}};
+  if (const char* config_path = std::getenv("CONFIG_PATH")) folders.emplace_back(config_path);
+  std::vector<std::string> tried;
+  for (const std::filesystem::path& folder : folders) {
+    for (const char* extension : {"", ".json"}) {
+      const std::filesystem::path path = folder / (name + extension);
+      if (std::filesystem::is_regular_file(path)) return path;
+      tried.push_back("'" + path.string() + "'");
+    }
+  }
+  throw Error(ErrorKind::kNotFound, "config file '" + name + "' not found",
+              "looked for " + join(tried, ", ") +
+                  (folders.size() == 1 ? "; $CONFIG_PATH can name another folder" : ""));
+}
+
+// The last setting of a key wins; an alias takes the place of the key it stands for.
+void add_setting(ConfigSettings& settings, const std::string& key, ConfigSetting setting) {
+  settings[key == "clip_norm" ? "max_grad_norm" : key] = std::move(setting);
+}
+
+void add_object(ConfigSettings& settings, const Json& object, const std::string& origin) {
+  if (!object.is_object()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                origin + ": must hold a JSON object, holds " + object.type_name());
+  }
+  for (const auto& [key, value] : object.items()) add_setting(settings, key, {value, "", origin});
+}
+
+void add_overrides(ConfigSettings& settings, const std::vector<std::string>& overrides) {
+  ConfigSettings given;
+  for (const std::string& text : overrides) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(ErrorKind::kInvalidArgument, "-k '" + text + "': must read key=value");
+    }
+    const std::string key = text.substr(0, equals);
+    const std::string value = text.substr(equals + 1);
+    const auto [found, is_new] =
+        given.try_emplace(key, ConfigSetting{parse_config_literal(value), value, "-k"});
+    if (is_new) continue;
+    // As in mttl, a key given twice becomes a list, which only a key that takes a list accepts.
+    Json& merged = found->second.value;
+    if (!merged.is_array()) merged = Json::array({found->second.text});
+    merged.push_back(value);
+  }
+  for (auto& [key, setting] : given) add_setting(settings, key, std::move(setting));
+}
+
+void check_model_modifier(ConfigSettings& settings) {
+  const auto found = settings.find("model_modifier");
+  if (found == settings.end()) return;
+  if (!found->second.value.is_null() && found->second.value != "lora") {
+    throw Error(
+        ErrorKind::kUnsupported,
+        found->second.origin + ": model_modifier " + dump_json(found->second.value) + " is not supported",
+        "the only adapter type is 'lora'");
+  }
+  settings.erase(found);
+}
+
+// mttl's `subsample` n keeps one row in n of every split that has no setting of its own.
+void apply_subsample_divisor(ConfigSettings& settings, ExperimentConfig& config) {
+  const auto found = settings.find("subsample");
+  if (found == settings.end()) return;
+  std::int64_t divisor = -1;
+  if (!found->second.value.is_null()) assign("subsample", found->second, divisor);
+  if (divisor != -1 && divisor < 1) throw_bad_setting("subsample", found->second, "-1 or at least 1");
+  for (double* rows : {&config.subsample_train, &config.subsample_dev, &config.subsample_test}) {
+    if (divisor > 1 && *rows == -1) *rows = 1.0 / static_cast<double>(divisor);
+  }
+  settings.erase(found);
+}
+
+// Takes the settings that name a field out of `settings`; returns the names of all fields.
+std::vector<std::string> assign_fields(ConfigSettings& settings, ExperimentConfig& config) {
+  std::vector<std::string> keys = {"clip_norm", "model_modifier", "subsample"};
+  visit_config(config, [&](const std::string& key, auto& field) {
+    keys.push_back(key);
+    const auto found = settings.find(key);
+    if (found == settings.end()) return;
+    // null stands for the default, which for an optional field is its absence.
+    if (!found->second.value.is_null()) assign(key, found->second, field);
+    settings.erase(found);
+  });
+  return keys;
+}
+
+void reject_unknown_keys(const ConfigSettings& rest, const std::vector<std::string>& keys) {
+  std::vector<std::string> ignored;
+  for (const auto& [key, setting] : rest) {
+    if (!is_reference_only_key(key)) {
+      throw Error(ErrorKind::kInvalidArgument, setting.origin + ": unknown config key '" + key + "'",
+                  did_you_mean(key, keys));
+    }
+    ignored.push_back(key);
+  }
+  if (!ignored.empty()) log_warning("config keys without meaning here, ignored: " + join(ignored, ", "));
+}
+
+void expand_task_sets(ExperimentConfig& config) {
+  std::vector<std::string>& tasks = config.finetune_task_name;
+  // "all" is the command line's word for no restriction.
+  if (tasks.size() == 1 && (tasks[0] == "all" || tasks[0] == "*")) tasks.clear();
+  if (!config.finetune_task_path) return;
+  const std::string path = *config.finetune_task_path;
+  const Json sets = read_json_file(path, kMaxConfigBytes);
+  if (!sets.is_object()) {
+    throw Error(ErrorKind::kCorruptFile,
+                path + ": must hold an object of task lists, holds " + sets.type_name());
+  }
+  std::vector<std::string> expanded;
+  const auto add = [&](const std::string& name) {
+    if (std::ranges::find(expanded, name) == expanded.end()) expanded.push_back(name);
+  };
+  if (tasks.empty()) {
+    for (const auto& [name, list] : sets.items()) tasks.push_back(name);
+  }
+  for (const std::string& name : tasks) {
+    if (!sets.contains(name)) {
+      add(name);
+      continue;
+    }
+    for (const std::string& task : json_require<std::vector<std::string>>(sets, name, path)) add(task);
+  }
+  tasks = std::move(expanded);
+  config.finetune_task_path.reset();
+}
+
+ExperimentConfig config_from_settings(ConfigSettings settings) {
+  ExperimentConfig config;
+  if (const char* output_dir = std::getenv("OUTPUT_DIR")) config.output_dir = output_dir;
+  const std::vector<std::string> keys = assign_fields(settings, config);
+  check_model_modifier(settings);
+  apply_subsample_divisor(settings, config);
+  reject_unknown_keys(settings, keys);
+  validate_ranges(config);
+  expand_task_sets(config);
+  return config;
+}
+
+}  // namespace
+
+ExperimentConfig load_config(const std::string& files, const std::vector<std::string>& overrides) {
+  ConfigSettings settings;
+  for (const std::string& name : split_list(files, '+')) {
+    const std::filesystem::path path = find_config_file(name);
+    add_object(settings, read_json_file(path, kMaxConfigBytes), "config file " + path.string());
+  }
+  add_overrides(settings, overrides);
+  for (auto& [key, setting] : settings) substitute_environment(setting.value, key);
+  return config_from_settings(std::move(settings));
+}
+
+void validate_for_training(const ExperimentConfig& config) {
+  const auto missing = [](const std::string& what) {
+    throw Error(ErrorKind::kInvalidArgument, "config: training needs " + what);
+  };
+  if (!config.model) missing("'model'");
+  if (!config.dataset) missing("'dataset'");
+  if (config.num_train_epochs == -1 && config.total_steps == -1)
+    missing("'num_train_epochs' or 'total_steps'");
+}
+
+Json to_json(const ExperimentConfig& config) {
+  Json object = Json::object();
+  visit_config(config, [&](const char* key, const auto& field) { object[key] = field_json(field); });
+  return object;
+}
+
+ExperimentConfig config_from_json(const Json& object, const std::string& where) {
+  ConfigSettings settings;
+  add_object(settings, object, where);
+  return config_from_settings(std::move(settings));
+}
+
+}  // namespace quiver
