@@ -1,0 +1,319 @@
+#include "kernels/attention.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+
+#include "kernels/fused.h"
+#include "kernels/gemm.h"
+#include "kernels/row_loops.h"
+
+namespace quiver {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kRowBlock = 64;  // query rows that share one score block; measured best of 32, 64, 128
+
+// Queries of one key/value head group of one sequence, and what they attend to.
+struct HeadGroup {
+  const float* query;  // first row, first head of the group; rows are query_stride apart, heads head_dim apart
+  const float* key;    // position 0 of this head
+  const float* value;
+  std::int64_t query_stride;
+  std::int64_t key_stride;  // between positions, for keys and values alike
+  std::int64_t rows;        // queries: the last `rows` of `keys` positions
+  std::int64_t keys;
+};
+
+// Runs `work(item, scratch)` for every item; threads take items as they become free, since sequences differ in length.
+void for_each_item(std::int64_t items, std::int64_t scratch_floats,
+                   const std::function<void(std::int64_t, float*)>& work) {
+  std::atomic<std::int64_t> next{0};
+  const std::int64_t threads = std::min<std::int64_t>(at::get_num_threads(), items);
+  at::parallel_for(0, threads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t thread = begin; thread < end; ++thread) {
+      std::unique_ptr<float[]> scratch(new float[static_cast<std::size_t>(scratch_floats)]);
+      for (std::int64_t item = next++; item < items; item = next++) work(item, scratch.get());
+    }
+  });
+}
+
+// The keys that query rows [row_begin, row_end) see at all.
+struct KeyRange {
+  std::int64_t begin, end;
+};
+
+KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t row_end, std::int64_t window) {
+  const std::int64_t past = group.keys - group.rows;
+  const std::int64_t begin = window > 0 ? std::max<std::int64_t>(0, past + row_begin - window + 1) : 0;
+  return {begin, past + row_end};
+}
+
+// out (rows, group heads) = softmax(scale q k^T) v; lse, when given, receives the rows' log-sum-exp, `lse_stride`
+// apart, one column per head of the group.
+void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::int64_t group_heads, float* out,
+                    std::int64_t out_stride, float* lse, std::int64_t lse_stride, float* scores) {
+  const std::int64_t past = group.keys - group.rows;
+  const auto scale = static_cast<float>(shape.scale);
+  if (group.rows == 1) {
+    // Decoding: the group's heads are consecutive in memory and see the same keys, so they form one block.
+    const KeyRange range = key_range(group, 0, 1, shape.window);
+    const std::int64_t count = range.end - range.begin;
+    gemm(Transpose::kNo, Transpose::kYes, group_heads, count, shape.head_dim, 1, group.query, shape.head_dim,
+         group.key + range.begin * group.key_stride, group.key_stride, 0, scores, count);
+    for (std::int64_t head = 0; head < group_heads; ++head) {
+      const float row_lse = row_loops::softmax(scores + head * count, count, scale);
+      if (lse != nullptr) lse[head] = row_lse;
+    }
+    gemm(Transpose::kNo, Transpose::kNo, group_heads, shape.head_dim, count, 1, scores, count,
+         group.value + range.begin * group.key_stride, group.key_stride, 0, out, shape.head_dim);
+    return;
+  }
+  for (std::int64_t head = 0; head < group_heads; ++head) {
+    for (std::int64_t row_begin = 0; row_begin < group.rows; row_begin += kRowBlock) {
+      const std::int64_t row_end = std::min(group.rows, row_begin + kRowBlock);
+      const KeyRange range = key_range(group, row_begin, row_end, shape.window);
+      const std::int64_t count = range.end - range.begin;
+      gemm(Transpose::kNo, Transpose::kYes, row_end - row_begin, count, shape.head_dim, 1,
+           group.query + row_begin * group.query_stride + head * shape.head_dim, group.query_stride,
+           group.key + range.begin * group.key_stride, group.key_stride, 0, scores, count);
+      for (std::int64_t row = row_begin; row < row_end; ++row) {
+        float* line = scores + (row - row_begin) * count;
+        const KeyRange seen = key_range(group, row, row + 1, shape.window);
+        const std::int64_t first = seen.begin - range.begin, last = past + row + 1 - range.begin;
+        const float row_lse = row_loops::softmax(line + first, last - first, scale);
+        std::fill(line, line + first, 0.0f);
+        std::fill(line + last, line + count, 0.0f);
+        if (lse != nullptr) lse[row * lse_stride + head] = row_lse;
+      }
+      gemm(Transpose::kNo, Transpose::kNo, row_end - row_begin, shape.head_dim, count, 1, scores, count,
+           group.value + range.begin * group.key_stride, group.key_stride, 0,
+           out + row_begin * out_stride + head * shape.head_dim, out_stride);
+    }
+  }
+}
+
+struct BackwardPointers {
+  const float* out;   // forward result, (rows, stride out_stride)
+  const float* dout;  // its gradient, same layout
+  const float* lse;   // (rows, stride lse_stride)
+  float* dquery;      // same layout as the queries
+  float* dkey;        // accumulated; rows dkey_stride apart
+  float* dvalue;
+  std::int64_t out_stride, lse_stride, dkey_stride;
+};
+
+// Gradients of attend_forward from a recomputation of the weights (Dao et al. 2022, algorithm 4).
+void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::int64_t group_heads,
+                     const BackwardPointers& at, float* scratch) {
+  const std::int64_t dim = shape.head_dim;
+  const auto scale = static_cast<float>(shape.scale);
+  float* weights = scratch;
+  float* dweights = scratch + kRowBlock * group.keys;
+  for (std::int64_t head = 0; head < group_heads; ++head) {
+    for (std::int64_t row_begin = 0; row_begin < group.rows; row_begin += kRowBlock) {
+      const std::int64_t row_end = std::min(group.rows, row_begin + kRowBlock);
+      const std::int64_t rows = row_end - row_begin;
+      const KeyRange range = key_range(group, row_begin, row_end, shape.window);
+      const std::int64_t count = range.end - range.begin;
+      const float* query = group.query + row_begin * group.query_stride + head * dim;
+      const float* key = group.key + range.begin * group.key_stride;
+      const float* dout = at.dout + row_begin * at.out_stride + head * dim;
+      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, query, group.query_stride, key, group.key_stride,
+           0, weights, count);
+      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, dout, at.out_stride,
+           group.value + range.begin * group.key_stride, group.key_stride, 0, dweights, count);
+      for (std::int64_t row = row_begin; row < row_end; ++row) {
+        float* line = weights + (row - row_begin) * count;
+        float* dline = dweights + (row - row_begin) * count;
+        const KeyRange seen = key_range(group, row, row + 1, shape.window);
+        const std::int64_t first = seen.begin - range.begin, last = seen.end - range.begin;
+        const std::int64_t at_row = row * at.out_stride + head * dim;
+        const float delta = row_loops::dot(at.out + at_row, at.dout + at_row, dim);
+        row_loops::softmax_from_lse(line + first, last - first, scale, at.lse[row * at.lse_stride + head]);
+        row_loops::softmax_backward(line + first, dline + first, last - first, delta, scale);
+        for (float* buffer : {line, dline}) {
+          std::fill(buffer, buffer + first, 0.0f);
+          std::fill(buffer + last, buffer + count, 0.0f);
+        }
+      }
+      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, weights, count, dout, at.out_stride, 1,
+           at.dvalue + range.begin * at.dkey_stride, at.dkey_stride);
+      gemm(Transpose::kNo, Transpose::kNo, rows, dim, count, 1, dweights, count, key, group.key_stride, 0,
+           at.dquery + row_begin * group.query_stride + head * dim, group.query_stride);
+      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, dweights, count, query, group.query_stride, 1,
+           at.dkey + range.begin * at.dkey_stride, at.dkey_stride);
+    }
+  }
+}
+
+// Rotates the query and key heads of every row of qkv (T, qkv_width) in place.
+void rotate_rows(float* qkv, std::int64_t rows, const RotaryAngles& rotary, const AttentionShape& shape,
+                 float direction) {
+  const float* cos = rotary.cos.const_data_ptr<float>();
+  const float* sin = rotary.sin.const_data_ptr<float>();
+  const std::int64_t width = shape.qkv_width(), half = shape.head_dim / 2;
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      for (std::int64_t head = 0; head < shape.heads + shape.kv_heads; ++head) {
+        row_loops::rotate_half(qkv + row * width + head * shape.head_dim, cos + row * half, sin + row * half, half,
+                               direction);
+      }
+    }
+  });
+}
+
+std::int64_t longest(const std::vector<std::int64_t>& offsets) {
+  std::int64_t length = 0;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) length = std::max(length, offsets[s + 1] - offsets[s]);
+  return length;
+}
+
+HeadGroup group_in_rows(const float* qkv, const std::vector<std::int64_t>& offsets, std::int64_t sequence,
+                        std::int64_t kv_head, const AttentionShape& shape) {
+  const std::int64_t begin = offsets[sequence], width = shape.qkv_width();
+  const float* row = qkv + begin * width;
+  const std::int64_t group_width = shape.query_width() / shape.kv_heads;
+  const std::int64_t length = offsets[sequence + 1] - begin;
+  return {row + kv_head * group_width,
+          row + shape.query_width() + kv_head * shape.head_dim,
+          row + shape.query_width() + shape.kv_width() + kv_head * shape.head_dim,
+          width,
+          width,
+          length,
+          length};
+}
+
+class RaggedAttention : public torch::autograd::Function<RaggedAttention> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv,
+                            const std::optional<RotaryAngles>& rotary, const std::vector<std::int64_t>& offsets,
+                            const AttentionShape& shape) {
+    const std::int64_t rows = qkv.size(0), sequences = static_cast<std::int64_t>(offsets.size()) - 1;
+    auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
+    if (rotary) rotate_rows(qkv_data, rows, *rotary, shape, 1.0f);
+    at::Tensor out = at::empty({rows, shape.query_width()}, qkv.options());
+    at::Tensor lse = at::empty({rows, shape.heads}, qkv.options());
+    float* out_data = out.mutable_data_ptr<float>();
+    float* lse_data = lse.mutable_data_ptr<float>();
+    const std::int64_t group_heads = shape.heads / shape.kv_heads;
+    for_each_item(sequences * shape.kv_heads, std::max(kRowBlock, group_heads) * longest(offsets),
+                  [&](std::int64_t item, float* scratch) {
+                    const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
+                    const HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
+                    const std::int64_t row = offsets[sequence], head = kv_head * group_heads;
+                    if (group.rows == 0) return;
+                    attend_forward(group, shape, group_heads,
+                                   out_data + row * shape.query_width() + head * shape.head_dim,
+                                   shape.query_width(), lse_data + row * shape.heads + head, shape.heads, scratch);
+                  });
+    context->save_for_backward({qkv, out, lse, rotary ? rotary->cos : at::Tensor(), rotary ? rotary->sin : at::Tensor()});
+    context->saved_data["offsets"] = offsets;
+    context->saved_data["heads"] = shape.heads;
+    context->saved_data["kv_heads"] = shape.kv_heads;
+    context->saved_data["head_dim"] = shape.head_dim;
+    context->saved_data["scale"] = shape.scale;
+    context->saved_data["window"] = shape.window;
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor& qkv = saved[0];
+    const std::vector<std::int64_t> offsets = context->saved_data["offsets"].toIntVector();
+    const AttentionShape shape{context->saved_data["heads"].toInt(), context->saved_data["kv_heads"].toInt(),
+                               context->saved_data["head_dim"].toInt(), context->saved_data["scale"].toDouble(),
+                               context->saved_data["window"].toInt()};
+    const at::Tensor dout = gradients[0].contiguous();
+    at::Tensor dqkv = at::empty_like(qkv);
+    float* dqkv_data = dqkv.mutable_data_ptr<float>();
+    const float* qkv_data = qkv.const_data_ptr<float>();
+    const float* out_data = saved[1].const_data_ptr<float>();
+    const float* lse_data = saved[2].const_data_ptr<float>();
+    const float* dout_data = dout.const_data_ptr<float>();
+    const std::int64_t sequences = static_cast<std::int64_t>(offsets.size()) - 1;
+    const std::int64_t group_heads = shape.heads / shape.kv_heads, width = shape.qkv_width();
+    for_each_item(sequences * shape.kv_heads, 2 * kRowBlock * longest(offsets),
+                  [&](std::int64_t item, float* scratch) {
+                    const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
+                    const HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
+                    const std::int64_t row = offsets[sequence], head = kv_head * group_heads;
+                    const std::int64_t at_out = row * shape.query_width() + head * shape.head_dim;
+                    float* drow = dqkv_data + row * width;
+                    const BackwardPointers pointers{
+                        out_data + at_out,
+                        dout_data + at_out,
+                        lse_data + row * shape.heads + head,
+                        drow + head * shape.head_dim,
+                        drow + shape.query_width() + kv_head * shape.head_dim,
+                        drow + shape.query_width() + shape.kv_width() + kv_head * shape.head_dim,
+                        shape.query_width(),
+                        shape.heads,
+                        width};
+                    for (std::int64_t r = 0; r < group.rows; ++r) {
+                      std::fill_n(pointers.dkey + r * width, shape.head_dim, 0.0f);
+                      std::fill_n(pointers.dvalue + r * width, shape.head_dim, 0.0f);
+                    }
+                    attend_backward(group, shape, group_heads, pointers, scratch);
+                  });
+    if (saved[3].defined()) {
+      rotate_rows(dqkv_data, dqkv.size(0), {saved[3], saved[4]}, shape, -1.0f);
+    }
+    return {dqkv, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor ragged_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
+                            const std::vector<std::int64_t>& offsets, const AttentionShape& shape) {
+  if (!fused_kernel_applies(qkv)) return ragged_attention_reference(qkv, rotary, offsets, shape);
+  return RaggedAttention::apply(qkv, rotary, offsets, shape);
+}
+
+at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
+                            const std::vector<std::int64_t>& offsets, const std::vector<KeyValueCache*>& caches,
+                            const AttentionShape& shape) {
+  if (!fused_kernel_applies(qkv)) return cached_attention_reference(qkv, rotary, offsets, caches, shape);
+  const std::int64_t rows = qkv.size(0), width = shape.qkv_width(), kv_width = shape.kv_width();
+  auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
+  if (rotary) rotate_rows(qkv_data, rows, *rotary, shape, 1.0f);
+  std::int64_t most_keys = 0;
+  for (std::size_t s = 0; s < caches.size(); ++s) {
+    KeyValueCache& cache = *caches[s];
+    float* keys = cache.keys.mutable_data_ptr<float>() + cache.length * kv_width;
+    float* values = cache.values.mutable_data_ptr<float>() + cache.length * kv_width;
+    for (std::int64_t row = offsets[s]; row < offsets[s + 1]; ++row, keys += kv_width, values += kv_width) {
+      const float* source = qkv_data + row * width + shape.query_width();
+      std::copy_n(source, kv_width, keys);
+      std::copy_n(source + kv_width, kv_width, values);
+    }
+    most_keys = std::max(most_keys, cache.length + offsets[s + 1] - offsets[s]);
+  }
+  at::Tensor out = at::empty({rows, shape.query_width()}, qkv.options());
+  float* out_data = out.mutable_data_ptr<float>();
+  const std::int64_t group_heads = shape.heads / shape.kv_heads;
+  const std::int64_t items = static_cast<std::int64_t>(caches.size()) * shape.kv_heads;
+  for_each_item(items, std::max(kRowBlock, group_heads) * most_keys, [&](std::int64_t item, float* scratch) {
+    const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
+    const KeyValueCache& cache = *caches[sequence];
+    HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
+    if (group.rows == 0) return;
+    group.key = cache.keys.const_data_ptr<float>() + kv_head * shape.head_dim;
+    group.value = cache.values.const_data_ptr<float>() + kv_head * shape.head_dim;
+    group.key_stride = kv_width;
+    group.keys = cache.length + group.rows;
+    const std::int64_t head = kv_head * group_heads;
+    attend_forward(group, shape, group_heads,
+                   out_data + offsets[sequence] * shape.query_width() + head * shape.head_dim, shape.query_width(),
+                   nullptr, 0, scratch);
+  });
+  return out;
+}
+
+}  // namespace quiver

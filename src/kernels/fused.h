@@ -1,0 +1,19 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace quiver {
+
+// Whether a tensor can go through the fused kernels: contiguous float32 on the CPU. Everything else (bfloat16, CUDA)
+// takes the ATen route that stands beside each kernel and is its reference in the tests.
+inline bool fused_kernel_applies(const at::Tensor& x) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
+}
+
+// at::parallel_for over rows, in pieces of at least this many floats: less does not pay for waking a thread.
+inline std::int64_t row_grain(std::int64_t row_floats) {
+  constexpr std::int64_t kMinimumFloats = 8192;
+  return std::max<std::int64_t>(1, kMinimumFloats / std::max<std::int64_t>(1, row_floats));
+}
+
+}  // namespace quiver

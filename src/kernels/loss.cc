@@ -1,0 +1,83 @@
+#include "kernels/loss.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "kernels/fused.h"
+#include "kernels/row_loops.h"
+
+namespace quiver {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kBlockRows = 256;  // rows whose logits exist at one time: 50 MB for a vocabulary of 49k
+
+class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
+                            const at::Tensor& targets) {
+    const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
+    const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
+    at::Tensor losses = at::empty({rows}, hidden.options());
+    float* loss = losses.mutable_data_ptr<float>();
+    const bool needs_gradient = hidden.requires_grad();
+    at::Tensor gradient = needs_gradient ? at::empty_like(hidden) : at::Tensor();
+    for (std::int64_t first = 0; first < rows; first += kBlockRows) {
+      const std::int64_t last = std::min(rows, first + kBlockRows);
+      at::Tensor logits = at::mm(hidden.slice(0, first, last), weight.t());  // (block, V)
+      float* logit = logits.mutable_data_ptr<float>();
+      at::parallel_for(first, last, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t row = begin; row < end; ++row) {
+          float* line = logit + (row - first) * vocabulary;
+          const float lse = row_loops::log_sum_exp(line, vocabulary);
+          loss[row] = lse - line[target[row]];
+          if (!needs_gradient) continue;
+          row_loops::exp_shifted(line, vocabulary, lse, 1.0f);
+          line[target[row]] -= 1.0f;
+        }
+      });
+      if (needs_gradient) {
+        at::Tensor block = gradient.slice(0, first, last);
+        at::mm_out(block, logits, weight);
+      }
+    }
+    context->save_for_backward({gradient});
+    return losses.sum();
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    return {context->get_saved_variables()[0] * gradients[0], at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Tensor& weight,
+                                          const at::Tensor& targets) {
+  const at::Tensor logits = at::matmul(hidden, weight.t()).to(at::kFloat);
+  return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
+}
+
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  if (!fused_kernel_applies(hidden) || hidden.size(0) == 0) {
+    return linear_cross_entropy_reference(hidden, weight, targets);
+  }
+  return LinearCrossEntropy::apply(hidden, weight, targets);
+}
+
+TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  std::vector<at::Tensor> log_probabilities, greedy;
+  const std::vector<at::Tensor> hidden_blocks = hidden.split(kBlockRows);
+  const std::vector<at::Tensor> target_blocks = targets.split(kBlockRows);
+  for (std::size_t i = 0; i < hidden_blocks.size(); ++i) {
+    const at::Tensor logits = at::matmul(hidden_blocks[i], weight.t()).to(at::kFloat);  // (block, V)
+    const at::Tensor chosen = logits.gather(1, target_blocks[i].unsqueeze(1)).squeeze(1);
+    log_probabilities.push_back(chosen - logits.logsumexp(1));
+    greedy.push_back(logits.argmax(1) == target_blocks[i]);
+  }
+  return {at::cat(log_probabilities), at::cat(greedy)};
+}
+
+}  // namespace quiver

@@ -1,0 +1,109 @@
+#include "kernels/row_loops.h"
+
+#include <algorithm>
+#include <cmath>
+
+// One clone for AVX-512, one for AVX2 with FMA, one for any x86-64; other processors get the plain loop.
+#if defined(__x86_64__)
+#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define QUIVER_VECTORISED
+#endif
+
+namespace quiver::row_loops {
+
+QUIVER_VECTORISED
+float rms_norm(const float* x, const float* w, float* y, std::int64_t n, float eps) {
+  float square_sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) square_sum += x[i] * x[i];
+  const float rstd = 1.0f / std::sqrt(square_sum / static_cast<float>(n) + eps);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * rstd * w[i];
+  return rstd;
+}
+
+QUIVER_VECTORISED
+void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx, std::int64_t n) {
+  float product_sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) product_sum += dy[i] * w[i] * x[i];
+  const float slope = rstd * rstd * rstd * product_sum / static_cast<float>(n);
+  for (std::int64_t i = 0; i < n; ++i) dx[i] = rstd * dy[i] * w[i] - x[i] * slope;
+}
+
+QUIVER_VECTORISED
+void swiglu(const float* gate, const float* up, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+}
+
+QUIVER_VECTORISED
+void swiglu_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup,
+                     std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float sigmoid = 1.0f / (1.0f + std::exp(-gate[i]));
+    const float silu = gate[i] * sigmoid;
+    dgate[i] = dy[i] * up[i] * (sigmoid + silu * (1.0f - sigmoid));
+    dup[i] = dy[i] * silu;
+  }
+}
+
+QUIVER_VECTORISED
+void rotate_half(float* head, const float* cos, const float* sin, std::int64_t half, float direction) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = head[i];
+    const float b = head[i + half];
+    const float s = direction * sin[i];
+    head[i] = a * cos[i] - b * s;
+    head[i + half] = b * cos[i] + a * s;
+  }
+}
+
+QUIVER_VECTORISED
+float softmax(float* s, std::int64_t n, float scale) {
+  float largest = s[0];
+  for (std::int64_t i = 1; i < n; ++i) largest = s[i] > largest ? s[i] : largest;
+  float sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    s[i] = std::exp(scale * (s[i] - largest));
+    sum += s[i];
+  }
+  const float inverse = 1.0f / sum;
+  for (std::int64_t i = 0; i < n; ++i) s[i] *= inverse;
+  return scale * largest + std::log(sum);
+}
+
+QUIVER_VECTORISED
+void softmax_from_lse(float* s, std::int64_t n, float scale, float lse) {
+  for (std::int64_t i = 0; i < n; ++i) s[i] = std::exp(scale * s[i] - lse);
+}
+
+QUIVER_VECTORISED
+void softmax_backward(const float* p, float* dp, std::int64_t n, float delta, float scale) {
+  for (std::int64_t i = 0; i < n; ++i) dp[i] = p[i] * (dp[i] - delta) * scale;
+}
+
+QUIVER_VECTORISED
+float dot(const float* a, const float* b, std::int64_t n) {
+  float sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+QUIVER_VECTORISED
+void axpy(float a, const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+
+QUIVER_VECTORISED
+float log_sum_exp(const float* x, std::int64_t n) {
+  float largest = x[0];
+  for (std::int64_t i = 1; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  float sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += std::exp(x[i] - largest);
+  return largest + std::log(sum);
+}
+
+QUIVER_VECTORISED
+void exp_shifted(float* x, std::int64_t n, float lse, float scale) {
+  for (std::int64_t i = 0; i < n; ++i) x[i] = std::exp(x[i] - lse) * scale;
+}
+
+}  // namespace quiver::row_loops
