@@ -1,0 +1,32 @@
+#include "core/files.h"
+#include "quiver/error.h"
+#include "quiver/report.h"
+#include "report/chart_script.h"
+#include "report/gnuplot.h"
+
+namespace quiver {
+namespace {
+
+constexpr std::uint64_t kMaxPictureBytes = 256ull << 20;
+
+ChartFormat format_of(const std::filesystem::path& out) {
+  const std::string extension = out.extension().string();
+  if (extension == ".svg") return ChartFormat::kSvg;
+  if (extension == ".png") return ChartFormat::kPng;
+  throw Error(ErrorKind::kInvalidArgument, "cannot draw into '" + out.string() + "': unknown picture format",
+              "end the name in .svg or .png");
+}
+
+}  // namespace
+
+void plot_results(const Results& results, const std::filesystem::path& out) {
+  const ChartFormat format = format_of(out);
+  const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
+  const std::filesystem::path script = scratch.path() / "chart.gnuplot";
+  const std::filesystem::path picture = scratch.path() / ("picture" + out.extension().string());
+  write_file_atomic(script, chart_script(results, format, picture));
+  run_gnuplot(script, scratch.path());
+  write_file_atomic(out, read_file(picture, kMaxPictureBytes));
+}
+
+}  // namespace quiver
