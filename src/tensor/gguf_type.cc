@@ -1,0 +1,46 @@
+#include "tensor/gguf_type.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "tensor/dequantise.h"
+
+namespace quiver {
+namespace {
+
+// Numbers and block sizes: ggml.h, enum ggml_type, and ggml-common.h of llama.cpp.
+constexpr GgufType kTypes[] = {
+    {0, "F32", 1, 4, dequantise_f32},        {1, "F16", 1, 2, dequantise_f16},
+    {2, "Q4_0", 32, 18, dequantise_q4_0},    {3, "Q4_1", 32, 20, dequantise_q4_1},
+    {6, "Q5_0", 32, 22, dequantise_q5_0},    {7, "Q5_1", 32, 24, dequantise_q5_1},
+    {8, "Q8_0", 32, 34, dequantise_q8_0},    {12, "Q4_K", 256, 144, dequantise_q4_k},
+    {13, "Q5_K", 256, 176, dequantise_q5_k}, {14, "Q6_K", 256, 210, dequantise_q6_k},
+    {30, "BF16", 1, 2, dequantise_bf16},
+};
+
+struct UnreadableType {
+  std::uint32_t id;
+  const char* name;
+};
+
+constexpr UnreadableType kUnreadableTypes[] = {
+    {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
+    {24, "I8"},      {25, "I16"},   {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},
+    {34, "TQ1_0"},   {35, "TQ2_0"}, {39, "MXFP4"},
+};
+
+}  // namespace
+
+const GgufType* find_gguf_type(std::uint32_t id) {
+  const auto found = std::ranges::find(kTypes, id, &GgufType::id);
+  return found == std::end(kTypes) ? nullptr : &*found;
+}
+
+std::string gguf_type_name(std::uint32_t id) {
+  if (const GgufType* type = find_gguf_type(id)) return type->name;
+  const auto found = std::ranges::find(kUnreadableTypes, id, &UnreadableType::id);
+  return found == std::end(kUnreadableTypes) ? "type " + std::to_string(id) : found->name;
+}
+
+}  // namespace quiver

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace quiver {
+
+// How one GGML element type is stored: blocks of `block_elements` values in `block_bytes` bytes.
+struct GgufType {
+  std::uint32_t id;
+  const char* name;
+  std::uint32_t block_elements;
+  std::uint32_t block_bytes;
+  // Expands `blocks` consecutive blocks to block_elements float32 values each.
+  void (*dequantise)(const char* source, std::int64_t blocks, float* target);
+};
+
+// The type with the number that files use, or null when Quiver cannot read it.
+const GgufType* find_gguf_type(std::uint32_t id);
+
+// The field's name of any type number, "type 57" for one that is not known.
+std::string gguf_type_name(std::uint32_t id);
+
+}  // namespace quiver
