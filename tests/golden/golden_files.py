@@ -4,6 +4,7 @@ Every script is run by scripts/make_golden with one thread, so that a second run
 """
 
 import json
+import os
 import pathlib
 
 import torch
@@ -40,6 +41,11 @@ def _render(value, indent):
 
 def read_json(name):
     return json.loads((DIRECTORY / name).read_text())
+
+
+def smollm2_path():
+    """The GGUF file that scripts/make_golden fetched."""
+    return pathlib.Path(os.environ["QUIVER_SMOLLM2_GGUF"])
 
 
 class Random:
