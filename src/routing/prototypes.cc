@@ -1,0 +1,135 @@
+#include "routing/prototypes.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <map>
+#include <tuple>
+
+namespace quiver {
+namespace {
+
+// Pairs per unit of work: in float64 a few MB at rank 4 and width 576, so that a unit stays near the cache.
+constexpr std::int64_t kPairsPerUnit = 64;
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::ostringstream out;
+  out << tensor.sizes();
+  return out.str();
+}
+
+[[noreturn]] void refuse(const std::string& what, std::int64_t pair, std::int64_t pairs,
+                         std::string hint = {}) {
+  const std::string where = pairs > 1 ? " (pair " + std::to_string(pair) + ")" : "";
+  throw Error(ErrorKind::kInvalidArgument, what + where, std::move(hint));
+}
+
+void check_shapes(const at::Tensor& a, const at::Tensor& b, std::int64_t pair, std::int64_t pairs) {
+  if (!a.defined() || !b.defined()) refuse("a LoRA factor is absent", pair, pairs);
+  if (!a.is_floating_point() || !b.is_floating_point()) refuse("a LoRA factor is not floating", pair, pairs);
+  if (a.dim() != 2 || b.dim() != 2 || a.size(0) != b.size(1) || a.numel() == 0 || b.numel() == 0) {
+    refuse("A " + shape_text(a) + " and B " + shape_text(b) + " are not (r, in) and (out, r)", pair, pairs);
+  }
+}
+
+// `a` (n, r, in) and `b` (n, out, r) float64; returns unit vectors (n, in) float64. `members` are the pairs'
+// numbers, for messages.
+//
+// With A^T = Q_A R_A and B = Q_B R_B the product is B A = Q_B (R_B R_A^T) Q_A^T. For the top left singular
+// vector u and value s of the core, v = (B A)^T Q_B u / s = A^T R_B^T u / s: neither Q is needed.
+at::Tensor top_right_singular_vectors(const at::Tensor& a, const at::Tensor& b,
+                                      std::span<const std::int64_t> members, std::int64_t pairs) {
+  const at::Tensor r_a = std::get<1>(at::linalg_qr(a.transpose(1, 2), "r"));  // (n, min(in, r), r)
+  const at::Tensor r_b = std::get<1>(at::linalg_qr(b, "r"));                  // (n, min(out, r), r)
+  const auto [u, s, vh] = at::linalg_svd(at::bmm(r_b, r_a.transpose(1, 2)), /*full_matrices=*/false);
+
+  const at::Tensor top = s.select(1, 0);  // (n)
+  // Below this the core is the rounding error of a product that is zero.
+  const at::Tensor noise = at::frobenius_norm(r_a, {1, 2}) * at::frobenius_norm(r_b, {1, 2}) * 1e-14;
+  const at::Tensor zero = (top <= noise).contiguous();
+  for (std::int64_t i = 0; i < zero.size(0); ++i) {
+    if (zero.data_ptr<bool>()[i]) {
+      refuse("zero update: B A is 0 and has no direction", members[i], pairs, "train the expert first");
+    }
+  }
+  const at::Tensor weights = at::bmm(u.select(2, 0).unsqueeze(1), r_b);  // (n, 1, r)
+  const at::Tensor v = at::bmm(weights, a).squeeze(1);                   // (n, in)
+  const at::Tensor largest = v.gather(1, v.abs().argmax(1, /*keepdim=*/true));
+  return v * largest.sign() / at::linalg_vector_norm(v, 2, {1}, /*keepdim=*/true);
+}
+
+}  // namespace
+
+at::Tensor arrow_prototype(const at::Tensor& a, const at::Tensor& b) {
+  return arrow_prototypes({&a, 1}, {&b, 1}).front();
+}
+
+std::vector<at::Tensor> arrow_prototypes(std::span<const at::Tensor> a, std::span<const at::Tensor> b) {
+  const std::int64_t pairs = static_cast<std::int64_t>(a.size());
+  if (a.size() != b.size()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                std::to_string(a.size()) + " factors A but " + std::to_string(b.size()) + " factors B");
+  }
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::vector<std::int64_t>> by_shape;
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    check_shapes(a[i], b[i], i, pairs);
+    by_shape[{a[i].size(0), a[i].size(1), b[i].size(0)}].push_back(i);
+  }
+  std::vector<std::span<const std::int64_t>> units;
+  for (const auto& [shape, members] : by_shape) {
+    for (std::size_t start = 0; start < members.size(); start += kPairsPerUnit) {
+      const std::size_t count = std::min<std::size_t>(kPairsPerUnit, members.size() - start);
+      units.push_back(std::span(members).subspan(start, count));
+    }
+  }
+
+  std::vector<at::Tensor> prototypes(a.size());
+  at::parallel_for(0, static_cast<std::int64_t>(units.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    const at::NoGradGuard no_grad;
+    for (std::int64_t unit = begin; unit < end; ++unit) {
+      std::vector<at::Tensor> unit_a, unit_b;
+      for (const std::int64_t i : units[unit]) {
+        unit_a.push_back(a[i].to(at::kCPU, at::kDouble));
+        unit_b.push_back(b[i].to(at::kCPU, at::kDouble));
+        if (!std::isfinite((unit_a.back().sum() + unit_b.back().sum()).item<double>())) {
+          refuse("a LoRA factor holds a number that is not finite", i, pairs);
+        }
+      }
+      const at::Tensor vectors =
+          top_right_singular_vectors(at::stack(unit_a), at::stack(unit_b), units[unit], pairs).to(at::kFloat);
+      for (std::size_t i = 0; i < units[unit].size(); ++i) {
+        prototypes[units[unit][i]] = vectors[static_cast<std::int64_t>(i)];
+      }
+    }
+  });
+  return prototypes;
+}
+
+void check_prototypes(const at::Tensor& prototypes, std::span<const std::string> expert_names,
+                      const std::string& slot) {
+  const std::string hint =
+      "compute them: quiver prototypes arrow LIBRARY, or quiver prototypes phatgoose LIBRARY -c FILE";
+  const std::int64_t experts = static_cast<std::int64_t>(expert_names.size());
+  const std::int64_t rows =
+      prototypes.defined() && prototypes.dim() == 2 && prototypes.size(1) > 0 ? prototypes.size(0) : 0;
+  if (rows < experts) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "expert '" + expert_names[rows] + "' has no prototype in slot '" + slot + "'", hint);
+  }
+  if (rows > experts) {
+    throw Error(ErrorKind::kInvalidArgument, "slot '" + slot + "' has " + std::to_string(rows) +
+                                                 " prototypes for " + std::to_string(experts) + " experts");
+  }
+  if (experts == 0) return;
+  // inf and NaN survive the maximum, so one pass over the numbers finds every defect.
+  const at::Tensor largest = prototypes.abs().amax(1).to(at::kCPU, at::kDouble).contiguous();  // (E)
+  for (std::int64_t e = 0; e < experts; ++e) {
+    const double value = largest.data_ptr<double>()[e];
+    if (value > 0 && std::isfinite(value)) continue;
+    const std::string defect = value == 0 ? "is all zeros" : "holds a number that is not finite";
+    throw Error(ErrorKind::kInvalidArgument,
+                "the prototype of expert '" + expert_names[e] + "' in slot '" + slot + "' " + defect, hint);
+  }
+}
+
+}  // namespace quiver

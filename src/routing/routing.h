@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "quiver/error.h"
+#include "quiver/expert.h"
+
+namespace quiver {
+
+// Which experts each of T tokens uses in one slot, and how much. Rows of `weights` sum to 1.
+struct Routing {
+  at::Tensor indices;  // (T, k) int64, numbers of experts, no repetition within a row
+  at::Tensor weights;  // (T, k) float32
+};
+
+// Every function here is pure and thread-safe and works in float32, whatever floating type comes in.
+
+// |x . p_e| / temperature; the absolute value because a prototype's sign means nothing, x as it is (Ostapenko
+// et al. 2024, section 4.2). x (T, d), prototypes (E, d); (T, E) float32. temperature <= 0: 1.
+at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, double temperature);
+
+// Rows with mean 0 and variance 1 (eps 1e-5, no affine part). gates (E, d); (E, d) float32.
+at::Tensor standardise_gates(const at::Tensor& gates);
+
+// LN(x) . LN(v_e) / temperature, LN as in standardise_gates() (Muqeeth et al. 2024, section 3). x (T, d),
+// gates (E, d) as trained; (T, E) float32. temperature <= 0: sqrt(d).
+at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double temperature);
+
+// The same from gates that went through standardise_gates() once, for a loop over tokens.
+at::Tensor standardised_gate_logits(const at::Tensor& x, const at::Tensor& standardised_gates,
+                                    double temperature);
+
+// The top_k largest logits of each row and the softmax over them. logits (T, E); top_k <= 0: all. Equal
+// logits go to the lower expert number. Kept experts stand in falling order, except that all E kept stand as
+// 0 .. E-1. NaN logits are taken last and make their row's weights NaN. top_k > E throws
+// Error(kInvalidArgument).
+Routing top_k_softmax(const at::Tensor& logits, int top_k);
+
+// Every expert with weight 1/E. k = E.
+Routing uniform_routing(std::int64_t tokens, std::int64_t experts);
+
+// The LoRA part of a linear layer's output, written plainly: what fast kernels are tested against.
+// x (T, in), one LoraWeights per expert with equal in and out, ranks as they come; (T, out) float32.
+//
+// sum_k w_k s_k B_k A_k x.
+at::Tensor combine_output_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
+                                    const Routing& routing);
+// (sum_e w_e s_e B_e)(sum_e w_e A_e) x. Smaller ranks are padded with zeros to the largest. The reference
+// uses the first expert's scale for all; each expert's own belongs to its B.
+at::Tensor combine_parameter_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
+                                       const Routing& routing);
+
+}  // namespace quiver
