@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quiver/error.h"
+
+namespace quiver {
+
+// Bytes [begin, end) of the UTF-8 text that was given to `encode`.
+struct TextSpan {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  friend bool operator==(const TextSpan&, const TextSpan&) = default;
+};
+
+// The tokens of a text. Both vectors have one entry per token.
+//
+// A span holds exactly the bytes its token stands for, a leading space included, so spans of a text that no
+// normalizer changed lie side by side; a token may end inside a character. Where characters were rewritten
+// (Unicode normalization, broken bytes) every token of the rewritten character has the span of all the bytes
+// it came from. A space that the tokenizer put before the text has an empty span. An added token that
+// swallows the spaces around it
+// (`lstrip`, `rstrip`) has them in its span.
+struct Encoding {
+  std::vector<std::int32_t> ids;
+  std::vector<TextSpan> spans;
+};
+
+// The `tokenizer.ggml.*` entries of a GGUF file whose `tokenizer.ggml.model` is "gpt2".
+struct GgufVocabulary {
+  std::string pre;                  // `pre`: how text is cut into words: "gpt-2", "smollm" or "llama-bpe"
+  std::vector<std::string> tokens;  // `tokens`: by id, in the byte-level alphabet ("Ġthe")
+  std::vector<std::string> merges;  // `merges`: "left right", best first
+  std::vector<std::int32_t> token_types;  // `token_type`: by id; 3 control, 4 user-defined; empty: all normal
+};
+
+// What `decode` does with special tokens such as "<|im_end|>".
+enum class SpecialTokens { kKeep, kSkip };
+
+struct TokenizerParts;
+
+// A byte-level BPE tokenizer that gives the ids of Hugging Face `tokenizers` for the same file. Immutable:
+// any number of threads may use one object at the same time.
+class Tokenizer {
+ public:
+  // Reads a tokenizer.json. Understood: model BPE; pre-tokenizers ByteLevel, Split, Digits and Sequences of
+  // them that end in ByteLevel; normalizers NFC, NFD, NFKC, NFKD and Sequences; decoder ByteLevel. Throws
+  // Error(kUnsupported) naming anything else, Error(kCorruptFile) for a file that contradicts itself,
+  // Error(kNotFound, kIo).
+  static std::shared_ptr<const Tokenizer> from_file(const std::filesystem::path& tokenizer_json);
+
+  // Throws Error(kUnsupported) for an unknown `pre`, Error(kCorruptFile) for a vocabulary that contradicts
+  // itself.
+  static std::shared_ptr<const Tokenizer> from_vocabulary(const GgufVocabulary& vocabulary);
+
+  // The tokens of a text; no beginning- or end-of-text token is added, but added tokens spelled out in the
+  // text
+  // ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each maximal
+  // broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of more
+  // than 1.4 GB.
+  Encoding encode(std::string_view text) const;
+
+  // The bytes that the tokens stand for, joined. They may end or begin inside a character. For a tokenizer
+  // without normalizer and prefix space this is the inverse of `encode` on valid UTF-8. Ids without a token
+  // (rows that pad a model's embedding) give nothing. Added tokens give their text as it is.
+  std::string decode(std::span<const std::int32_t> ids, SpecialTokens special = SpecialTokens::kKeep) const;
+
+  // The id of a token by its text in the vocabulary ("Ġthe", "<|im_end|>"); none where there is no such
+  // token.
+  std::optional<std::int32_t> token_id(std::string_view content) const;
+
+  // The inverse of token_id; empty for an id without a token.
+  std::string token_text(std::int32_t id) const;
+
+  // The largest id + 1: never more than the rows of a fitting embedding.
+  std::int32_t size() const;
+
+  // For the two factories above.
+  explicit Tokenizer(std::unique_ptr<const TokenizerParts> parts);
+  ~Tokenizer();
+
+ private:
+  std::unique_ptr<const TokenizerParts> parts_;
+};
+
+}  // namespace quiver

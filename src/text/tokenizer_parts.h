@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "text/added_tokens.h"
+#include "text/byte_pair_model.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/vocabulary.h"
+
+namespace quiver {
+
+// What a Tokenizer is made of, in the order text passes through it: added tokens that are looked for in the
+// given text, the normalizer, added tokens that are looked for in normalized text, the pre-tokenizer, the
+// model.
+struct TokenizerParts {
+  Vocabulary vocabulary;  // the model's tokens and the added ones
+  AddedTokenMatcher raw_added;
+  Normalizer normalizer;
+  AddedTokenMatcher normalized_added;
+  PreTokenizer pre_tokenizer;
+  BytePairModel model;
+  std::vector<std::string> bytes_of_id;  // what decode gives for each id; empty for an id without a token
+  std::unordered_set<std::int32_t> special_ids;
+};
+
+// Puts the parts together. `added` must be in the vocabulary.
+TokenizerParts make_tokenizer_parts(Vocabulary vocabulary, std::vector<AddedToken> added,
+                                    Normalizer normalizer, PreTokenizer pre_tokenizer, BytePairModel model);
+
+}  // namespace quiver

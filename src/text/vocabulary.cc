@@ -1,0 +1,33 @@
+#include "text/vocabulary.h"
+
+#include "quiver/error.h"
+
+namespace quiver {
+
+void Vocabulary::add(const std::string& content, std::int64_t id, const std::string& where) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::kCorruptFile,
+                where + ": token '" + content.substr(0, 200) + "' has id " + std::to_string(id) + ", " + why);
+  };
+  if (id < 0 || id > kMaxId) refuse("which is outside 0.." + std::to_string(kMaxId));
+  if (const std::string* other = this->content(id)) refuse("which '" + other->substr(0, 200) + "' has too");
+  if (const auto [known, added] = ids_.emplace(content, static_cast<std::int32_t>(id)); !added) {
+    refuse("but had " + std::to_string(known->second) + " before");
+  }
+  if (id >= size()) contents_.resize(static_cast<std::size_t>(id) + 1);
+  contents_[static_cast<std::size_t>(id)] = content;
+}
+
+std::optional<std::int32_t> Vocabulary::id(std::string_view content) const {
+  const auto found = ids_.find(content);
+  if (found == ids_.end()) return std::nullopt;
+  return found->second;
+}
+
+const std::string* Vocabulary::content(std::int64_t id) const {
+  if (id < 0 || id >= size()) return nullptr;
+  const auto& content = contents_[static_cast<std::size_t>(id)];
+  return content ? &*content : nullptr;
+}
+
+}  // namespace quiver

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace quiver {
+
+// Hashes std::string and std::string_view alike, so that look-ups need no copy.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using TextToId = std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>>;
+
+// Token texts by id and back. Ids may have gaps.
+class Vocabulary {
+ public:
+  // Far above any real vocabulary; keeps a hostile id from becoming an allocation.
+  static constexpr std::int64_t kMaxId = (1 << 22) - 1;
+
+  // Throws Error(kCorruptFile) naming `where` if the id is out of range or taken, or the text is there
+  // already.
+  void add(const std::string& content, std::int64_t id, const std::string& where);
+
+  std::optional<std::int32_t> id(std::string_view content) const;
+  // Null for an id without a token.
+  const std::string* content(std::int64_t id) const;
+  // The largest id + 1.
+  std::int32_t size() const { return static_cast<std::int32_t>(contents_.size()); }
+
+ private:
+  TextToId ids_;
+  std::vector<std::optional<std::string>> contents_;
+};
+
+}  // namespace quiver
