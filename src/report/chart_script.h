@@ -18,7 +18,7 @@ inline constexpr std::size_t kMaxBars = 200;
 std::string chart_script(const Results& results, ChartFormat format, const std::filesystem::path& picture);
 
 // `text` as a gnuplot string in double quotes in which every byte except ASCII letters, digits and spaces is
-// an octal escape, "\\ooo". gnuplot substitutes `commands`, @macros and continued lines before it decodes
+// an octal escape. gnuplot substitutes `commands`, @macros and continued lines before it decodes
 // escapes, so none of them can be smuggled in.
 std::string gnuplot_text(const std::string& text);
 
