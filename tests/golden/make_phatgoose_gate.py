@@ -1,7 +1,7 @@
 """Five steps of PhatGOOSE gate training on tiny_llama with the expert `llama` of make_training_steps.py.
 
-Reference: plain torch 2.15.0 (routed_linear.GatedLinear, AdamW) over transformers 5.23.0. Base and expert are frozen, one
-gate per slot starts at zero.
+Reference: plain torch 2.15.0 (routed_linear.GatedLinear, AdamW) over transformers 5.23.0. Base and expert are frozen,
+one gate per slot starts at zero.
 
 Needs make_tiny_models.py and make_training_steps.py. Writes phatgoose_gate.json + phatgoose_gate.safetensors.
 """

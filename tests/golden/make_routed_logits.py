@@ -1,8 +1,8 @@
 """Logits of tiny_llama with four experts under every router, both ways of combining.
 
-Reference: the naive formulas of routed_linear.py in plain torch 2.15.0 over transformers 5.23.0. PEFT 0.21.2 confirms two
-of them: its own loader gives the oracle's logits, its own Arrow gives Arrow's `output` logits (for the two experts of one
-rank, which is all it can route).
+Reference: the naive formulas of routed_linear.py in plain torch 2.15.0 over transformers 5.23.0. PEFT 0.21.2 confirms
+two of them: its own loader gives the oracle's logits, its own Arrow gives Arrow's `output` logits (for the two experts
+of one rank, which is all it can route).
 
 Needs make_tiny_models.py. Writes tiny_llama_expert/ (expert_0 as PEFT saves it), routed_logits.json,
 routed_experts.safetensors and routed_logits.safetensors.

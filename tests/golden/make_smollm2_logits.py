@@ -18,8 +18,8 @@ TOP = 20
 NEW_TOKENS = 32
 
 LOGIT_PROMPTS = {
-    "long": "The quiver was invented long before the wheel. Archers of every age have carried more than one kind of arrow, "
-    "because no single arrow flies well in wind, in rain and over 300 metres",
+    "long": "The quiver was invented long before the wheel. Archers of every age have carried more than one kind of "
+    "arrow, because no single arrow flies well in wind, in rain and over 300 metres",
     "short": "Plants turn light, water and carbon dioxide into",
 }
 GREEDY_PROMPTS = [
@@ -61,6 +61,7 @@ def greedy(model, tokenizer, prompt):
     # generate() must have taken plain argmaxes: a repetition penalty in the file's settings would show here.
     assert logits.argmax(-1).tolist() == new
     best = logits.topk(2).values
+    assert (best[:, 0] - best[:, 1]).min() > 1e-3
     return {
         "prompt": prompt,
         "ids": ids,

@@ -1,6 +1,6 @@
 """Tiny random models of the two families, their logits and their greedy continuations.
 
-Reference: transformers 5.23.0 (LlamaForCausalLM, GPTNeoForCausalLM), torch 2.15.0, tokenizers as transformers brings it.
+Reference: transformers 5.23.0 (LlamaForCausalLM, GPTNeoForCausalLM), torch 2.15.0, tokenizers 0.23.3.
 
 Writes the Hugging Face directories tiny_llama, tiny_llama_untied, tiny_llama_sharded, tiny_gpt_neo, and
 tiny_models.json + tiny_models.safetensors.

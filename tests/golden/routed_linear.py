@@ -65,7 +65,7 @@ def _pad_rows(matrix, rows):
 
 
 class TopK:
-    """Softmax over the k largest logits, 0 elsewhere. `smallest_gap` is the least lead of a kept logit over a dropped."""
+    """Softmax over the k largest logits, 0 elsewhere; `smallest_gap`: least lead of a kept logit over a dropped."""
 
     def __init__(self, k):
         self.k, self.smallest_gap = k, float("inf")
