@@ -24,7 +24,7 @@ function(quiver_add_layers file)
     if(line MATCHES "^([a-z]+):(.*)$")
       set(layer "${CMAKE_MATCH_1}")
       separate_arguments(deps UNIX_COMMAND "${CMAKE_MATCH_2}")
-      file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/*.cc")
+      file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/*.cc")
       if(sources)
         add_library(quiver_${layer} STATIC ${sources})
         target_include_directories(quiver_${layer} PUBLIC

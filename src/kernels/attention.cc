@@ -21,8 +21,9 @@ constexpr std::int64_t kRowBlock = 64;  // query rows that share one score block
 
 // Queries of one key/value head group of one sequence, and what they attend to.
 struct HeadGroup {
-  const float* query;  // first row, first head of the group; rows are query_stride apart, heads head_dim apart
-  const float* key;    // position 0 of this head
+  const float*
+      query;         // first row, first head of the group; rows are query_stride apart, heads head_dim apart
+  const float* key;  // position 0 of this head
   const float* value;
   std::int64_t query_stride;
   std::int64_t key_stride;  // between positions, for keys and values alike
@@ -30,7 +31,8 @@ struct HeadGroup {
   std::int64_t keys;
 };
 
-// Runs `work(item, scratch)` for every item; threads take items as they become free, since sequences differ in length.
+// Runs `work(item, scratch)` for every item; threads take items as they become free, since sequences differ
+// in length.
 void for_each_item(std::int64_t items, std::int64_t scratch_floats,
                    const std::function<void(std::int64_t, float*)>& work) {
   std::atomic<std::int64_t> next{0};
@@ -48,14 +50,15 @@ struct KeyRange {
   std::int64_t begin, end;
 };
 
-KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t row_end, std::int64_t window) {
+KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t row_end,
+                   std::int64_t window) {
   const std::int64_t past = group.keys - group.rows;
   const std::int64_t begin = window > 0 ? std::max<std::int64_t>(0, past + row_begin - window + 1) : 0;
   return {begin, past + row_end};
 }
 
-// out (rows, group heads) = softmax(scale q k^T) v; lse, when given, receives the rows' log-sum-exp, `lse_stride`
-// apart, one column per head of the group.
+// out (rows, group heads) = softmax(scale q k^T) v; lse, when given, receives the rows' log-sum-exp,
+// `lse_stride` apart, one column per head of the group.
 void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::int64_t group_heads, float* out,
                     std::int64_t out_stride, float* lse, std::int64_t lse_stride, float* scores) {
   const std::int64_t past = group.keys - group.rows;
@@ -124,8 +127,8 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
       const float* query = group.query + row_begin * group.query_stride + head * dim;
       const float* key = group.key + range.begin * group.key_stride;
       const float* dout = at.dout + row_begin * at.out_stride + head * dim;
-      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, query, group.query_stride, key, group.key_stride,
-           0, weights, count);
+      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, query, group.query_stride, key,
+           group.key_stride, 0, weights, count);
       gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, dout, at.out_stride,
            group.value + range.begin * group.key_stride, group.key_stride, 0, dweights, count);
       for (std::int64_t row = row_begin; row < row_end; ++row) {
@@ -146,8 +149,8 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
            at.dvalue + range.begin * at.dkey_stride, at.dkey_stride);
       gemm(Transpose::kNo, Transpose::kNo, rows, dim, count, 1, dweights, count, key, group.key_stride, 0,
            at.dquery + row_begin * group.query_stride + head * dim, group.query_stride);
-      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, dweights, count, query, group.query_stride, 1,
-           at.dkey + range.begin * at.dkey_stride, at.dkey_stride);
+      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, dweights, count, query, group.query_stride,
+           1, at.dkey + range.begin * at.dkey_stride, at.dkey_stride);
     }
   }
 }
@@ -161,8 +164,8 @@ void rotate_rows(float* qkv, std::int64_t rows, const RotaryAngles& rotary, cons
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t head = 0; head < shape.heads + shape.kv_heads; ++head) {
-        row_loops::rotate_half(qkv + row * width + head * shape.head_dim, cos + row * half, sin + row * half, half,
-                               direction);
+        row_loops::rotate_half(qkv + row * width + head * shape.head_dim, cos + row * half, sin + row * half,
+                               half, direction);
       }
     }
   });
@@ -192,8 +195,8 @@ HeadGroup group_in_rows(const float* qkv, const std::vector<std::int64_t>& offse
 class RaggedAttention : public torch::autograd::Function<RaggedAttention> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv,
-                            const std::optional<RotaryAngles>& rotary, const std::vector<std::int64_t>& offsets,
-                            const AttentionShape& shape) {
+                            const std::optional<RotaryAngles>& rotary,
+                            const std::vector<std::int64_t>& offsets, const AttentionShape& shape) {
     const std::int64_t rows = qkv.size(0), sequences = static_cast<std::int64_t>(offsets.size()) - 1;
     auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
     if (rotary) rotate_rows(qkv_data, rows, *rotary, shape, 1.0f);
@@ -210,9 +213,11 @@ class RaggedAttention : public torch::autograd::Function<RaggedAttention> {
                     if (group.rows == 0) return;
                     attend_forward(group, shape, group_heads,
                                    out_data + row * shape.query_width() + head * shape.head_dim,
-                                   shape.query_width(), lse_data + row * shape.heads + head, shape.heads, scratch);
+                                   shape.query_width(), lse_data + row * shape.heads + head, shape.heads,
+                                   scratch);
                   });
-    context->save_for_backward({qkv, out, lse, rotary ? rotary->cos : at::Tensor(), rotary ? rotary->sin : at::Tensor()});
+    context->save_for_backward(
+        {qkv, out, lse, rotary ? rotary->cos : at::Tensor(), rotary ? rotary->sin : at::Tensor()});
     context->saved_data["offsets"] = offsets;
     context->saved_data["heads"] = shape.heads;
     context->saved_data["kv_heads"] = shape.kv_heads;
@@ -227,7 +232,8 @@ class RaggedAttention : public torch::autograd::Function<RaggedAttention> {
     const at::Tensor& qkv = saved[0];
     const std::vector<std::int64_t> offsets = context->saved_data["offsets"].toIntVector();
     const AttentionShape shape{context->saved_data["heads"].toInt(), context->saved_data["kv_heads"].toInt(),
-                               context->saved_data["head_dim"].toInt(), context->saved_data["scale"].toDouble(),
+                               context->saved_data["head_dim"].toInt(),
+                               context->saved_data["scale"].toDouble(),
                                context->saved_data["window"].toInt()};
     const at::Tensor dout = gradients[0].contiguous();
     at::Tensor dqkv = at::empty_like(qkv);
@@ -277,8 +283,8 @@ at::Tensor ragged_attention(const at::Tensor& qkv, const std::optional<RotaryAng
 }
 
 at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
-                            const std::vector<std::int64_t>& offsets, const std::vector<KeyValueCache*>& caches,
-                            const AttentionShape& shape) {
+                            const std::vector<std::int64_t>& offsets,
+                            const std::vector<KeyValueCache*>& caches, const AttentionShape& shape) {
   if (!fused_kernel_applies(qkv)) return cached_attention_reference(qkv, rotary, offsets, caches, shape);
   const std::int64_t rows = qkv.size(0), width = shape.qkv_width(), kv_width = shape.kv_width();
   auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
@@ -310,8 +316,8 @@ at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAng
     group.keys = cache.length + group.rows;
     const std::int64_t head = kv_head * group_heads;
     attend_forward(group, shape, group_heads,
-                   out_data + offsets[sequence] * shape.query_width() + head * shape.head_dim, shape.query_width(),
-                   nullptr, 0, scratch);
+                   out_data + offsets[sequence] * shape.query_width() + head * shape.head_dim,
+                   shape.query_width(), nullptr, 0, scratch);
   });
   return out;
 }

@@ -22,7 +22,8 @@ struct AttentionShape {
   std::int64_t qkv_width() const { return query_width() + 2 * kv_width(); }
 };
 
-// Rotary position embedding (Su et al. 2021, section 3.2.2) for the rows of one batch: pairs are (i, i + half).
+// Rotary position embedding (Su et al. 2021, section 3.2.2) for the rows of one batch: pairs are (i, i +
+// half).
 struct RotaryAngles {
   at::Tensor cos;  // (T, head_dim / 2) float32
   at::Tensor sin;  // (T, head_dim / 2) float32
@@ -36,16 +37,17 @@ struct KeyValueCache {
 };
 
 // Causal self-attention over ragged sequences, without a cache. Differentiable in qkv.
-// qkv (T, qkv_width): queries, keys, values of each token; its rows are rotated in place when `rotary` is given, so
-// the caller must not use qkv afterwards. Sequence s owns rows offsets[s] .. offsets[s + 1]. Returns (T, query_width).
+// qkv (T, qkv_width): queries, keys, values of each token; its rows are rotated in place when `rotary` is
+// given, so the caller must not use qkv afterwards. Sequence s owns rows offsets[s] .. offsets[s + 1].
+// Returns (T, query_width).
 at::Tensor ragged_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                             const std::vector<std::int64_t>& offsets, const AttentionShape& shape);
 
-// The same for inference with caches: sequence s's new keys and values are appended to *caches[s] (whose length the
-// caller advances after the last layer), and its queries see everything cached before them.
+// The same for inference with caches: sequence s's new keys and values are appended to *caches[s] (whose
+// length the caller advances after the last layer), and its queries see everything cached before them.
 at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
-                            const std::vector<std::int64_t>& offsets, const std::vector<KeyValueCache*>& caches,
-                            const AttentionShape& shape);
+                            const std::vector<std::int64_t>& offsets,
+                            const std::vector<KeyValueCache*>& caches, const AttentionShape& shape);
 
 // Plain ATen versions, for other types and devices and as the tests' reference. They leave qkv as it is.
 at::Tensor ragged_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,

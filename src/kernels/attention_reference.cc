@@ -11,14 +11,16 @@ at::Tensor rotate(const at::Tensor& x, const RotaryAngles& angles) {
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
 
-// One sequence: query (n, H, hd), key and value (m, KV, hd) with m >= n; the queries are the last n positions.
+// One sequence: query (n, H, hd), key and value (m, KV, hd) with m >= n; the queries are the last n
+// positions.
 at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                   const AttentionShape& shape) {
   const std::int64_t n = query.size(0), m = key.size(0);
   const std::int64_t group = shape.heads / shape.kv_heads;
-  const at::Tensor keys = key.repeat_interleave(group, 1).transpose(0, 1).to(at::kFloat);      // (H, m, hd)
-  const at::Tensor values = value.repeat_interleave(group, 1).transpose(0, 1);                 // (H, m, hd)
-  const at::Tensor scores = at::matmul(query.transpose(0, 1).to(at::kFloat), keys.transpose(1, 2)) * shape.scale;
+  const at::Tensor keys = key.repeat_interleave(group, 1).transpose(0, 1).to(at::kFloat);  // (H, m, hd)
+  const at::Tensor values = value.repeat_interleave(group, 1).transpose(0, 1);             // (H, m, hd)
+  const at::Tensor scores =
+      at::matmul(query.transpose(0, 1).to(at::kFloat), keys.transpose(1, 2)) * shape.scale;
   const auto integers = at::TensorOptions().dtype(at::kLong).device(query.device());
   const at::Tensor distance =
       (at::arange(m - n, m, integers).unsqueeze(1) - at::arange(m, integers).unsqueeze(0));  // (n, m) q - k
@@ -32,7 +34,8 @@ struct QueryKeyValue {
   at::Tensor query, key, value;  // (T, H, hd), (T, KV, hd), (T, KV, hd)
 };
 
-QueryKeyValue split(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary, const AttentionShape& shape) {
+QueryKeyValue split(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
+                    const AttentionShape& shape) {
   const std::vector<at::Tensor> parts =
       qkv.split_with_sizes({shape.query_width(), shape.kv_width(), shape.kv_width()}, -1);
   QueryKeyValue result{parts[0].reshape({-1, shape.heads, shape.head_dim}),
@@ -61,7 +64,8 @@ at::Tensor ragged_attention_reference(const at::Tensor& qkv, const std::optional
 
 at::Tensor cached_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                                       const std::vector<std::int64_t>& offsets,
-                                      const std::vector<KeyValueCache*>& caches, const AttentionShape& shape) {
+                                      const std::vector<KeyValueCache*>& caches,
+                                      const AttentionShape& shape) {
   const QueryKeyValue parts = split(qkv, rotary, shape);
   std::vector<at::Tensor> outputs;
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
@@ -70,10 +74,10 @@ at::Tensor cached_attention_reference(const at::Tensor& qkv, const std::optional
     const std::int64_t filled = cache.length + end - begin;
     cache.keys.slice(0, cache.length, filled).copy_(parts.key.slice(0, begin, end).flatten(1));
     cache.values.slice(0, cache.length, filled).copy_(parts.value.slice(0, begin, end).flatten(1));
-    outputs.push_back(attend(parts.query.slice(0, begin, end),
-                             cache.keys.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}),
-                             cache.values.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}),
-                             shape));
+    outputs.push_back(
+        attend(parts.query.slice(0, begin, end),
+               cache.keys.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}),
+               cache.values.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}), shape));
   }
   return at::cat(outputs);
 }

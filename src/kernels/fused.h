@@ -4,8 +4,8 @@
 
 namespace quiver {
 
-// Whether a tensor can go through the fused kernels: contiguous float32 on the CPU. Everything else (bfloat16, CUDA)
-// takes the ATen route that stands beside each kernel and is its reference in the tests.
+// Whether a tensor can go through the fused kernels: contiguous float32 on the CPU. Everything else
+// (bfloat16, CUDA) takes the ATen route that stands beside each kernel and is its reference in the tests.
 inline bool fused_kernel_applies(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
 }

@@ -12,7 +12,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kBlockRows = 256;  // rows whose logits exist at one time: 50 MB for a vocabulary of 49k
+constexpr std::int64_t kBlockRows =
+    256;  // rows whose logits exist at one time: 50 MB for a vocabulary of 49k
 
 class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
  public:
@@ -60,7 +61,8 @@ at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Te
   return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
+                                const at::Tensor& targets) {
   if (!fused_kernel_applies(hidden) || hidden.size(0) == 0) {
     return linear_cross_entropy_reference(hidden, weight, targets);
   }

@@ -22,7 +22,8 @@ float rms_norm(const float* x, const float* w, float* y, std::int64_t n, float e
 }
 
 QUIVER_VECTORISED
-void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx, std::int64_t n) {
+void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx,
+                       std::int64_t n) {
   float product_sum = 0;
   for (std::int64_t i = 0; i < n; ++i) product_sum += dy[i] * w[i] * x[i];
   const float slope = rstd * rstd * rstd * product_sum / static_cast<float>(n);

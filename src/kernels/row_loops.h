@@ -2,22 +2,24 @@
 
 #include <cstdint>
 
-// The element-wise inner loops of the fused kernels, one row at a time, on plain float32 pointers. They are compiled
-// with -ffast-math (so that exp vectorises) once per instruction set and dispatched at load time; nothing here knows
-// about tensors or threads.
+// The element-wise inner loops of the fused kernels, one row at a time, on plain float32 pointers. They are
+// compiled with -ffast-math (so that exp vectorises) once per instruction set and dispatched at load time;
+// nothing here knows about tensors or threads.
 namespace quiver::row_loops {
 
 // y = x * rstd * w over n elements; returns rstd = 1 / sqrt(mean(x^2) + eps).
 float rms_norm(const float* x, const float* w, float* y, std::int64_t n, float eps);
 
 // dx for the above: rstd * (dy * w) - x * rstd^3 * mean(dy * w * x).
-void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx, std::int64_t n);
+void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx,
+                       std::int64_t n);
 
 // y = silu(gate) * up.
 void swiglu(const float* gate, const float* up, float* y, std::int64_t n);
 
 // Gradients of the above with respect to gate and up.
-void swiglu_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup, std::int64_t n);
+void swiglu_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup,
+                     std::int64_t n);
 
 // Rotates one head in place, pairing element i with element i + half: (a, b) -> (a c - b s, b c + a s).
 // `direction` -1 gives the inverse rotation, which is the gradient's.

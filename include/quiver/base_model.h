@@ -1,0 +1,136 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quiver/tokenizer.h"
+
+namespace quiver {
+
+enum class Precision { kFloat32, kBFloat16 };
+
+// "float32", "32", "bfloat16", "bf16". Throws Error(kInvalidArgument) for anything else.
+Precision parse_precision(const std::string& text);
+
+// One linear layer that an adapter may change.
+struct LinearSlot {
+  std::string path;         // the module's path in the Hugging Face model: "model.layers.0.self_attn.q_proj"
+  std::int64_t layer = 0;   // index of the decoder layer
+  std::int64_t in = 0;      // width of its input
+  std::int64_t out = 0;     // width of its output
+  std::int64_t group = 0;   // index of its LinearGroup
+  std::int64_t column = 0;  // where its output begins in the group's output
+};
+
+// Linear layers that read the same input and are computed as one matrix product: q, k, v; or gate and up.
+struct LinearGroup {
+  std::int64_t index = 0;
+  std::vector<std::int64_t> slots;  // indices into BaseModel::slots(), in column order
+  std::int64_t in = 0;
+  std::int64_t out = 0;  // sum of the slots' outputs
+};
+
+// What changes the linear layers of a frozen base model: a LoRA, a routed mixture of them, gates in training.
+// The base calls it during `forward`; it is never stored in the base.
+class LinearAdapter {
+ public:
+  virtual ~LinearAdapter() = default;
+
+  // x (T, group.in) is the input of the group's layers, y (T, group.out) their output, or a sum that holds
+  // it. Returns y plus the adapter's updates; y may be changed in place and returned.
+  virtual at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const = 0;
+};
+
+// The tokens of several sequences laid end to end; no padding.
+struct RaggedBatch {
+  std::vector<std::int32_t> ids;         // T tokens
+  std::vector<std::int64_t> offsets{0};  // sequence s owns tokens offsets[s] .. offsets[s + 1]
+
+  void add(std::span<const std::int32_t> sequence);
+  std::int64_t sequences() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+  std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
+};
+
+// Keys and values of one sequence in every layer. Made by BaseModel::make_cache; used by one call at a time.
+class SequenceCache {
+ public:
+  SequenceCache(SequenceCache&&) noexcept;
+  SequenceCache& operator=(SequenceCache&&) noexcept;
+  ~SequenceCache();
+
+  std::int64_t length() const;    // tokens seen so far
+  std::int64_t capacity() const;  // tokens that fit
+  // A copy of the first length() positions with room for `capacity` tokens.
+  SequenceCache fork(std::int64_t capacity) const;
+
+ private:
+  friend class BaseModel;
+  struct State;
+  explicit SequenceCache(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// What the rest of the system asks of a model's configuration.
+struct ModelShape {
+  std::string family;  // "llama", "gpt_neo"
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t vocabulary = 0;
+  std::int64_t max_positions = 0;
+};
+
+struct BaseModelOptions {
+  Precision precision = Precision::kFloat32;
+  std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
+};
+
+// A causal language model with frozen weights. Immutable after loading: any number of threads, routers and
+// experts may share one through std::shared_ptr<const BaseModel>.
+class BaseModel {
+ public:
+  // `path`: a Hugging Face directory (config.json, model.safetensors or shards, tokenizer.json) or a .gguf
+  // file. Throws Error: kNotFound, kCorruptFile, kUnsupported (family, tensor type, tokenizer kind, device),
+  // each naming it.
+  static std::shared_ptr<const BaseModel> load(const std::filesystem::path& path,
+                                               const BaseModelOptions& options = {});
+
+  ~BaseModel();
+
+  const ModelShape& shape() const;
+  const Tokenizer& tokenizer() const;
+  std::int32_t eos_id() const;                        // appended to training targets
+  const std::vector<std::int32_t>& stop_ids() const;  // any of them ends a generation
+  const std::string& name() const;                    // the path it was loaded from
+  // SHA-256 over the architecture and a sample of every weight, independent of file format and precision.
+  const std::string& fingerprint() const;
+
+  const std::vector<LinearSlot>& slots() const;
+  const std::vector<LinearGroup>& groups() const;
+
+  // Hidden states after the last norm, (T, hidden), for logits(). Keeps a graph for autograd only when
+  // gradients are enabled and the adapter has trainable tensors. With `caches` (one per sequence) the batch
+  // continues the cached sequences and the caches grow by it. Throws Error(kInvalidArgument) for an id
+  // outside the vocabulary, a position past max_positions or a full cache.
+  at::Tensor forward(const RaggedBatch& batch, const LinearAdapter* adapter = nullptr,
+                     std::span<SequenceCache* const> caches = {}) const;
+
+  // (N, hidden) -> (N, vocabulary), in the model's precision.
+  at::Tensor logits(const at::Tensor& hidden) const;
+  const at::Tensor& head_weight() const;  // (vocabulary, hidden)
+
+  SequenceCache make_cache(std::int64_t capacity) const;
+
+  struct Parts;
+  explicit BaseModel(std::unique_ptr<const Parts> parts);
+
+ private:
+  std::unique_ptr<const Parts> parts_;
+};
+
+}  // namespace quiver

@@ -1,0 +1,73 @@
+#include "quiver/base_model.h"
+
+#include "core/check.h"
+#include "model/decoder.h"
+
+namespace quiver {
+
+Precision parse_precision(const std::string& text) {
+  if (text == "float32" || text == "32" || text == "fp32") return Precision::kFloat32;
+  if (text == "bfloat16" || text == "bf16") return Precision::kBFloat16;
+  throw Error(ErrorKind::kInvalidArgument, "unknown precision '" + text + "'", "use float32 or bfloat16");
+}
+
+void RaggedBatch::add(std::span<const std::int32_t> sequence) {
+  ids.insert(ids.end(), sequence.begin(), sequence.end());
+  offsets.push_back(static_cast<std::int64_t>(ids.size()));
+}
+
+SequenceCache::SequenceCache(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SequenceCache::SequenceCache(SequenceCache&&) noexcept = default;
+SequenceCache& SequenceCache::operator=(SequenceCache&&) noexcept = default;
+SequenceCache::~SequenceCache() = default;
+
+std::int64_t SequenceCache::length() const { return state_->layers.front().length; }
+std::int64_t SequenceCache::capacity() const { return state_->layers.front().keys.size(0); }
+
+SequenceCache SequenceCache::fork(std::int64_t capacity) const {
+  QUIVER_CHECK(capacity >= length(), "capacity ", capacity, ", length ", length());
+  auto state = std::make_unique<State>();
+  for (const KeyValueCache& layer : state_->layers) {
+    KeyValueCache copy{at::empty({capacity, layer.keys.size(1)}, layer.keys.options()),
+                       at::empty({capacity, layer.values.size(1)}, layer.values.options()), layer.length};
+    copy.keys.slice(0, 0, layer.length).copy_(layer.keys.slice(0, 0, layer.length));
+    copy.values.slice(0, 0, layer.length).copy_(layer.values.slice(0, 0, layer.length));
+    state->layers.push_back(std::move(copy));
+  }
+  return SequenceCache(std::move(state));
+}
+
+std::shared_ptr<const BaseModel> BaseModel::load(const std::filesystem::path& path,
+                                                 const BaseModelOptions& options) {
+  const std::unique_ptr<WeightSource> source = open_weight_source(path);
+  auto parts = std::make_unique<Parts>(*load_parts(*source, options));
+  parts->name = path.string();
+  return std::make_shared<const BaseModel>(std::move(parts));
+}
+
+BaseModel::BaseModel(std::unique_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+BaseModel::~BaseModel() = default;
+
+const ModelShape& BaseModel::shape() const { return parts_->shape; }
+const Tokenizer& BaseModel::tokenizer() const { return *parts_->tokenizer; }
+std::int32_t BaseModel::eos_id() const { return parts_->eos_id; }
+const std::vector<std::int32_t>& BaseModel::stop_ids() const { return parts_->config.stop_ids; }
+const std::string& BaseModel::name() const { return parts_->name; }
+const std::string& BaseModel::fingerprint() const { return parts_->fingerprint; }
+const std::vector<LinearSlot>& BaseModel::slots() const { return parts_->slots; }
+const std::vector<LinearGroup>& BaseModel::groups() const { return parts_->groups; }
+const at::Tensor& BaseModel::head_weight() const { return parts_->head; }
+
+at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return at::matmul(hidden, parts_->head.t()); }
+
+SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
+  auto state = std::make_unique<SequenceCache::State>();
+  const std::int64_t width = parts_->config.attention.kv_width();
+  for (std::int64_t layer = 0; layer < parts_->config.layers; ++layer) {
+    state->layers.push_back({at::empty({capacity, width}, parts_->embedding.options()),
+                             at::empty({capacity, width}, parts_->embedding.options()), 0});
+  }
+  return SequenceCache(std::move(state));
+}
+
+}  // namespace quiver

@@ -1,0 +1,86 @@
+#include "model/families/family.h"
+
+namespace quiver {
+namespace {
+
+// attention_types, e.g. [[["global", "local"], 6]], spelled out to one kind per layer; 0 for global, else the
+// window.
+std::vector<std::int64_t> layer_windows(const Json& config, std::int64_t layers, const std::string& where) {
+  const auto window = json_value<std::int64_t>(config, "window_size", 256, where);
+  std::vector<std::int64_t> windows;
+  const Json fallback = Json::parse(R"([[["global", "local"], 12]])");
+  const Json types = config.contains("attention_types") ? config.at("attention_types") : fallback;
+  try {
+    for (const Json& run : types) {
+      const auto kinds = run.at(0).get<std::vector<std::string>>();
+      const auto repeats = run.at(1).get<std::int64_t>();
+      for (std::int64_t i = 0; i < repeats && static_cast<std::int64_t>(windows.size()) <= layers; ++i) {
+        for (const std::string& kind : kinds) {
+          if (kind != "global" && kind != "local") {
+            throw Error(ErrorKind::kUnsupported, where + ": attention type '" + kind + "' is not supported");
+          }
+          windows.push_back(kind == "local" ? window : 0);
+        }
+      }
+    }
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::kCorruptFile, where + ": 'attention_types' is not a list of [kinds, repeats]: " +
+                                             dump_json(types).substr(0, 200));
+  }
+  if (static_cast<std::int64_t>(windows.size()) != layers || window <= 0) {
+    throw Error(ErrorKind::kCorruptFile, where + ": 'attention_types' describes " +
+                                             std::to_string(windows.size()) + " layers, 'num_layers' is " +
+                                             std::to_string(layers));
+  }
+  return windows;
+}
+
+DecoderConfig from_config(const Json& json, const std::string& where) {
+  DecoderConfig config;
+  config.family = "gpt_neo";
+  config.layers = json_require<std::int64_t>(json, "num_layers", where);
+  config.hidden = json_require<std::int64_t>(json, "hidden_size", where);
+  config.intermediate = json_value<std::int64_t>(json, "intermediate_size", 4 * config.hidden, where);
+  config.vocabulary = json_require<std::int64_t>(json, "vocab_size", where);
+  config.max_positions = json_require<std::int64_t>(json, "max_position_embeddings", where);
+  config.norm = NormKind::kLayerNorm;
+  config.norm_eps = json_value(json, "layer_norm_epsilon", 1e-5, where);
+  config.mlp = MlpKind::kGeluTanh;
+  const std::string activation = json_value<std::string>(json, "activation_function", "gelu_new", where);
+  if (activation != "gelu_new") {
+    throw Error(ErrorKind::kUnsupported,
+                where + ": activation_function '" + activation + "' is not supported");
+  }
+  AttentionShape& attention = config.attention;
+  attention.heads = attention.kv_heads = json_require<std::int64_t>(json, "num_heads", where);
+  if (config.layers <= 0 || config.hidden <= 0 || attention.heads <= 0 ||
+      config.hidden % attention.heads != 0) {
+    throw Error(ErrorKind::kCorruptFile, where + ": hidden_size " + std::to_string(config.hidden) +
+                                             " is not a multiple of num_heads " +
+                                             std::to_string(attention.heads));
+  }
+  attention.head_dim = config.hidden / attention.heads;
+  attention.scale = 1.0;  // GPT-Neo does not divide by sqrt(head_dim)
+  config.windows = layer_windows(json, config.layers, where);
+  config.tied_head = json_value(json, "tie_word_embeddings", true, where);
+  return config;
+}
+
+}  // namespace
+
+const Family kGptNeoFamily{from_config,
+                           {.embedding = "transformer.wte.weight",
+                            .positions = "transformer.wpe.weight",
+                            .final_norm = "transformer.ln_f",
+                            .head = "lm_head.weight",
+                            .attention_norm = "transformer.h.{}.ln_1",
+                            .query = "transformer.h.{}.attn.attention.q_proj",
+                            .key = "transformer.h.{}.attn.attention.k_proj",
+                            .value = "transformer.h.{}.attn.attention.v_proj",
+                            .attention_out = "transformer.h.{}.attn.attention.out_proj",
+                            .mlp_norm = "transformer.h.{}.ln_2",
+                            .gate = "",
+                            .up = "transformer.h.{}.mlp.c_fc",
+                            .down = "transformer.h.{}.mlp.c_proj"}};
+
+}  // namespace quiver

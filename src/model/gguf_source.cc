@@ -1,0 +1,77 @@
+#include "model/families/family.h"
+#include "model/weight_source.h"
+
+namespace quiver {
+namespace {
+
+// GGUF files of llama hold q and k rows in the order of interleaved rotary pairs (2i, 2i + 1) within each
+// head; this decoder, as Hugging Face, pairs (i, i + head_dim / 2).
+at::Tensor uninterleave_heads(const at::Tensor& weight, std::int64_t heads) {
+  const std::int64_t out = weight.size(0), in = weight.size(1);
+  return weight.reshape({heads, out / heads / 2, 2, in}).transpose(1, 2).reshape({out, in}).contiguous();
+}
+
+class GgufSource : public WeightSource {
+ public:
+  explicit GgufSource(const std::filesystem::path& path) : file_(GgufFile::open(path)) {
+    const std::string architecture = file_.text("general.architecture");
+    if (architecture != "llama") {
+      throw Error(ErrorKind::kUnsupported,
+                  path.string() + ": GGUF architecture '" + architecture + "' is not supported",
+                  "supported: llama");
+    }
+    config_ = llama_from_gguf(file_);
+    eos_id_ = static_cast<std::int32_t>(file_.integer("tokenizer.ggml.eos_token_id"));
+    config_.stop_ids = {eos_id_};
+  }
+
+  const DecoderConfig& config() const override { return config_; }
+  const TensorNames& names() const override { return kLlamaFamily.names; }
+  std::int32_t eos_id() const override { return eos_id_; }
+
+  std::shared_ptr<const Tokenizer> tokenizer() const override {
+    const std::string model = file_.text("tokenizer.ggml.model");
+    if (model != "gpt2") {
+      throw Error(ErrorKind::kUnsupported, "GGUF tokenizer model '" + model + "' is not supported",
+                  "supported: gpt2");
+    }
+    GgufVocabulary vocabulary{file_.text_or("tokenizer.ggml.pre", "gpt-2"),
+                              file_.texts("tokenizer.ggml.tokens"),
+                              file_.texts("tokenizer.ggml.merges"),
+                              {}};
+    if (file_.has("tokenizer.ggml.token_type"))
+      vocabulary.token_types = file_.integers("tokenizer.ggml.token_type");
+    return Tokenizer::from_vocabulary(vocabulary);
+  }
+
+  bool contains(const std::string& name) const override { return file_.contains(llama_gguf_name(name)); }
+
+  at::Tensor read(const std::string& name) const override {
+    const at::Tensor weight = file_.read(llama_gguf_name(name));
+    if (name.find("self_attn.q_proj") != std::string::npos)
+      return uninterleave(weight, config_.attention.heads);
+    if (name.find("self_attn.k_proj") != std::string::npos)
+      return uninterleave(weight, config_.attention.kv_heads);
+    return weight;
+  }
+
+ private:
+  static at::Tensor uninterleave(const at::Tensor& weight, std::int64_t heads) {
+    if (weight.dim() != 2 || weight.size(0) % (2 * heads) != 0) {
+      throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");
+    }
+    return uninterleave_heads(weight, heads);
+  }
+
+  GgufFile file_;
+  DecoderConfig config_;
+  std::int32_t eos_id_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<WeightSource> open_gguf(const std::filesystem::path& file) {
+  return std::make_unique<GgufSource>(file);
+}
+
+}  // namespace quiver

@@ -1,0 +1,105 @@
+#include "model/families/family.h"
+#include "model/weight_source.h"
+#include "tensor/checkpoint.h"
+
+namespace fs = std::filesystem;
+
+namespace quiver {
+namespace {
+
+void add_ids(const Json& json, std::vector<std::int32_t>& ids) {
+  if (json.is_number_integer()) ids.push_back(json.get<std::int32_t>());
+  if (json.is_array()) {
+    for (const Json& element : json) add_ids(element, ids);
+  }
+}
+
+// Every id that ends a text, from config.json and generation_config.json.
+std::vector<std::int32_t> read_stop_ids(const fs::path& directory, const Json& config) {
+  std::vector<std::int32_t> ids;
+  if (config.contains("eos_token_id")) add_ids(config.at("eos_token_id"), ids);
+  const fs::path generation = directory / "generation_config.json";
+  if (fs::exists(generation)) {
+    const Json json = read_json_file(generation);
+    if (json.is_object() && json.contains("eos_token_id")) add_ids(json.at("eos_token_id"), ids);
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+class HuggingFaceSource : public WeightSource {
+ public:
+  explicit HuggingFaceSource(const fs::path& directory)
+      : directory_(directory),
+        json_(read_json_file(directory / "config.json")),
+        family_(find_family(
+            json_value<std::string>(json_, "model_type", "", (directory / "config.json").string()))),
+        config_(family_.from_config(json_, (directory / "config.json").string())),
+        checkpoint_(Checkpoint::open(directory)) {
+    config_.stop_ids = read_stop_ids(directory, json_);
+  }
+
+  const DecoderConfig& config() const override { return config_; }
+  const TensorNames& names() const override { return family_.names; }
+
+  std::shared_ptr<const Tokenizer> tokenizer() const override {
+    return Tokenizer::from_file(directory_ / "tokenizer.json");
+  }
+
+  std::int32_t eos_id() const override {
+    const fs::path path = directory_ / "tokenizer_config.json";
+    if (fs::exists(path)) {
+      const Json json = read_json_file(path);
+      if (json.is_object() && json.contains("eos_token")) {
+        const Json& token = json.at("eos_token");
+        const std::string text = token.is_object()
+                                     ? json_value<std::string>(token, "content", "", path.string())
+                                 : token.is_string() ? token.get<std::string>()
+                                                     : "";
+        if (const auto id = tokenizer()->token_id(text)) return *id;
+      }
+    }
+    if (config_.stop_ids.empty()) {
+      throw Error(ErrorKind::kCorruptFile, directory_.string() + ": no end-of-text token is named",
+                  "set eos_token_id in config.json");
+    }
+    return config_.stop_ids.front();
+  }
+
+  bool contains(const std::string& name) const override { return !stored_name(name).empty(); }
+
+  at::Tensor read(const std::string& name) const override {
+    const std::string stored = stored_name(name);
+    return checkpoint_.read(stored.empty() ? name : stored);
+  }
+
+ private:
+  // Checkpoints of the bare model leave out the first part of every name ("model.", "transformer.").
+  std::string stored_name(const std::string& name) const {
+    if (checkpoint_.contains(name)) return name;
+    const std::string without_prefix = name.substr(name.find('.') + 1);
+    return checkpoint_.contains(without_prefix) ? without_prefix : "";
+  }
+
+  fs::path directory_;
+  Json json_;
+  const Family& family_;
+  DecoderConfig config_;
+  Checkpoint checkpoint_;
+};
+
+}  // namespace
+
+std::unique_ptr<WeightSource> open_hugging_face(const fs::path& directory) {
+  return std::make_unique<HuggingFaceSource>(directory);
+}
+
+std::unique_ptr<WeightSource> open_weight_source(const fs::path& path) {
+  if (fs::is_directory(path)) return open_hugging_face(path);
+  if (fs::is_regular_file(path)) return open_gguf(path);
+  throw Error(ErrorKind::kNotFound, "no base model at '" + path.string() + "'",
+              "give a Hugging Face directory, a .gguf file, or a name that `quiver fetch` knows");
+}
+
+}  // namespace quiver

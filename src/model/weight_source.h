@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "model/decoder_config.h"
+#include "quiver/tokenizer.h"
+
+namespace quiver {
+
+// A model on disk, whatever its format: settings, tokenizer, and tensors under their Hugging Face names.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  virtual const DecoderConfig& config() const = 0;
+  virtual const TensorNames& names() const = 0;
+  virtual std::shared_ptr<const Tokenizer> tokenizer() const = 0;
+  virtual std::int32_t eos_id() const = 0;
+  virtual bool contains(const std::string& name) const = 0;
+  virtual at::Tensor read(const std::string& name) const = 0;
+};
+
+// A Hugging Face directory, or a .gguf file. Throws as BaseModel::load.
+std::unique_ptr<WeightSource> open_weight_source(const std::filesystem::path& path);
+std::unique_ptr<WeightSource> open_hugging_face(const std::filesystem::path& directory);
+std::unique_ptr<WeightSource> open_gguf(const std::filesystem::path& file);
+
+}  // namespace quiver
