@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "expert/adapter_config.h"
+#include "quiver/expert.h"
+
+namespace quiver {
+
+// The modules of an adapter_model.safetensors, as float32, with the scales of `config`. Throws
+// Error(kNotFound, kIo), kUnsupported for a tensor that is no part of plain LoRA and kCorruptFile for half a
+// module, shapes that contradict each other or the config, and non-finite numbers; each names the tensor or
+// module.
+std::map<std::string, LoraWeights> read_adapter_tensors(const std::filesystem::path& path,
+                                                        const AdapterConfig& config);
+
+// The same tensors under PEFT's names, checked. Throws Error(kInvalidArgument) naming the module when weights
+// are missing, not float32, of shapes that do not fit or not finite.
+std::map<std::string, at::Tensor> make_adapter_tensors(const Expert& expert);
+
+}  // namespace quiver

@@ -1,0 +1,106 @@
+#include "expert/expert_files.h"
+
+#include "core/files.h"
+#include "core/sha256.h"
+#include "expert/adapter_config.h"
+#include "expert/adapter_tensors.h"
+#include "expert/expert_record.h"
+#include "tensor/safetensors.h"
+
+namespace fs = std::filesystem;
+
+namespace quiver {
+namespace {
+
+// "a/b/" and "a/b" are the same folder; both end in "b".
+fs::path without_trailing_slash(const fs::path& directory) {
+  const fs::path path = fs::absolute(directory).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+void require_adapter(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::is_directory(directory, ignored)) {
+    throw Error(ErrorKind::kNotFound, "no such folder: '" + directory.string() + "'",
+                "an adapter is a folder with adapter_config.json and adapter_model.safetensors");
+  }
+  for (const char* file : {kAdapterConfigFile, kAdapterWeightsFile}) {
+    if (fs::exists(directory / file, ignored)) continue;
+    if (file == kAdapterWeightsFile && fs::exists(directory / "adapter_model.bin", ignored)) {
+      throw Error(
+          ErrorKind::kUnsupported,
+          "'" + (directory / "adapter_model.bin").string() + "': pickled weights are not read",
+          "load the adapter with PEFT and save it with save_pretrained(..., safe_serialization=True)");
+    }
+    throw Error(ErrorKind::kNotFound, "'" + directory.string() + "' is no adapter: it has no " + file);
+  }
+}
+
+bool has_record(const fs::path& directory) {
+  std::error_code ignored;
+  return fs::exists(directory / kExpertRecordFile, ignored);
+}
+
+ExpertInfo info_of(const AdapterConfig& config, const fs::path& directory) {
+  if (has_record(directory)) return read_expert_record(directory / kExpertRecordFile).info;
+  ExpertInfo info;
+  info.name = without_trailing_slash(directory).filename().string();
+  info.base_model = config.base_model();
+  info.lora = config.lora();
+  return info;
+}
+
+// Refuses a folder whose content is not an expert's and would be lost.
+void require_replaceable(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::exists(fs::symlink_status(directory, ignored))) return;
+  const std::string where = directory.string();
+  const Error refused(ErrorKind::kAlreadyExists, "'" + where + "' exists and is not an expert",
+                      "name a new folder");
+  if (!fs::is_directory(directory, ignored)) throw refused;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name != kAdapterConfigFile && name != kAdapterWeightsFile && name != kExpertRecordFile) throw refused;
+  }
+}
+
+}  // namespace
+
+void write_expert_files(const Expert& expert, const fs::path& directory) {
+  write_safetensors(directory / kAdapterWeightsFile, make_adapter_tensors(expert), {{"format", "pt"}});
+  write_file_atomic(directory / kAdapterConfigFile, dump_json(make_adapter_config(expert), 2) + "\n");
+  const ExpertRecord record{expert.info, sha256_file(directory / kAdapterWeightsFile)};
+  write_file_atomic(directory / kExpertRecordFile, dump_json(make_expert_record(record), 2) + "\n");
+}
+
+ExpertInfo load_expert_info(const fs::path& directory) {
+  if (has_record(directory)) return read_expert_record(directory / kExpertRecordFile).info;
+  require_adapter(directory);
+  return info_of(AdapterConfig::read(directory / kAdapterConfigFile), directory);
+}
+
+void check_weights_digest(const fs::path& directory) {
+  if (!has_record(directory)) return;
+  const std::string expected = read_expert_record(directory / kExpertRecordFile).weights_sha256;
+  const fs::path weights = directory / kAdapterWeightsFile;
+  if (expected.empty() || sha256_file(weights) == expected) return;
+  throw Error(ErrorKind::kCorruptFile,
+              "'" + weights.string() + "' is damaged: its SHA-256 is not the one in expert.json",
+              "add the expert again");
+}
+
+Expert load_expert(const fs::path& directory) {
+  require_adapter(directory);
+  const AdapterConfig config = AdapterConfig::read(directory / kAdapterConfigFile);
+  return {info_of(config, directory), read_adapter_tensors(directory / kAdapterWeightsFile, config)};
+}
+
+void save_expert(const Expert& expert, const fs::path& directory) {
+  const fs::path target = without_trailing_slash(directory);
+  require_replaceable(target);
+  const TemporaryDirectory stage(target.parent_path());
+  write_expert_files(expert, stage.path());
+  publish_directory(stage.path(), target);
+}
+
+}  // namespace quiver
