@@ -40,7 +40,7 @@ const GgufType* find_gguf_type(std::uint32_t id) {
 std::string gguf_type_name(std::uint32_t id) {
   if (const GgufType* type = find_gguf_type(id)) return type->name;
   const auto found = std::ranges::find(kUnreadableTypes, id, &UnreadableType::id);
-  return found == std::end(kUnreadableTypes) ? "type " + std::to_string(id) : found->name;
+  return found == std::end(kUnreadableTypes) ? "number " + std::to_string(id) : found->name;
 }
 
 }  // namespace quiver

@@ -18,7 +18,7 @@ struct GgufType {
 // The type with the number that files use, or null when Quiver cannot read it.
 const GgufType* find_gguf_type(std::uint32_t id);
 
-// The field's name of any type number, "type 57" for one that is not known.
+// The field's name of any type number, "number 57" for one that is not known.
 std::string gguf_type_name(std::uint32_t id);
 
 }  // namespace quiver

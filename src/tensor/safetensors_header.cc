@@ -216,7 +216,7 @@ void check_layout(const SafetensorsHeader& header, std::uint64_t data_bytes,
     const std::uint64_t begin = item->second.begin;
     if (begin != filled) {
       throw_corrupt(path, "tensor " + in_quotes(item->first) + " begins at byte " + std::to_string(begin) +
-                              (begin < filled ? " inside the previous tensor, which ends at "
+                              (begin < filled ? " inside the previous tensor, which ends at byte "
                                               : " and leaves a hole after byte ") +
                               std::to_string(filled));
     }
