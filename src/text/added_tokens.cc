@@ -18,7 +18,8 @@ std::string_view last_character(std::string_view text) {
 }
 
 bool is_word_character(std::string_view character) {
-  static const Regex pattern = Regex::from_oniguruma("[\\w\\u200C\\u200D]", "word character");
+  static const Regex pattern =
+      Regex::from_oniguruma("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200C\\u200D]", "word character");
   return !pattern.find_all(character).empty();
 }
 

@@ -3,12 +3,15 @@
 #include <cctype>
 
 #include "quiver/error.h"
+#include "text/recent_characters.h"
 
 namespace quiver {
 namespace {
 
-// Oniguruma's \w; PCRE2's lacks marks and connector punctuation.
-constexpr std::string_view kWordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+// Oniguruma's \w: PCRE2's lacks marks and connector punctuation; the six digits and fractions of Latin-1 are
+// in as well.
+constexpr std::string_view kWordClass =
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 // Letters after a backslash that both engines read alike.
 constexpr std::string_view kSharedEscapes = "nrtfaedDAzZ";
 
@@ -116,12 +119,24 @@ class Translator {
     if (pattern_.substr(at_ + 2, 1) != "{" || close == std::string_view::npos) refuse("'\\p' without braces");
     const std::string_view name = pattern_.substr(at_ + 3, close - at_ - 3);
     const bool negated = name.starts_with('^');
-    // One or two letters name a general category in both; a longer name without prefix would be read by PCRE2
-    // as a script's extensions.
-    if (name.size() - negated <= 2) return copy(close + 1 - at_);
-    replace(close + 1 - at_, std::string(pattern_.substr(at_, 3)) + (negated ? "^" : "") +
-                                 (name.substr(negated) == "White_Space" ? "" : "sc:") +
-                                 std::string(name.substr(negated)));
+    const std::string_view bare = name.substr(negated);
+    if (bare == "L" || bare == "N") {
+      return category(close + 1 - at_, bare, negated != (pattern_[at_ + 1] == 'P'));
+    }
+    // One or two letters name a general category in both, and these two long names a property; PCRE2 would
+    // read any other name as a script's extensions where the script itself is meant.
+    if (bare.size() <= 2 || bare == "Alphabetic" || bare == "White_Space") return copy(close + 1 - at_);
+    replace(close + 1 - at_,
+            std::string(pattern_.substr(at_, 3)) + (negated ? "^" : "") + "sc:" + std::string(bare) + "}");
+  }
+
+  // Letters or numbers, with those that PCRE2 does not know yet.
+  void category(std::size_t consumed, std::string_view name, bool negated) {
+    const std::string members =
+        "\\p{" + std::string(name) + "}" + std::string(name == "L" ? kRecentLetters : kRecentNumbers);
+    if (!in_class_) return replace(consumed, (negated ? "[^" : "[") + members + "]");
+    if (negated) return copy(consumed);  // a class cannot take characters away
+    replace(consumed, members);
   }
 
   void code_point() {

@@ -77,7 +77,11 @@ BytePairModel read_model(const Json& model, const Vocabulary& vocabulary, const 
   if (!merges.is_array())
     throw Error(ErrorKind::kCorruptFile, where + ": the model's 'merges' is not a list");
   options.merges.reserve(merges.size());
-  for (const Json& merge : merges) options.merges.push_back(read_merge(merge, where));
+  for (const Json& merge : merges) {
+    // Files made from a merges.txt may have kept its first line.
+    if (merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version")) continue;
+    options.merges.push_back(read_merge(merge, where));
+  }
   return BytePairModel(vocabulary, options, where);
 }
 

@@ -1,0 +1,115 @@
+#include <gtest/gtest.h>
+
+#include "tokenizer_file.h"
+
+// Files that must be refused, and what the message must say.
+namespace quiver {
+namespace {
+
+std::string refusal(const Json& file) {
+  return test::error_message([&] { test::tokenizer_from(file); });
+}
+
+void expect_refusal(const Json& file, const std::string& part) {
+  EXPECT_NE(refusal(file).find(part), std::string::npos) << refusal(file);
+}
+
+Json with(const std::string& pointer, const Json& value) {
+  Json file = test::byte_tokenizer();
+  file[Json::json_pointer(pointer)] = value;
+  return file;
+}
+
+TEST(TokenizerJson, NamesKindsItDoesNotKnow) {
+  expect_refusal(with("/model/type", "Unigram"), "model 'Unigram' is not supported | known: BPE");
+  expect_refusal(with("/pre_tokenizer", {{"type", "Metaspace"}}),
+                 "pre-tokenizer 'Metaspace' is not supported");
+  expect_refusal(with("/pre_tokenizer", nullptr), "pre-tokenizer 'null'");
+  expect_refusal(with("/normalizer", {{"type", "Prepend"}}), "normalizer 'Prepend'");
+  expect_refusal(with("/decoder", {{"type", "Metaspace"}}), "decoder 'Metaspace'");
+  expect_refusal(with("/decoder", nullptr), "decoder 'null'");
+  expect_refusal(with("/model/byte_fallback", true), "'byte_fallback' = true");
+  expect_refusal(with("/model/dropout", 0.5), "'dropout' = 0.5");
+  expect_refusal(with("/model/end_of_word_suffix", "</w>"), "'end_of_word_suffix' = \"</w>\"");
+  expect_refusal(with("/pre_tokenizer", {{"type", "Digits"}}), "pre-tokenizer 'without ByteLevel'");
+  const Json byte_level = {{"type", "ByteLevel"}};
+  expect_refusal(with("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {byte_level, byte_level}}}),
+                 "pre-tokenizer after ByteLevel");
+}
+
+TEST(TokenizerJson, RefusesIdsThatCannotBe) {
+  expect_refusal(with("/model/vocab/h", -1), "token 'h' has id -1, which is outside 0..4194303");
+  expect_refusal(with("/model/vocab/h", 1'000'000'000), "which is outside");
+  expect_refusal(with("/model/vocab/h", 18446744073709551615ull), "which is outside");
+  expect_refusal(with("/model/vocab/h", 1.5), "an id that is no integer: 1.5");
+  expect_refusal(with("/model/vocab/h", "7"), "an id that is no integer: \"7\"");
+  expect_refusal(with("/model/vocab/new", 7), "has id 7, which");
+  expect_refusal(with("/added_tokens/0/id", 7), "token '<end>' has id 7, which '\u0107' has too");
+  expect_refusal(with("/added_tokens/0/content", "he"),
+                 "added token 'he' has id 258, but 256 in the vocabulary");
+  expect_refusal(with("/added_tokens/0/id", 2'000'000'000), "which is outside");
+}
+
+TEST(TokenizerJson, RefusesMergesThatCannotBe) {
+  expect_refusal(with("/model/merges", {"h x", "he l"}),
+                 "merge 'h x' needs token 'hx', which is not in the vocabulary");
+  expect_refusal(with("/model/merges", {"h"}), "merge 'h' is not two tokens");
+  expect_refusal(with("/model/merges", {"h e l"}), "merge 'h e l' is not two tokens");
+  expect_refusal(with("/model/merges", Json::array({Json::array({"h", "e", "l"})})), "is not two tokens");
+  expect_refusal(with("/model/merges", Json::array({7})), "merge 7 is not two tokens");
+  expect_refusal(with("/model/merges", nullptr), "'merges' is not a list");
+}
+
+TEST(TokenizerJson, RefusesFilesThatAreSomethingElse) {
+  EXPECT_NE(
+      test::error_message([] { test::tokenizer_from(std::string("{\"model\":")); }).find("not valid JSON"),
+      std::string::npos);
+  expect_refusal(Json::array(), "'model' is missing | is this a tokenizer.json?");
+  expect_refusal(with("/model/vocab", Json::object()), "'vocab' holds no tokens");
+  expect_refusal(with("/model/vocab", {1, 2}), "'vocab' holds no tokens");
+  expect_refusal(with("/added_tokens", 3), "'added_tokens' is not a list");
+  expect_refusal(with("/added_tokens", Json::array({3})), "'content' is missing");
+  expect_refusal(with("/added_tokens/0/content", std::string(2000, 'x')), "has 2000 bytes, more than 1024");
+  expect_refusal(with("/added_tokens/0/special", "yes"), "'special' has the wrong type: \"yes\"");
+  expect_refusal(with("/model/unk_token", "<unk>"), "unk_token '<unk>' is not in the vocabulary");
+  expect_refusal(with("/pre_tokenizer", {{"type", "Split"}, {"pattern", 3}, {"behavior", "Isolated"}}),
+                 "neither Regex nor String: 3");
+  expect_refusal(
+      with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"String", "a"}}}, {"behavior", "Cut"}}),
+      "Split behavior 'Cut'");
+  expect_refusal(
+      with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}}),
+      "'(a' does not compile");
+  Json nested = {{"type", "ByteLevel"}};
+  for (int i = 0; i < 1000; ++i) nested = {{"type", "Sequence"}, {"pretokenizers", Json::array({nested})}};
+  expect_refusal(with("/pre_tokenizer", nested), "nested too deep");
+  EXPECT_NE(test::error_message([] { Tokenizer::from_file("/nowhere/tokenizer.json"); }).find("/nowhere"),
+            std::string::npos);
+}
+
+TEST(TokenizerJson, ReadsOldFiles) {
+  Json file = test::byte_tokenizer();
+  file["model"].erase("type");
+  file["model"]["merges"] = {"#version: 0.2", "h e", "he l"};
+  EXPECT_EQ(test::tokenizer_from(file)->encode("hel").ids, (std::vector<std::int32_t>{257}));
+}
+
+TEST(TokenizerJson, OfTwoMergesForOnePairTheLaterCounts) {
+  Json file = test::byte_tokenizer();
+  file["model"]["vocab"]["el"] = 300;
+  file["model"]["merges"] = {"h e", "e l", "h e"};
+  EXPECT_EQ(test::tokenizer_from(file)->encode("hel").ids, (std::vector<std::int32_t>{'h', 300}));
+}
+
+TEST(TokenizerJson, BytesWithoutATokenAreDroppedOrUnknown) {
+  Json file = test::byte_tokenizer();
+  file["model"]["vocab"].erase("x");
+  EXPECT_EQ(test::tokenizer_from(file)->encode("hxx").ids, (std::vector<std::int32_t>{'h'}));
+  file["model"]["unk_token"] = "hel";
+  EXPECT_EQ(test::tokenizer_from(file)->encode("hxx").ids, (std::vector<std::int32_t>{'h', 257, 257}));
+  file["model"]["fuse_unk"] = true;
+  EXPECT_EQ(test::tokenizer_from(file)->encode("hxx").ids, (std::vector<std::int32_t>{'h', 257}));
+}
+
+}  // namespace
+}  // namespace quiver
