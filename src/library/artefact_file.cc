@@ -1,0 +1,34 @@
+#include "library/artefact_file.h"
+
+#include "core/json.h"
+#include "tensor/safetensors.h"
+
+namespace quiver {
+namespace {
+
+constexpr char kDigestKey[] = "expert_digest";
+constexpr char kSettingsKey[] = "settings";
+
+}  // namespace
+
+void write_artefact_file(const std::filesystem::path& path, const Artefact& artefact) {
+  write_safetensors(path, artefact.tensors,
+                    {{kDigestKey, artefact.expert_digest}, {kSettingsKey, dump_json(artefact.settings)}});
+}
+
+Artefact read_artefact_file(const std::filesystem::path& path) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const auto& metadata = file.metadata();
+  const auto digest = metadata.find(kDigestKey);
+  const auto settings = metadata.find(kSettingsKey);
+  if (digest == metadata.end() || settings == metadata.end()) {
+    throw Error(ErrorKind::kCorruptFile, "'" + path.string() + "' does not say what it was made from");
+  }
+  Artefact artefact;
+  artefact.settings = parse_json(settings->second, path.string());
+  artefact.expert_digest = digest->second;
+  for (const std::string& name : file.names()) artefact.tensors[name] = file.read(name);
+  return artefact;
+}
+
+}  // namespace quiver

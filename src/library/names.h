@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+namespace quiver {
+
+// Whether a text can name an expert: what every file system can store as a folder and a listing shows on one
+// line. Artefact kinds follow the same rules.
+bool is_valid_name(const std::string& name);
+
+// Throws Error(kInvalidArgument) with `what` ("expert name") and the value for a text that cannot.
+void require_valid_name(const std::string& name, const std::string& what);
+
+}  // namespace quiver
