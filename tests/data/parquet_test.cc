@@ -2,6 +2,8 @@
 #include <arrow/io/file.h>
 #include <parquet/arrow/writer.h>
 
+#include <fstream>
+
 #include "quiver/dataset.h"
 #include "support/test_support.h"
 
@@ -120,14 +122,14 @@ TEST_F(Parquet, RefusesWhatIsNoParquet) {
   }
 }
 
-// Every cut of a valid file, and every single damaged byte, gives rows or an Error and nothing else.
+// A cut file gives an Error, one with a damaged byte rows or an Error, and nothing else happens.
 TEST_F(Parquet, SurvivesTruncationAndDamage) {
   write({"source", "target", "task_name", "split"},
         {text({"source text", "s", "s"}), large_text({"t", "t", "t"}), dictionary({"a", "b", "a"}),
          text({"train", "train", "train"})});
   const std::string whole = read_file(path_, 1 << 20);
   const auto try_load = [&](const std::string& content) {
-    write_file_atomic(path_, content);
+    std::ofstream(path_, std::ios::binary) << content;  // no fsync: this runs thousands of times
     try {
       load();
       return true;
@@ -137,7 +139,7 @@ TEST_F(Parquet, SurvivesTruncationAndDamage) {
   };
   for (std::size_t size = 0; size < whole.size(); size += 37)
     EXPECT_FALSE(try_load(whole.substr(0, size))) << size;
-  for (std::size_t position = 0; position < whole.size(); position += 3) {
+  for (std::size_t position = 0; position < whole.size(); position += 7) {
     std::string damaged = whole;
     damaged[position] = static_cast<char>(damaged[position] ^ 0x55);
     try_load(damaged);
