@@ -1,0 +1,111 @@
+#include <fstream>
+#include <functional>
+
+#include "quiver/library.h"
+#include "support/expert_fixture.h"
+#include "support/test_support.h"
+#include "tensor/safetensors.h"
+
+namespace fs = std::filesystem;
+
+namespace quiver::test {
+namespace {
+
+Artefact make_artefact(double value) {
+  return {.settings = {{"temperature", value}, {"note", "für Ärger"}},
+          .tensors = {{"model.layers.0.self_attn.q_proj", at::full({6}, value)},
+                      {"model.layers.1.self_attn.q_proj", at::full({6}, -value)}}};
+}
+
+void expect_artefact(const std::optional<Artefact>& found, double value) {
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->settings, make_artefact(value).settings);
+  ASSERT_EQ(found->tensors.size(), 2u);
+  EXPECT_TRUE(at::equal(found->tensors.at("model.layers.1.self_attn.q_proj"), at::full({6}, -value)));
+}
+
+bool is_stale(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return e.kind() == ErrorKind::kStale;
+  }
+  return false;
+}
+
+TEST(LibraryArtefacts, OnePerExpertAndKind) {
+  ExpertLibrary library = ExpertLibrary::create("virtual://artefacts");
+  library.add(make_expert("a"));
+  library.add(make_expert("b", 2));
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+  library.put_artefact("a", "arrow", make_artefact(1));
+  library.put_artefact("a", "phatgoose", make_artefact(2));
+  expect_artefact(library.find_artefact("a", "arrow"), 1);
+  expect_artefact(library.find_artefact("a", "phatgoose"), 2);
+  EXPECT_EQ(library.find_artefact("a", "arrow")->expert_digest, expert_digest(make_expert("a")));
+  EXPECT_FALSE(library.find_artefact("b", "arrow").has_value());
+  library.put_artefact("a", "arrow", make_artefact(3));
+  expect_artefact(library.find_artefact("a", "arrow"), 3);
+  EXPECT_TRUE(library.verify().empty());
+  for (const std::string kind : {"", "../x", ".x", "a/b"}) {
+    EXPECT_NE(error_message([&] { library.put_artefact("a", kind, make_artefact(1)); }).find("artefact kind"),
+              std::string::npos);
+  }
+}
+
+TEST(LibraryArtefacts, TheyTravelAndVanishWithTheExpert) {
+  ExpertLibrary library = ExpertLibrary::create("virtual://travel");
+  ExpertLibrary copy = ExpertLibrary::create("virtual://travel_copy");
+  library.add(make_expert("a"));
+  library.put_artefact("a", "arrow", make_artefact(1));
+  library.clone_to(copy, IfExists::kRefuse);
+  expect_artefact(copy.find_artefact("a", "arrow"), 1);
+  library.rename("a", "b");
+  expect_artefact(library.find_artefact("b", "arrow"), 1);
+  library.add(make_expert("a"));
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+  library.remove("b");
+  library.add(make_expert("b"));
+  EXPECT_FALSE(library.find_artefact("b", "arrow").has_value());
+  copy.add(make_expert("a", 5), IfExists::kReplace);
+  EXPECT_FALSE(copy.find_artefact("a", "arrow").has_value());
+  EXPECT_TRUE(copy.verify().empty());
+}
+
+TEST(LibraryArtefacts, MadeFromOtherWeightsTheyAreStale) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  // Computed from the first version, stored after somebody replaced it.
+  Artefact late = make_artefact(1);
+  late.expert_digest = expert_digest(library.load("a"));
+  library.put_artefact("a", "arrow", late);
+  library.add(make_expert("a", 2), IfExists::kReplace);
+  EXPECT_TRUE(is_stale([&] { library.put_artefact("a", "arrow", late); }));
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+
+  // Weights exchanged behind the library's back.
+  library.put_artefact("a", "arrow", make_artefact(1));
+  save_expert(make_expert("a", 3), scratch / "other");
+  for (const char* file : {"adapter_model.safetensors", "expert.json"}) {
+    fs::copy_file(scratch / "other" / file, scratch / "library" / "a" / file,
+                  fs::copy_options::overwrite_existing);
+  }
+  EXPECT_TRUE(is_stale([&] { library.find_artefact("a", "arrow"); }));
+  const auto findings = library.verify();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_NE(findings[0].problem.find("was made from other weights"), std::string::npos);
+}
+
+TEST(LibraryArtefacts, AFileOfOtherOriginIsNoArtefact) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  write_safetensors(scratch / "library" / "a" / "artefacts" / "arrow.safetensors", {{"x", at::ones({2})}});
+  EXPECT_NE(
+      error_message([&] { library.find_artefact("a", "arrow"); }).find("does not say what it was made from"),
+      std::string::npos);
+}
+
+}  // namespace
+}  // namespace quiver::test
