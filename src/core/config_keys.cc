@@ -53,6 +53,8 @@ constexpr std::string_view kReferenceOnlyKeys[] = {
     "max_seq_per_pack",
     "model_family",
     "monitor_grad_alignment_on",
+    "n_skills",
+    "n_splits",
     "num_tasks_per_batch",
     "pack_sequences",
     "pad_to_multiple_of",

@@ -28,8 +28,10 @@ constexpr EnumName<SchedulerKind> kSchedulers[] = {
     {SchedulerKind::kPolynomialDecayWithWarmup, "polynomial_decay_with_warmup"},
     {SchedulerKind::kWarmup, "warmup"},
     {SchedulerKind::kCosineAnnealing, "cosine_annealing"}};
+// "16" is no half precision: mttl, too, stores float32 weights for it.
 constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFloat32, "float32"},
                                                {Precision::kFloat32, "32"},
+                                               {Precision::kFloat32, "16"},
                                                {Precision::kBFloat16, "bfloat16"},
                                                {Precision::kBFloat16, "bf16"}};
 
@@ -120,8 +122,9 @@ void throw_bad_setting(const std::string& key, const ConfigSetting& setting, con
 }
 
 void assign(const std::string& key, const ConfigSetting& setting, bool& field) {
-  if (!setting.value.is_boolean()) throw_bad_setting(key, setting, "true or false");
-  field = setting.value.get<bool>();
+  const bool is_bit = setting.value == 0 || setting.value == 1;
+  if (!setting.value.is_boolean() && !is_bit) throw_bad_setting(key, setting, "true or false");
+  field = setting.value == true || setting.value == 1;
 }
 
 void assign(const std::string& key, const ConfigSetting& setting, std::int64_t& field) {

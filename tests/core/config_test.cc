@@ -138,6 +138,27 @@ TEST(Config, WarnsOnceAboutKeysOfTheReferenceAlone) {
   EXPECT_TRUE(contains(testing::internal::GetCapturedStderr(), "device_map, padding_side, wandb_project"));
 }
 
+// The keys of mttl's configs/models for its 125M tutorial model and for Phi-2.
+TEST(Config, ReadsTheReferencesModelPresets) {
+  const ScratchDirectory scratch;
+  const std::string neo =
+      write(scratch, "neo.json", R"({"lora_rank": 4, "lora_dropout": 0.0, "weight_decay": 0.0,
+    "n_skills": 1, "model_modifier": "lora", "modify_modules": ".*", "modify_layers": "q_proj|v_proj|k_proj",
+    "trainable_param_names": ".*lora_[ab].*", "num_train_epochs": 10, "learning_rate": 3e-5,
+    "micro_batch_size": 16, "train_batch_size": 16, "predict_batch_size": 8, "precision": "16", "model": "m",
+    "model_family": "gpt", "optimizer": "adamw", "truncation_side": "left"})");
+  const std::string phi = write(scratch, "phi.json", R"({"n_splits": 1, "micro_batch_size": 1,
+    "subsample_dev": 1000, "precision": "bf16", "load_in_8bit": 0, "remove_phi_eval_tasks": 1,
+    "pipeline_eval_tasks": "all", "tie_params": "q_proj.lora_a|k_proj.lora_a|v_proj.lora_a"})");
+  const ExperimentConfig config = load_config(neo + "+" + phi, {});
+  EXPECT_EQ(config.modify_layers, "q_proj|v_proj|k_proj");
+  EXPECT_EQ(config.learning_rate, 3e-5);
+  EXPECT_EQ(config.micro_batch_size, 1);
+  EXPECT_EQ(config.subsample_dev, 1000);
+  EXPECT_TRUE(config.remove_phi_eval_tasks);
+  EXPECT_EQ(load_config(neo, {}).precision, Precision::kFloat32);
+}
+
 TEST(Config, NamesTheNearestKey) {
   EXPECT_EQ(error_message([] { load_config("", {"lora_rnk=4"}); }),
             "-k: unknown config key 'lora_rnk' | did you mean 'lora_rank'?");
