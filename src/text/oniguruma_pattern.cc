@@ -10,8 +10,11 @@ namespace {
 
 // Oniguruma's \w: PCRE2's lacks marks and connector punctuation; the six digits and fractions of Latin-1 are
 // in as well.
-constexpr std::string_view kWordClass =
-    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
+std::string word_class() {
+  return "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}" + recent_characters("L") +
+         recent_characters("M");
+}
+
 // Letters after a backslash that both engines read alike.
 constexpr std::string_view kSharedEscapes = "nrtfaedDAzZ";
 
@@ -94,10 +97,10 @@ class Translator {
       case 'S':
         return replace(2, "\\P{White_Space}");
       case 'w':
-        return replace(2, in_class_ ? std::string(kWordClass) : "[" + std::string(kWordClass) + "]");
+        return replace(2, in_class_ ? word_class() : "[" + word_class() + "]");
       case 'W':
         if (in_class_) refuse("'\\W' inside a class");
-        return replace(2, "[^" + std::string(kWordClass) + "]");
+        return replace(2, "[^" + word_class() + "]");
       case 'p':
       case 'P':
         return property();
@@ -120,23 +123,17 @@ class Translator {
     const std::string_view name = pattern_.substr(at_ + 3, close - at_ - 3);
     const bool negated = name.starts_with('^');
     const std::string_view bare = name.substr(negated);
-    if (bare == "L" || bare == "N") {
-      return category(close + 1 - at_, bare, negated != (pattern_[at_ + 1] == 'P'));
-    }
     // One or two letters name a general category in both, and these two long names a property; PCRE2 would
     // read any other name as a script's extensions where the script itself is meant.
-    if (bare.size() <= 2 || bare == "Alphabetic" || bare == "White_Space") return copy(close + 1 - at_);
-    replace(close + 1 - at_,
-            std::string(pattern_.substr(at_, 3)) + (negated ? "^" : "") + "sc:" + std::string(bare) + "}");
-  }
-
-  // Letters or numbers, with those that PCRE2 does not know yet.
-  void category(std::size_t consumed, std::string_view name, bool negated) {
-    const std::string members =
-        "\\p{" + std::string(name) + "}" + std::string(name == "L" ? kRecentLetters : kRecentNumbers);
-    if (!in_class_) return replace(consumed, (negated ? "[^" : "[") + members + "]");
-    if (negated) return copy(consumed);  // a class cannot take characters away
-    replace(consumed, members);
+    const bool shared = bare.size() <= 2 || bare == "Alphabetic" || bare == "White_Space";
+    const std::string known = (shared ? "" : "sc:") + std::string(bare) + "}";
+    const std::string recent = recent_characters(bare);
+    const bool inverted = negated != (pattern_[at_ + 1] == 'P');
+    std::string members = (inverted && (in_class_ || recent.empty()) ? "\\P{" : "\\p{") + known;
+    // A class cannot take characters away, so there the recent ones stay unknown.
+    if (!inverted || !in_class_) members += recent;
+    if (!in_class_ && !recent.empty()) members = (inverted ? "[^" : "[") + members + "]";
+    replace(close + 1 - at_, members);
   }
 
   void code_point() {
