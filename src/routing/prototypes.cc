@@ -2,8 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
+#include <sstream>
 #include <tuple>
 
 namespace quiver {
@@ -45,7 +49,8 @@ at::Tensor top_right_singular_vectors(const at::Tensor& a, const at::Tensor& b,
 
   const at::Tensor top = s.select(1, 0);  // (n)
   // Below this the core is the rounding error of a product that is zero.
-  const at::Tensor noise = at::frobenius_norm(r_a, {1, 2}) * at::frobenius_norm(r_b, {1, 2}) * 1e-14;
+  const at::Tensor noise =
+      at::linalg_vector_norm(r_a, 2, {{1, 2}}) * at::linalg_vector_norm(r_b, 2, {{1, 2}}) * 1e-14;
   const at::Tensor zero = (top <= noise).contiguous();
   for (std::int64_t i = 0; i < zero.size(0); ++i) {
     if (zero.data_ptr<bool>()[i]) {

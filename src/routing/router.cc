@@ -1,8 +1,11 @@
 #include "quiver/router.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <sstream>
 #include <string_view>
+#include <vector>
 
 #include "core/json.h"
 #include "core/strings.h"

@@ -1,6 +1,8 @@
 #include "transforms/k_means.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +10,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace quiver {
 namespace {
@@ -71,20 +74,23 @@ at::Tensor means(const at::Tensor& rows, const Assignment& assignment, std::int6
 
 struct Start {
   at::Tensor labels;  // (n) int64
-  double inertia;
+  double inertia = 0;
 };
 
-Start run_once(const at::Tensor& rows, const KMeansOptions& options, double tolerance,
-               std::mt19937_64& random) {
+// Every start has its own random stream, so that starts can run side by side.
+Start run_once(const at::Tensor& rows, const KMeansOptions& options, std::int64_t start) {
+  std::seed_seq seeds = {options.seed & 0xffffffffu, options.seed >> 32, static_cast<std::uint64_t>(start)};
+  std::mt19937_64 random(seeds);
   at::Tensor centres = starting_centres(rows, options.k, random);
   Assignment assignment = assign(rows, centres);
+  double inertia = std::numeric_limits<double>::infinity();
   for (std::int64_t step = 0; step < options.max_iter; ++step) {
-    const at::Tensor moved = means(rows, assignment, options.k);
-    const double shift = (moved - centres).square().sum().item<double>();
-    centres = moved;
+    centres = means(rows, assignment, options.k);
     const at::Tensor before = assignment.labels;
     assignment = assign(rows, centres);
-    if (at::equal(before, assignment.labels) || shift <= tolerance) break;
+    // With fewer distinct rows than clusters the labels never settle, but the inertia does.
+    const double last = std::exchange(inertia, assignment.distances.sum().item<double>());
+    if (at::equal(before, assignment.labels) || inertia >= last) break;
   }
   const at::Tensor own = centres.index_select(0, assignment.labels);
   return {assignment.labels, (rows - own).square().sum().item<double>()};
@@ -117,14 +123,16 @@ KMeansResult k_means(const at::Tensor& rows, const KMeansOptions& options) {
   check(rows, options);
   const at::NoGradGuard no_grad;
   const at::Tensor centred = (rows - rows.mean(0)).contiguous();  // distances lose fewer digits
-  const double tolerance = options.tolerance * centred.square().mean().item<double>();
-  std::mt19937_64 random(options.seed);
 
-  Start best{{}, std::numeric_limits<double>::infinity()};
-  for (std::int64_t i = 0; i < options.n_init; ++i) {
-    const Start start = run_once(centred, options, tolerance, random);
+  std::vector<Start> starts(static_cast<std::size_t>(options.n_init));
+  at::parallel_for(0, options.n_init, 1, [&](std::int64_t begin, std::int64_t end) {
+    const at::NoGradGuard no_grad_here;  // thread-local
+    for (std::int64_t i = begin; i < end; ++i) starts[i] = run_once(centred, options, i);
+  });
+  Start best = starts.front();
+  for (const Start& start : starts) {
     // Without a margin, rounding would choose between starts that found the same clusters.
-    if (!best.labels.defined() || start.inertia < best.inertia * (1 - 1e-9)) best = start;
+    if (start.inertia < best.inertia * (1 - 1e-9)) best = start;
   }
 
   KMeansResult result;

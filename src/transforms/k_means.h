@@ -12,9 +12,7 @@ namespace quiver {
 struct KMeansOptions {
   std::int64_t k = 10;
   std::int64_t n_init = 10;     // independent starts, of which the one with the least inertia is kept
-  std::int64_t max_iter = 300;  // Lloyd steps per start
-  double tolerance =
-      1e-4;  // times the mean variance of a column: a smaller movement of the centres ends a start
+  std::int64_t max_iter = 300;  // Lloyd steps per start, which ends earlier when no label changes
   std::uint64_t seed = 42;
 };
 

@@ -1,10 +1,12 @@
 #include "transforms/mbc.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <sstream>
 
 #include "transforms/k_means.h"
 
@@ -141,14 +143,12 @@ at::Tensor cosine_similarity_matrix(std::span<const std::string> names,
     for (std::int64_t second = first; second < experts; second += block) {
       const std::int64_t columns = std::min(block, experts - second);
       const at::Tensor right = second == first ? left : unit_rows.load(second, columns);
-      const at::Tensor products = inner_products(left, right);
-      similarity.narrow(0, first, rows).narrow(1, second, columns).copy_(products);
-      similarity.narrow(0, second, columns).narrow(1, first, rows).copy_(products.t());
+      similarity.narrow(0, first, rows).narrow(1, second, columns).copy_(inner_products(left, right));
     }
   }
+  const at::Tensor above = similarity.triu(1);
   // float32 rows have length 1 to 1e-7 only; the diagonal's exact value is known.
-  similarity.diagonal().round_();
-  return similarity;
+  return above + above.t() + similarity.diagonal().round().diag();
 }
 
 std::map<std::string, std::vector<std::string>> mbc_clusters(std::span<const std::string> names,
