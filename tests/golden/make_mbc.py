@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Writes mbc.json: what numpy and scikit-learn make of small expert vectors in the steps of the reference's MBC.
 
+vectors (18, 160): experts as flat weights; zeros: how many of each are 0 after sparsifying by `sparsity`; similarity:
+scikit-learn's cosine similarities of the sparsified vectors; clustering: its KMeans on the rows of them.
+unstructured: rows without clusters and the inertia KMeans reaches for several k.
+sparsified: one vector, and for several sparsities the positions that stay when the numpy quantile is cut off.
+
 Needs numpy and scikit-learn at the version QUIVER_SKLEARN_VERSION of deps/versions.env.
 Usage: make_mbc.py [OUTPUT]
 """
