@@ -9,11 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "quiver/precision.h"
 #include "quiver/tokenizer.h"
 
 namespace quiver {
-
-enum class Precision { kFloat32, kBFloat16 };
 
 // "float32", "32", "bfloat16", "bf16". Throws Error(kInvalidArgument) for anything else.
 Precision parse_precision(const std::string& text);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "quiver/precision.h"
+
 // The closed choices among the config keys, in a header of their own so that layers can name them without the
 // whole config.
 namespace quiver {
@@ -24,8 +26,5 @@ enum class SchedulerKind {
   kWarmup,                     // linear warm-up, constant afterwards
   kCosineAnnealing,            // no warm-up
 };
-
-// Storage type of the base model's weights. Adapters are float32 in any case.
-enum class Precision { kFloat32, kBFloat16 };
 
 }  // namespace quiver

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quiver/base_model.h"
+#include "quiver/library.h"
+#include "quiver/router.h"
+
+namespace quiver {
+
+struct ExpertSet;
+
+// A base model, experts and a router. Immutable and thread-safe; cheap to copy: base and experts are shared,
+// so many routers can stand on one loaded base.
+class RoutedModel {
+ public:
+  // The base alone.
+  explicit RoutedModel(std::shared_ptr<const BaseModel> base);
+
+  // Reads the experts of a library and, for Arrow and PhatGOOSE, their prototypes or gates. Throws Error:
+  // kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes), kNotFound (no
+  // prototypes, with the command that makes them), kStale (prototypes of other weights).
+  static RoutedModel compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,
+                             const RouterOptions& router);
+  // The same for several routers over one library, whose experts are then read once.
+  static std::vector<RoutedModel> compose_all(std::shared_ptr<const BaseModel> base,
+                                              const ExpertLibrary& library,
+                                              std::span<const RouterOptions> routers);
+
+  // Writes the router, the experts and the prototypes, and a reference to the base, as one folder; in one
+  // step.
+  void save(const std::filesystem::path& directory) const;
+  // Reads such a folder; logits are bit-identical to those of the model that was saved. Without `base` the
+  // referenced one is loaded. Throws Error(kInvalidArgument) when the base is not the one it was composed
+  // with, kCorruptFile.
+  static RoutedModel load(const std::filesystem::path& directory,
+                          std::shared_ptr<const BaseModel> base = nullptr,
+                          const BaseModelOptions& options = {});
+  // Whether `path` is such a folder.
+  static bool is_saved_model(const std::filesystem::path& path);
+
+  const BaseModel& base() const { return *base_; }
+  std::shared_ptr<const BaseModel> shared_base() const { return base_; }
+  const RouterOptions& router() const { return router_; }
+  std::vector<std::string> expert_names() const;
+
+  // What a sequence of this task is run with: null for the base alone. Oracle: throws Error(kNotFound) with
+  // the nearest names for a task that no expert covers, unless there is a default expert. Lives as long as
+  // the model.
+  const LinearAdapter* adapter_for(const std::string& task_name) const;
+
+  // Hidden states (T, hidden) of a ragged batch, one task name per sequence (needed by the oracle only).
+  at::Tensor forward(const RaggedBatch& batch, std::span<const std::string> task_names = {}) const;
+
+  // The routing weights of every adapted slot for one text: slot path -> (T, E) float32, zero for experts not
+  // chosen.
+  std::map<std::string, at::Tensor> route(const std::string& prompt, const std::string& task_name = {}) const;
+
+ private:
+  struct State;
+  RoutedModel(std::shared_ptr<const BaseModel> base, RouterOptions router,
+              std::shared_ptr<const State> state);
+  static RoutedModel assemble(std::shared_ptr<const BaseModel> base, std::shared_ptr<const ExpertSet> experts,
+                              std::map<std::int64_t, at::Tensor> vectors, RouterOptions router);
+
+  std::shared_ptr<const BaseModel> base_;
+  RouterOptions router_;
+  std::shared_ptr<const State> state_;
+};
+
+// One text to continue. Requests of one call may use different models as long as these share their base.
+struct GenerationRequest {
+  const RoutedModel* model = nullptr;
+  std::string prompt;
+  std::string task_name = {};
+};
+
+struct GenerationOptions {
+  std::int64_t max_new_tokens = 128;
+  std::int64_t batch_size = 8;           // sequences decoded together
+  std::int64_t max_input_length = 1024;  // longer prompts lose their beginning
+  std::vector<std::string> stop = {};    // texts that end a generation; they and what follows are cut off
+  double sampling_temperature = 0;       // 0: greedy
+  double top_p = 1;                      // sampling: the smallest set of tokens with this probability
+  std::uint64_t seed = 42;
+};
+
+struct Generation {
+  std::string text;               // without special tokens
+  std::vector<std::int32_t> ids;  // new tokens, the end-of-text token not among them
+  std::int64_t prompt_tokens = 0;
+};
+
+// Continues every prompt; results in the order of the requests. Sequences are decoded in ragged batches: one
+// that ends leaves, the next waiting one joins. Prompts are tokenised without their one trailing space.
+// `on_done`, when given, is called with the index of each finished request, from the calling thread. Throws
+// Error(kInvalidArgument).
+std::vector<Generation> generate(std::span<const GenerationRequest> requests,
+                                 const GenerationOptions& options,
+                                 const std::function<void(std::size_t, const Generation&)>& on_done = {});
+
+// A completion to score after its prompt. Tokenised jointly and split at the character offset: a token
+// belongs to the completion when it ends after the prompt does.
+struct ScoreRequest {
+  const RoutedModel* model = nullptr;
+  std::string prompt;
+  std::string completion;
+  std::string task_name = {};
+  bool append_end_of_text = false;
+};
+
+struct Score {
+  double logprob = 0;       // sum over the completion's tokens, natural logarithm
+  std::int64_t tokens = 0;  // of the completion
+  bool greedy = false;      // every token of it is the most likely one
+  double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
+};
+
+struct ScoreOptions {
+  std::int64_t token_budget = 4096;      // tokens run at once
+  std::int64_t max_input_length = 2048;  // longer prompts lose their beginning
+};
+
+// Scores every completion; results in the order of the requests. Neighbouring requests with the same model
+// and prompt run the shared beginning once. Throws Error(kInvalidArgument) for an empty completion.
+std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOptions& options = {},
+                         const std::function<void(std::size_t)>& on_progress = {});
+
+}  // namespace quiver
