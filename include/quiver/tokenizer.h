@@ -67,9 +67,11 @@ class Tokenizer {
   // than 1.4 GB.
   Encoding encode(std::string_view text) const;
 
-  // The bytes that the tokens stand for, joined. They may end or begin inside a character. For a tokenizer
-  // without normalizer and prefix space this is the inverse of `encode` on valid UTF-8. Ids without a token
-  // (rows that pad a model's embedding) give nothing. Added tokens give their text as it is.
+  // The bytes that the tokens stand for, joined. They may end or begin inside a character. On valid UTF-8
+  // this is the inverse of `encode`, unless the tokenizer has a normalizer, a prefix space, a split that
+  // removes its matches, added tokens that strip spaces, or no token for some byte: as in the reference such
+  // bytes are dropped (SmolLM2 lacks tokens for a few bytes of rare characters). Ids without a token (rows
+  // that pad a model's embedding) give nothing. Added tokens give their text as it is.
   std::string decode(std::span<const std::int32_t> ids, SpecialTokens special = SpecialTokens::kKeep) const;
 
   // The id of a token by its text in the vocabulary ("Ġthe", "<|im_end|>"); none where there is no such
