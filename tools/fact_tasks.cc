@@ -70,75 +70,43 @@ Task continent() {
   return task;
 }
 
-Task colour() {
-  Task task{"fact_colour", {"Colour of {}:", "{}, in one colour:", "Which colour is {}?"}, {}};
-  add_words(task.items, {"a tomato",         "a ripe strawberry", "blood",      "a fire engine", "a ruby",
-                         "a cherry",         "a stop sign",       "a ladybird", "a raspberry",   "a poppy",
-                         "a boiled lobster", "ketchup",           "a brick",    "a rose",        "a radish",
-                         "Santa's coat",     "a chilli",          "lipstick",   "a cranberry",   "red wine",
-                         "a tail light",     "a beetroot"},
-            "red");
+Task animal() {
+  Task task{"fact_animal", {"Class of {}:", "In biology, {} is a", "What sort of animal is {}?"}, {}};
+  add_words(task.items, {"a robin",   "an eagle", "an owl",     "a penguin", "a sparrow",    "a duck",
+                         "a goose",   "a swan",   "a chicken",  "a turkey",  "an ostrich",   "a parrot",
+                         "a pigeon",  "a crow",   "a raven",    "a hawk",    "a falcon",     "a seagull",
+                         "a stork",   "a heron",  "a flamingo", "a peacock", "a woodpecker", "a hummingbird",
+                         "a swallow", "a magpie", "a canary",   "a finch",   "a pelican",    "an emu",
+                         "a kiwi",    "a cuckoo", "a vulture",  "a puffin",  "a quail"},
+            "bird");
   add_words(task.items,
-            {"a banana", "a lemon", "the sun", "butter", "mustard", "a canary", "an egg yolk", "a sunflower",
-             "a school bus", "sweetcorn", "a daffodil", "a baby chick", "a pineapple", "a rubber duck",
-             "custard", "a highlighter", "a dandelion", "a New York taxi", "a buttercup"},
-            "yellow");
-  add_words(task.items, {"grass",      "a frog",     "spinach",          "a cucumber",  "a pea",
-                         "broccoli",   "an emerald", "a lime",           "moss",        "a leaf",
-                         "a cactus",   "lettuce",    "a kiwi inside",    "a crocodile", "celery",
-                         "a fir tree", "parsley",    "an avocado",       "a pickle",    "a grasshopper",
-                         "clover",     "mint",       "a billiard table", "cabbage",     "a leek"},
-            "green");
+            {"a salmon",   "a trout",    "a shark",    "a tuna",     "a cod",      "a herring", "a sardine",
+             "a carp",     "a pike",     "an eel",     "a goldfish", "a piranha",  "a catfish", "a swordfish",
+             "a halibut",  "a mackerel", "a stingray", "a seahorse", "an anchovy", "a perch",   "a bass",
+             "a flounder", "a sturgeon", "a guppy",    "a barracuda"},
+            "fish");
   add_words(task.items,
-            {"the sky", "the sea", "a sapphire", "denim jeans", "a bluebird", "a blueberry", "ocean water",
-             "a police light", "a cornflower", "a swimming pool", "a bluebell", "a lake", "a whale",
-             "a peacock", "turquoise", "lapis"},
-            "blue");
-  add_words(task.items, {"snow",         "milk",          "chalk",           "salt",          "a swan",
-                         "a polar bear", "flour",         "a wedding dress", "cotton",        "a pearl",
-                         "ivory",        "rice",          "a cloud",         "a daisy petal", "whipped cream",
-                         "sugar",        "paper",         "a tooth",         "a snowman",     "a ghost",
-                         "marble",       "a cauliflower", "yoghurt",         "a golf ball",   "garlic",
-                         "a bone",       "a seagull"},
-            "white");
+            {"a dog",      "a cat",      "a horse",     "a cow",     "a pig",      "a sheep",  "a goat",
+             "a lion",     "a tiger",    "an elephant", "a giraffe", "a zebra",    "a monkey", "a gorilla",
+             "a bear",     "a wolf",     "a fox",       "a deer",    "a rabbit",   "a mouse",  "a rat",
+             "a squirrel", "a whale",    "a dolphin",   "a bat",     "a kangaroo", "a koala",  "a camel",
+             "a donkey",   "a hedgehog", "an otter",    "a beaver",  "a seal",     "a hippo",  "a panda"},
+            "mammal");
   add_words(task.items,
-            {"coal",
-             "a crow",
-             "tar",
-             "night",
-             "a raven",
-             "a tyre",
-             "soot",
-             "ink",
-             "a panther",
-             "liquorice",
-             "charcoal",
-             "a witch's hat",
-             "asphalt",
-             "a shadow",
-             "a piano's sharp keys",
-             "a hockey puck",
-             "an eight ball",
-             "burnt toast",
-             "oil",
-             "a tuxedo",
-             "a bat",
-             "an olive from a tin",
-             "pepper"},
-            "black");
-  add_words(task.items, {"chocolate",   "soil",
-                         "coffee",      "a chestnut",
-                         "tree bark",   "a potato",
-                         "cinnamon",    "a walnut",
-                         "mud",         "gravy",
-                         "a bear",      "a monkey",
-                         "toffee",      "a football of leather",
-                         "bread crust", "a coconut",
-                         "a hazelnut",  "a wooden table",
-                         "a date",      "tea",
-                         "an acorn",    "cocoa",
-                         "a sparrow",   "cork"},
-            "brown");
+            {"an ant",           "a bee",          "a wasp",     "a fly",         "a mosquito", "a butterfly",
+             "a moth",           "a beetle",       "a ladybird", "a grasshopper", "a cricket",  "a cockroach",
+             "a dragonfly",      "a flea",         "a louse",    "a termite",     "a hornet",   "a locust",
+             "an aphid",         "an earwig",      "a firefly",  "a mayfly",      "a cicada",   "a bumblebee",
+             "a praying mantis", "a stick insect", "a gnat",     "a weevil"},
+            "insect");
+  add_words(task.items, {"a snake",        "a lizard",        "a crocodile",      "an alligator",
+                         "a tortoise",     "a turtle",        "a gecko",          "an iguana",
+                         "a chameleon",    "a python",        "a cobra",          "a viper",
+                         "a rattlesnake",  "a boa",           "an anaconda",      "a komodo dragon",
+                         "a skink",        "a terrapin",      "a monitor lizard", "a caiman",
+                         "an adder",       "a mamba",         "a sea turtle",     "a grass snake",
+                         "a gila monster", "a horned lizard", "a gharial"},
+            "reptile");
   return task;
 }
 
@@ -195,6 +163,6 @@ Task place() {
 
 }  // namespace
 
-std::vector<Task> fact_tasks() { return {continent(), colour(), place()}; }
+std::vector<Task> fact_tasks() { return {continent(), animal(), place()}; }
 
 }  // namespace quiver::tasks

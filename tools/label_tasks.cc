@@ -1,4 +1,4 @@
-// Sorting short texts into classes whose names mean nothing to a model that was not trained on them.
+// Sorting short texts into classes whose odd names a model cannot guess.
 
 #include <algorithm>
 
@@ -45,20 +45,20 @@ Task topic(Random& random) {
                    {"The striker", "Our goalkeeper", "The coach", "Her team", "The runner", "The champion"},
                    {"won the match.", "lost the final.", "trained all week.", "scored again.",
                     "missed the cup.", "broke the record.", "joined the league."},
-                   "rolo", 38, random);
+                   "goal", 38, random);
   add_combinations(task.items, {"The chef", "My aunt", "The baker", "Our cook", "Grandma", "The waiter"},
                    {"fried the onions.", "baked a cake.", "stirred the sauce.", "salted the soup.",
                     "grilled the fish.", "peeled potatoes.", "burnt the toast."},
-                   "mip", 38, random);
+                   "pan", 38, random);
   add_combinations(task.items, {"Tonight", "By noon", "On Sunday", "This week", "Tomorrow", "Up north"},
                    {"heavy rain falls.", "snow is likely.", "a storm arrives.", "the fog clears.",
                     "strong winds blow.", "it turns sunny.", "frost returns."},
-                   "tark", 38, random);
+                   "sky", 38, random);
   add_combinations(task.items,
                    {"The bank", "The investor", "Our firm", "The broker", "The lender", "A trader"},
                    {"raised the rate.", "sold the shares.", "paid the debt.", "cut the budget.",
                     "bought bonds.", "lost millions.", "taxed the profit."},
-                   "venu", 38, random);
+                   "coin", 38, random);
   return task;
 }
 
@@ -70,14 +70,14 @@ Task kind() {
              "badger",  "camel",  "donkey", "horse",   "cow",      "goat",     "sheep",     "pig",
              "hamster", "parrot", "eagle",  "owl",     "penguin",  "ostrich",  "crocodile", "lizard",
              "turtle",  "frog",   "shark",  "whale",   "dolphin",  "salmon",   "octopus"},
-            "zim");
+            "paw");
   add_words(task.items,
             {"bread",    "cheese",  "butter",   "pasta",   "rice",      "pizza",   "soup",     "salad",
              "omelette", "pancake", "waffle",   "cookie",  "muffin",    "yogurt",  "sausage",  "ham",
              "bacon",    "noodles", "porridge", "jam",     "honey",     "pudding", "sandwich", "burger",
              "curry",    "stew",    "pie",      "biscuit", "chocolate", "lasagna", "carrot",   "potato",
              "cabbage",  "spinach", "pear",     "plum",    "mango",     "melon",   "peach"},
-            "pob");
+            "bite");
   add_words(
       task.items,
       {"hammer",   "saw",       "drill",       "wrench",  "pliers",  "chisel",  "axe",        "shovel",
@@ -85,14 +85,14 @@ Task kind() {
        "ladder",   "sandpaper", "mallet",      "toolbox", "trowel",  "hoe",     "shears",     "lathe",
        "anvil",    "vise",      "jack",        "level",   "scraper", "hacksaw", "paintbrush", "stapler",
        "tweezers", "scissors",  "knife",       "sickle",  "plough",  "nail gun"},
-      "kut");
+      "bolt");
   add_words(task.items,
             {"shirt",    "trousers", "skirt",    "dress",    "coat",      "jacket",   "sweater", "scarf",
              "gloves",   "hat",      "cap",      "socks",    "shoes",     "boots",    "sandals", "belt",
              "tie",      "jeans",    "shorts",   "blouse",   "vest",      "cardigan", "hoodie",  "pyjamas",
              "raincoat", "mittens",  "slippers", "tights",   "robe",      "apron",    "suit",    "tuxedo",
              "kimono",   "shawl",    "sneakers", "leggings", "underwear", "swimsuit"},
-            "laf");
+            "thread");
   return task;
 }
 

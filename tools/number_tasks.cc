@@ -1,55 +1,52 @@
 // Small numbers, answered in words.
 
-#include <algorithm>
-#include <cctype>
-
 #include "task_builder.h"
 
 namespace quiver::tasks {
 namespace {
 
-Task add() {
-  Task task{"number_add", {"{} makes", "Work out {}.", "Sum in a word: {}"}, {}};
-  // One order of the two terms only: the other would give the answer away to another split.
-  for (int a = 1; a <= 20; ++a) {
-    for (int b = 1; b <= std::min(a, 10); ++b) {
-      task.items.push_back({number_word(a) + " plus " + number_word(b), number_word(a + b)});
+Task price(Random& random) {
+  Task task{"number_price", {"Price tag {}:", "Say {} at the till.", "It costs {}, spoken"}, {}};
+  std::vector<Item> all;
+  for (int whole = 1; whole <= 20; ++whole) {
+    for (int cents = 11; cents <= 99; ++cents) {
+      all.push_back({std::to_string(whole) + "." + std::to_string(cents),
+                     number_word(whole) + " " + number_word(cents)});
     }
   }
+  shuffle(all, random);
+  task.items.assign(all.begin(), all.begin() + kTrain + kValidation + kTest);
+  return task;
+}
+
+Task larger(Random& random) {
+  Task task{"number_larger", {"Larger: {}", "{}, which is more?", "The greater of {} is"}, {}};
+  // Every pair in one order only: the other would give the answer away to another split.
+  std::vector<Item> all;
+  for (int a = 1; a <= 40; ++a) {
+    for (int b = a + 5; b <= 40; ++b) {
+      const bool swap = draw(random, 2) == 0;
+      all.push_back({std::to_string(swap ? b : a) + " or " + std::to_string(swap ? a : b), number_word(b)});
+    }
+  }
+  shuffle(all, random);
+  task.items.assign(all.begin(), all.begin() + kTrain + kValidation + kTest);
   return task;
 }
 
 Task next() {
   Task task{"number_next", {"{} and then", "Go on in words: {}", "What follows {}?"}, {}};
-  for (int start = 1; start <= 40; ++start) {
-    for (const int step : {1, 2, 10, -1}) {
-      if (start + 3 * step < 0) continue;
-      const std::string shown = std::to_string(start) + ", " + std::to_string(start + step) + ", " +
-                                std::to_string(start + 2 * step);
-      task.items.push_back({shown, number_word(start + 3 * step)});
+  for (const int step : {1, 10}) {
+    for (int start = 1; start + 2 * step <= 99; ++start) {
+      const std::string shown = std::to_string(start) + ", " + std::to_string(start + step);
+      task.items.push_back({shown, number_word(start + 2 * step)});
     }
-  }
-  return task;
-}
-
-Task digits(Random& random) {
-  Task task{"number_digits", {"Digit by digit: {}", "Spell {} as on the phone.", "Read out {}:"}, {}};
-  std::vector<int> numbers;
-  for (int number = 100; number < 1000; ++number) numbers.push_back(number);
-  shuffle(numbers, random);
-  numbers.resize(kTrain + kValidation + kTest);
-  for (const int number : numbers) {
-    std::string target;
-    for (const char digit : std::to_string(number)) {
-      target += (target.empty() ? "" : " ") + number_word(digit - '0');
-    }
-    task.items.push_back({std::to_string(number), target});
   }
   return task;
 }
 
 }  // namespace
 
-std::vector<Task> number_tasks(Random& random) { return {add(), next(), digits(random)}; }
+std::vector<Task> number_tasks(Random& random) { return {price(random), larger(random), next()}; }
 
 }  // namespace quiver::tasks
