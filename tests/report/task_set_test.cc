@@ -148,7 +148,9 @@ TEST(TaskSet, GeneratorGivesTheCheckedInBytes) {
   const fs::path program = test::program_path().parent_path() / "tools" / "make_tasks";
   ASSERT_TRUE(fs::exists(program)) << program << ": build the target quiver_make_tasks";
   const test::ScratchDirectory scratch;
-  const auto ran = test::run_command("'" + program.string() + "' '" + scratch.path().string() + "'");
+  std::ostringstream command;
+  command << program << ' ' << scratch.path();  // a path prints itself in quotes
+  const auto ran = test::run_command(command.str());
   ASSERT_EQ(ran.status, 0) << ran.output;
   std::uint64_t total = 0;
   for (const char* name : {"tasks.jsonl", "facts_choice.jsonl"}) {
