@@ -7,6 +7,9 @@ add_library(quiver_torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(quiver_torch SYSTEM INTERFACE
   "${QUIVER_DEPS_DIR}/torch/include"
   "${QUIVER_DEPS_DIR}/torch/include/torch/csrc/api/include")
+# at::parallel_for is a header template: without -fopenmp it is a plain loop. The wheel carries the libgomp it needs.
+target_compile_options(quiver_torch INTERFACE -fopenmp)
+target_link_options(quiver_torch INTERFACE -fopenmp)
 target_link_libraries(quiver_torch INTERFACE
   "${QUIVER_DEPS_DIR}/torch/lib/libtorch_cpu.so"
   "${QUIVER_DEPS_DIR}/torch/lib/libc10.so")

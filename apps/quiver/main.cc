@@ -1,1 +1,98 @@
-int main() { return 0; }
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/util/Exception.h>
+#include <malloc.h>
+#include <torch/version.h>
+
+#include <cstdio>
+
+#include "commands.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "quiver/error.h"
+
+namespace quiver::program {
+namespace {
+
+// Freed tensors stay with the process: giving pages back and faulting them in again costs a tenth of a
+// training step.
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+}
+
+std::string version_text() {
+  return std::string("quiver ") + QUIVER_VERSION + "\nLibTorch " + TORCH_VERSION +
+         "\ndevices: cpu (cuda is opened at run time by --device cuda)";
+}
+
+void add_global_options(CLI::App& program, GlobalOptions& global) {
+  program.add_option("--threads", global.threads, "Threads to use (default: one per core)")
+      ->check(CLI::PositiveNumber);
+  program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
+  program.add_option("--precision", global.precision,
+                     "float32 or bfloat16 (default: the config's, or float32)");
+  program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)");
+  program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");
+  program.add_option("--log-format", global.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  program.add_flag("--no-progress", global.no_progress, "No progress bar");
+}
+
+void apply(const GlobalOptions& global) {
+  set_log_options({global.log_format == "json" ? LogFormat::kJson : LogFormat::kText, global.quiet});
+  if (global.no_progress) set_progress_mode(ProgressMode::kLines);
+  if (global.threads > 0) at::set_num_threads(global.threads);
+}
+
+int exit_status(const Error& error) { return error.kind() == ErrorKind::kInterrupted ? 130 : 1; }
+
+void report(const std::string& message, const std::string& hint = {}) {
+  log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");
+}
+
+int run(int argc, char** argv) {
+  GlobalOptions global;
+  CLI::App program{"Quiver: LoRA experts, expert libraries, and routing of every token among them", "quiver"};
+  program.set_version_flag("--version", version_text());
+  program.require_subcommand(1);
+  program.fallthrough();
+  add_global_options(program, global);
+  program.parse_complete_callback([&] { apply(global); });
+  add_fetch(program);
+  add_generate(program, global);
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version
+    report(error.what(), "quiver --help");
+    return 2;
+  } catch (const Error& error) {
+    report(error.what(), error.hint());
+    return exit_status(error);
+  } catch (const c10::Error& error) {
+    report(error.what_without_backtrace());
+    return 1;
+  } catch (const std::exception& error) {
+    report(error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+BaseModelOptions GlobalOptions::model_options() const {
+  return {precision ? parse_precision(*precision) : Precision::kFloat32, device};
+}
+
+}  // namespace quiver::program
+
+int main(int argc, char** argv) {
+  quiver::program::keep_freed_memory();
+  quiver::install_interrupt_handler();
+  return quiver::program::run(argc, argv);
+}

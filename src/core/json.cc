@@ -3,8 +3,36 @@
 #include "core/files.h"
 
 namespace quiver {
+namespace {
+
+// The library parses iteratively but copies, compares and dumps recursively, so depth must be bounded
+// beforehand.
+void check_depth(std::string_view text, const std::string& where) {
+  constexpr int kMaxDepth = 200;
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) {
+        throw Error(ErrorKind::kCorruptFile,
+                    where + ": JSON nested deeper than " + std::to_string(kMaxDepth) + " levels");
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
+}  // namespace
 
 Json parse_json(std::string_view text, const std::string& where) {
+  check_depth(text, where);
   try {
     return Json::parse(text);
   } catch (const Json::exception& e) {

@@ -1,0 +1,65 @@
+#include "model_arguments.h"
+
+#include "model_cache.h"
+#include "quiver/error.h"
+
+namespace quiver::program {
+
+void ModelArguments::add_to(CLI::App& command, const std::string& positional) {
+  command
+      .add_option(positional, model,
+                  "A Hugging Face folder, a .gguf file, a fetched name, or a composed folder")
+      ->required();
+  command.add_option("--library", library, "Expert library: local://DIR, a path, or virtual://NAME");
+  command.add_option("--router", routers, "base, oracle, uniform, arrow, phatgoose or expert:NAME")
+      ->delimiter(',');
+  command.add_option("--top-k", top_k, "Experts kept per token (arrow, phatgoose); 0: all");
+  command.add_option("--temperature", temperature, "Divides the routing logits");
+  command.add_option("--combine", combine, "output (merge after) or parameter (merge before)");
+  command.add_option("--default-expert", default_expert, "Oracle: the expert for tasks that none covers");
+}
+
+std::vector<RouterOptions> ModelArguments::router_options() const {
+  std::vector<RouterOptions> options;
+  for (const std::string& text : routers) {
+    RouterOptions router = parse_router(text);
+    if (top_k) router.top_k = *top_k;
+    if (temperature) {
+      check_temperature(*temperature);
+      router.temperature = *temperature;
+    }
+    if (combine) router.combine = parse_combine(*combine);
+    if (router.kind == RouterKind::kOracle) router.default_expert = default_expert;
+    if (router.kind != RouterKind::kBase && library.empty()) {
+      throw Error(ErrorKind::kInvalidArgument, "--router " + text + " needs --library", "");
+    }
+    options.push_back(std::move(router));
+  }
+  if (options.empty()) {
+    if (!library.empty()) {
+      throw Error(ErrorKind::kInvalidArgument, "--library needs --router",
+                  "base, oracle, uniform, arrow, phatgoose or expert:NAME");
+    }
+    options.emplace_back();
+  }
+  return options;
+}
+
+std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const {
+  if (RoutedModel::is_saved_model(model)) {
+    if (!routers.empty() || !library.empty()) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "'" + model + "' is a composed model and has its router already",
+                  "leave out --library and --router");
+    }
+    return {RoutedModel::load(model, nullptr, global.model_options())};
+  }
+  const std::vector<RouterOptions> options = router_options();
+  const std::shared_ptr<const BaseModel> base = BaseModel::load(resolve_base(model), global.model_options());
+  bool only_base = true;
+  for (const RouterOptions& router : options) only_base = only_base && router.kind == RouterKind::kBase;
+  if (only_base) return std::vector<RoutedModel>(options.size(), RoutedModel(base));
+  return RoutedModel::compose_all(base, ExpertLibrary::open(library), options);
+}
+
+}  // namespace quiver::program

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "quiver/routed_model.h"
+
+namespace quiver::program {
+
+// MODEL of the command line: a base (with a library and a router), or a folder that `compose` wrote.
+struct ModelArguments {
+  std::string model;
+  std::string library;
+  std::vector<std::string> routers;  // `eval` takes several
+  std::optional<int> top_k;
+  std::optional<double> temperature;
+  std::optional<std::string> combine;
+  std::string default_expert;
+
+  // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
+  void add_to(CLI::App& command, const std::string& positional = "MODEL");
+
+  // The options of every router asked for, `base` when none was. Throws Error(kInvalidArgument).
+  std::vector<RouterOptions> router_options() const;
+
+  // Loads the base once and composes every router on it.
+  std::vector<RoutedModel> load(const GlobalOptions& global) const;
+};
+
+}  // namespace quiver::program

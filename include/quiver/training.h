@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quiver/base_model.h"
+#include "quiver/dataset.h"
+#include "quiver/expert.h"
+
+namespace quiver {
+
+enum class Optimiser { kAdamW, kAdam, kSgd };
+enum class Schedule { kLinearDecay, kPolynomialDecay, kWarmup, kCosine };
+// kLast: the weights after the last step; kBest: those with the lowest validation loss.
+enum class Keep { kLast, kBest };
+// kTokenMean: over all target tokens of an optimiser batch. kMicroBatchMean: the mean of the micro-batches'
+// token means, as mttl does.
+enum class LossMean { kTokenMean, kMicroBatchMean };
+
+// How one expert is trained. Defaults are the reference's.
+struct TrainingOptions {
+  LoraConfig lora;
+  std::string trainable = ".*";       // regex over "<module path>.lora_a" and ".lora_b", matched whole
+  std::optional<std::string> frozen;  // takes names out of the above
+  Optimiser optimiser = Optimiser::kAdamW;
+  double learning_rate = 1e-3;
+  double weight_decay = 0.01;  // decoupled
+  double adam_epsilon = 1e-8;
+  double clip_norm = 0.1;  // global norm; 0: no clipping
+  Schedule schedule = Schedule::kLinearDecay;
+  std::int64_t warmup_steps = -1;  // -1: from the proportion, which wins whenever it is above 0
+  double warmup_proportion = 0.06;
+  std::int64_t epochs = -1;
+  std::int64_t total_steps = -1;      // optimiser steps; wins over epochs
+  std::int64_t batch_size = 4;        // examples of one optimiser step
+  std::int64_t micro_batch_size = 0;  // examples run at once; 0: as many as the token budget allows
+  std::int64_t token_budget = 2048;   // tokens run at once; bounds the memory whatever the batch
+  LossMean loss_mean = LossMean::kTokenMean;
+  std::int64_t max_input_length = 1024;
+  bool truncate_left = false;
+  bool train_on_inputs = false;
+  bool add_eos_to_targets = true;
+  std::int64_t evaluate_every =
+      0;  // steps between validations besides the last; 0: only for Keep::kBest, each epoch
+  Keep keep = Keep::kLast;
+  std::uint64_t seed = 42;
+  std::filesystem::path checkpoint;   // file to resume from and to leave on interruption; empty: none
+  std::int64_t checkpoint_every = 0;  // steps between checkpoints; 0: only on interruption
+  bool resume = false;                // continue from `checkpoint` when it is there
+};
+
+// What an observer is told after every optimiser step.
+struct TrainingStep {
+  std::int64_t step = 0;  // 1 .. total
+  std::int64_t total = 0;
+  double loss = 0;  // of this step's batch, before the update
+  double learning_rate = 0;
+  double gradient_norm = 0;               // before clipping
+  std::int64_t tokens = 0;                // run in this step
+  std::optional<double> validation_loss;  // when this step was followed by a validation
+};
+using TrainingObserver = std::function<void(const TrainingStep&)>;
+
+// Trains one LoRA expert on the training split of `data` and returns it, with the settings and metrics filled
+// in. The base is shared and never changed, so several trainings may run on it from different threads.
+//
+// The loss is the cross-entropy of the target tokens only. Batches are ragged: no padding. The result depends
+// on the data, the options and the number of threads, not on interruptions: a run that is stopped by
+// interrupt_requested() writes its checkpoint and throws Error(kInterrupted); resumed, it ends with the
+// weights of an uninterrupted run.
+//
+// Throws Error(kInvalidArgument) when no module matches, no example has a target, or the options contradict
+// themselves; kStale when the checkpoint belongs to other settings or data.
+Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
+                    const TrainingOptions& options, const TrainingObserver& observer = {});
+
+// One PhatGOOSE gate per adapted slot (Muqeeth et al. 2024, section 3): base and expert stay frozen, the
+// expert's update is scaled by sigmoid(v . x), and v, zero at the start, is trained with the same loss.
+// Returns slot path -> v (in) float32. `options.lora` is not looked at. Checks that the frozen weights did
+// not change and the gates did.
+std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Expert& expert,
+                                              const TaskDataset& data, const TrainingOptions& options,
+                                              const TrainingObserver& observer = {});
+
+}  // namespace quiver

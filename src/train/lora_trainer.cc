@@ -1,0 +1,205 @@
+#include "train/lora_trainer.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+#include <regex>
+
+#include "core/strings.h"
+#include "quiver/error.h"
+
+namespace quiver {
+namespace {
+
+std::regex compile(const std::string& pattern, const char* option) {
+  try {
+    return std::regex(pattern);
+  } catch (const std::regex_error& error) {
+    throw Error(ErrorKind::kInvalidArgument,
+                std::string(option) + ": '" + pattern + "' is not a regular expression: " + error.what());
+  }
+}
+
+// y + h b with b (rows of h, width of y): in y's memory when the types agree.
+at::Tensor add_product(at::Tensor y, const at::Tensor& h, const at::Tensor& b) {
+  if (y.scalar_type() == at::kFloat) return y.addmm_(h, b);
+  return y + at::mm(h, b).to(y.scalar_type());
+}
+
+// b^T (r, out) placed at the slot's columns of the group's output, zeros elsewhere: (r, group out).
+at::Tensor spread(const at::Tensor& b, const LinearSlot& slot, const LinearGroup& group) {
+  const std::int64_t after = group.out - slot.column - slot.out;
+  return after == 0 && slot.column == 0 ? b.t() : at::constant_pad_nd(b.t(), {slot.column, after});
+}
+
+}  // namespace
+
+std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& config) {
+  const std::regex modules = compile(config.modify_modules, "modify_modules");
+  const std::regex layers = compile(config.modify_layers, "modify_layers");
+  std::vector<std::int64_t> matched;
+  for (std::size_t i = 0; i < base.slots().size(); ++i) {
+    const std::string& path = base.slots()[i].path;
+    const std::size_t dot = path.rfind('.');
+    const bool fits = config.modify_layers.empty() ? std::regex_match(path, modules)
+                                                   : std::regex_match(path.substr(0, dot), modules) &&
+                                                         std::regex_match(path.substr(dot + 1), layers);
+    if (fits) matched.push_back(static_cast<std::int64_t>(i));
+  }
+  if (matched.empty()) {
+    const std::vector<LinearSlot>& slots = base.slots();
+    std::vector<std::string> names;
+    for (const LinearSlot& slot : slots) {
+      if (slot.layer == 0) names.push_back(slot.path);
+    }
+    throw Error(ErrorKind::kInvalidArgument,
+                "no linear layer matches modify_modules '" + config.modify_modules + "' and modify_layers '" +
+                    config.modify_layers + "'",
+                "the first layer has " + join(names, ", "));
+  }
+  return matched;
+}
+
+LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const std::string& trainable,
+                         const std::optional<std::string>& frozen, std::uint64_t seed,
+                         const std::map<std::string, LoraWeights>& initial)
+    : base_(base),
+      config_(config),
+      by_group_(base.groups().size()),
+      dropout_generator_(at::detail::createCPUGenerator(seed)) {
+  if (config.rank < 1 || config.dropout < 0 || config.dropout >= 1) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "lora_rank must be at least 1 and lora_dropout in [0, 1): rank " +
+                    std::to_string(config.rank) + ", dropout " + std::to_string(config.dropout));
+  }
+  const std::regex trained = compile(trainable, "trainable_param_names");
+  const std::optional<std::regex> kept =
+      frozen ? std::optional(compile(*frozen, "non_trainable_param_names")) : std::nullopt;
+  const auto is_trained = [&](const std::string& name) {
+    return std::regex_match(name, trained) && !(kept && std::regex_match(name, *kept));
+  };
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  std::vector<FlatParameters::Entry> entries;
+  std::vector<std::pair<std::size_t, bool>> owner;  // slot and whether it is A, per entry
+  for (const std::int64_t index : match_slots(base, config)) {
+    const LinearSlot& layer = base.slots()[static_cast<std::size_t>(index)];
+    const double bound = 1.0 / std::sqrt(3.0 * static_cast<double>(layer.in));
+    Slot slot{index, at::empty({config.rank, layer.in}).uniform_(-bound, bound, generator),
+              at::zeros({layer.out, config.rank})};
+    if (config.init_b_random) slot.b.uniform_(-bound, bound, generator);
+    if (!initial.empty()) {
+      slot.a.copy_(initial.at(layer.path).a);
+      slot.b.copy_(initial.at(layer.path).b);
+    }
+    for (const bool is_a : {true, false}) {
+      const std::string name = layer.path + (is_a ? ".lora_a" : ".lora_b");
+      if (!is_trained(name)) continue;
+      entries.push_back({name, is_a ? slot.a : slot.b});
+      owner.emplace_back(slots_.size(), is_a);
+    }
+    slots_.push_back(std::move(slot));
+  }
+  if (entries.empty()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "no adapter parameter matches trainable_param_names '" + trainable + "'",
+                "names look like 'model.layers.0.self_attn.q_proj.lora_a'");
+  }
+  parameters_ = std::make_unique<FlatParameters>(entries);
+  for (std::size_t i = 0; i < owner.size(); ++i) {
+    (owner[i].second ? slots_[owner[i].first].a : slots_[owner[i].first].b) = parameters_->leaf(i);
+  }
+  for (const Slot& slot : slots_) {
+    by_group_[static_cast<std::size_t>(base.slots()[static_cast<std::size_t>(slot.index)].group)].push_back(
+        &slot);
+  }
+}
+
+void LoraTrainer::begin_step(std::uint64_t seed) { dropout_generator_.set_current_seed(seed); }
+
+// x A^T of every slot side by side, (T, slots r). With dropout each slot sees its own mask, as separate
+// modules would.
+at::Tensor LoraTrainer::hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const {
+  std::vector<at::Tensor> a;
+  if (!training_ || config_.dropout == 0) {
+    for (const Slot* slot : slots) a.push_back(slot->a);
+    return at::mm(x, at::cat(a).t());
+  }
+  std::vector<at::Tensor> parts;
+  for (const Slot* slot : slots) {
+    const double keep = 1.0 - config_.dropout;
+    const at::Tensor mask = at::empty_like(x, at::kFloat).bernoulli_(keep, dropout_generator_).div_(keep);
+    parts.push_back(at::mm(x * mask, slot->a.t()));
+  }
+  return at::cat(parts, 1);
+}
+
+at::Tensor LoraTrainer::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
+  const std::vector<const Slot*>& slots = by_group_[static_cast<std::size_t>(group.index)];
+  if (slots.empty()) return y;
+  std::vector<at::Tensor> b;
+  for (const Slot* slot : slots) {
+    b.push_back(spread(slot->b, base_.slots()[static_cast<std::size_t>(slot->index)], group));
+  }
+  const double scale = config_.alpha / static_cast<double>(config_.rank);
+  return add_product(std::move(y), hidden(slots, x.to(at::kFloat)) * scale, at::cat(b));
+}
+
+std::map<std::string, LoraWeights> LoraTrainer::weights() const {
+  std::map<std::string, LoraWeights> result;
+  for (const Slot& slot : slots_) {
+    result[base_.slots()[static_cast<std::size_t>(slot.index)].path] = {
+        slot.a.detach().clone(), slot.b.detach().clone(), config_.alpha / static_cast<double>(config_.rank)};
+  }
+  return result;
+}
+
+GateTrainer::GateTrainer(const BaseModel& base, const Expert& expert) : groups_(base.groups().size()) {
+  std::vector<FlatParameters::Entry> entries;
+  std::size_t found = 0;
+  for (const LinearGroup& group : base.groups()) {
+    Group& own = groups_[static_cast<std::size_t>(group.index)];
+    std::vector<at::Tensor> a, b;
+    std::vector<std::int64_t> ranks;
+    for (const std::int64_t index : group.slots) {
+      const LinearSlot& slot = base.slots()[static_cast<std::size_t>(index)];
+      const auto module = expert.modules.find(slot.path);
+      if (module == expert.modules.end()) continue;
+      ++found;
+      a.push_back(module->second.a);
+      b.push_back(spread(module->second.b, slot, group) * module->second.scale);
+      ranks.push_back(module->second.a.size(0));
+      own.parameters.push_back(entries.size());
+      entries.push_back({slot.path, at::zeros({slot.in})});
+      paths_.push_back(slot.path);
+    }
+    if (a.empty()) continue;
+    own.a = at::cat(a);
+    own.b = at::cat(b);
+    own.ranks = at::tensor(ranks);
+  }
+  if (found != expert.modules.size() || found == 0) {
+    throw Error(ErrorKind::kInvalidArgument, "expert '" + expert.info.name +
+                                                 "' adapts modules that the base model does "
+                                                 "not have");
+  }
+  parameters_ = std::make_unique<FlatParameters>(entries);
+}
+
+at::Tensor GateTrainer::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
+  const Group& own = groups_[static_cast<std::size_t>(group.index)];
+  if (!own.a.defined()) return y;
+  const at::Tensor input = x.to(at::kFloat);
+  std::vector<at::Tensor> gates;
+  for (const std::size_t index : own.parameters) gates.push_back(parameters_->leaf(index));
+  const at::Tensor openness = at::sigmoid(at::mm(input, at::stack(gates).t()));  // (T, slots)
+  const at::Tensor per_rank = at::repeat_interleave(openness, own.ranks, 1);     // (T, sum r)
+  return add_product(std::move(y), at::mm(input, own.a.t()) * per_rank, own.b);
+}
+
+std::map<std::string, at::Tensor> GateTrainer::gates() const {
+  std::map<std::string, at::Tensor> result;
+  for (std::size_t i = 0; i < paths_.size(); ++i) result[paths_[i]] = parameters_->leaf(i).detach().clone();
+  return result;
+}
+
+}  // namespace quiver

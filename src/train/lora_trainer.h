@@ -1,0 +1,89 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quiver/base_model.h"
+#include "quiver/expert.h"
+#include "train/parameters.h"
+
+namespace quiver {
+
+// An adapter whose parameters are being trained. One training thread uses it at a time.
+class TrainableAdapter : public LinearAdapter {
+ public:
+  virtual FlatParameters& parameters() = 0;
+  // Called before every step with the number that seeds the step's dropout.
+  virtual void begin_step(std::uint64_t seed) = 0;
+  // Training mode (dropout active) or evaluation mode.
+  virtual void set_training(bool training) = 0;
+};
+
+// Slots of `base` that a LoRA goes to: the module's path without its last part matches `modify_modules` whole
+// and that last part matches `modify_layers` whole; with an empty `modify_layers` the path alone must match
+// `modify_modules`. Throws Error(kInvalidArgument) when nothing matches or a regex is broken.
+std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& config);
+
+// A LoRA in training: y + scale * dropout(x) A^T B^T in every matched slot. A starts uniform in +-1 / sqrt(3
+// in), B at zero (or as A with init_b_random), as in the reference.
+class LoraTrainer : public TrainableAdapter {
+ public:
+  // `trainable` and `frozen`: see TrainingOptions. `initial`, when not empty, gives every matched module's
+  // start instead.
+  LoraTrainer(const BaseModel& base, const LoraConfig& config, const std::string& trainable,
+              const std::optional<std::string>& frozen, std::uint64_t seed,
+              const std::map<std::string, LoraWeights>& initial = {});
+
+  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
+  FlatParameters& parameters() override { return *parameters_; }
+  void begin_step(std::uint64_t seed) override;
+  void set_training(bool training) override { training_ = training; }
+
+  // A copy of the current weights by module path.
+  std::map<std::string, LoraWeights> weights() const;
+
+ private:
+  struct Slot {
+    std::int64_t index;  // into BaseModel::slots()
+    at::Tensor a, b;     // (r, in), (out, r); leaves, or plain tensors where frozen
+  };
+
+  at::Tensor hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const;
+
+  const BaseModel& base_;
+  LoraConfig config_;
+  std::vector<Slot> slots_;
+  std::vector<std::vector<const Slot*>> by_group_;
+  std::unique_ptr<FlatParameters> parameters_;
+  mutable at::Generator dropout_generator_;
+  bool training_ = true;
+};
+
+// PhatGOOSE gates in training over one frozen expert: y + sigmoid(x . v) * scale * x A^T B^T, v from zero.
+class GateTrainer : public TrainableAdapter {
+ public:
+  GateTrainer(const BaseModel& base, const Expert& expert);
+
+  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
+  FlatParameters& parameters() override { return *parameters_; }
+  void begin_step(std::uint64_t) override {}
+  void set_training(bool) override {}
+
+  std::map<std::string, at::Tensor> gates() const;
+
+ private:
+  struct Group {
+    at::Tensor a;      // (sum r, in)
+    at::Tensor b;      // (sum r, group out), scale folded in
+    at::Tensor ranks;  // (slots) int64
+    std::vector<std::size_t> parameters;
+  };
+
+  std::vector<Group> groups_;
+  std::vector<std::string> paths_;  // by parameter
+  std::unique_ptr<FlatParameters> parameters_;
+};
+
+}  // namespace quiver

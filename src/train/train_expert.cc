@@ -1,0 +1,166 @@
+#include <set>
+
+#include "core/check.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/sha256.h"
+#include "quiver/training.h"
+#include "tensor/digest.h"
+#include "train/loop.h"
+
+namespace quiver {
+namespace {
+
+std::vector<TokenizedExample> tokenise(const BaseModel& base, const std::vector<Example>& examples,
+                                       const TrainingOptions& options) {
+  const TokenizeOptions tokenize{
+      .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
+      .truncation_side = options.truncate_left ? TruncationSide::kLeft : TruncationSide::kRight,
+      .add_eos_to_targets = options.add_eos_to_targets,
+      .train_on_inputs = options.train_on_inputs};
+  std::vector<TokenizedExample> result;
+  std::size_t dropped = 0;
+  for (const Example& example : examples) {
+    std::optional<TokenizedExample> tokenized =
+        tokenize_for_training(base.tokenizer(), base.eos_id(), example, tokenize);
+    if (tokenized && tokenized->ids.size() > 1) {
+      result.push_back(*std::move(tokenized));
+    } else {
+      ++dropped;
+    }
+  }
+  if (dropped > 0) {
+    log_warning(std::to_string(dropped) + " of " + std::to_string(examples.size()) +
+                " examples have no target left after truncation and are not used");
+  }
+  return result;
+}
+
+std::string optimiser_name(Optimiser optimiser) {
+  return optimiser == Optimiser::kAdamW ? "adamw" : optimiser == Optimiser::kAdam ? "adam" : "sgd";
+}
+
+std::string schedule_name(Schedule schedule) {
+  switch (schedule) {
+    case Schedule::kLinearDecay:
+      return "linear_decay_with_warmup";
+    case Schedule::kPolynomialDecay:
+      return "polynomial_decay_with_warmup";
+    case Schedule::kWarmup:
+      return "warmup";
+    case Schedule::kCosine:
+      return "cosine_annealing";
+  }
+  return "";
+}
+
+// The settings as the expert records them, and as a checkpoint is recognised by.
+Json describe(const TrainingOptions& options) {
+  return {{"learning_rate", options.learning_rate},
+          {"weight_decay", options.weight_decay},
+          {"adam_epsilon", options.adam_epsilon},
+          {"optimizer", optimiser_name(options.optimiser)},
+          {"scheduler", schedule_name(options.schedule)},
+          {"warmup_steps", options.warmup_steps},
+          {"warmup_proportion", options.warmup_proportion},
+          {"max_grad_norm", options.clip_norm},
+          {"num_train_epochs", options.epochs},
+          {"total_steps", options.total_steps},
+          {"train_batch_size", options.batch_size},
+          {"micro_batch_size", options.micro_batch_size},
+          {"target_loss", options.loss_mean == LossMean::kTokenMean ? "token_mean" : "mttl"},
+          {"max_input_length", options.max_input_length},
+          {"truncation_side", options.truncate_left ? "left" : "right"},
+          {"train_on_inputs", options.train_on_inputs},
+          {"add_eos_to_targets", options.add_eos_to_targets},
+          {"keep", options.keep == Keep::kLast ? "last" : "best"},
+          {"seed", options.seed},
+          {"lora_rank", options.lora.rank},
+          {"lora_alpha", options.lora.alpha},
+          {"lora_dropout", options.lora.dropout},
+          {"lora_init_b_random", options.lora.init_b_random},
+          {"modify_modules", options.lora.modify_modules},
+          {"modify_layers", options.lora.modify_layers},
+          {"trainable_param_names", options.trainable}};
+}
+
+std::string identity(const BaseModel& base, const std::string& kind,
+                     const std::vector<TokenizedExample>& examples, const TrainingOptions& options) {
+  Sha256 hash;
+  hash.update(kind + base.fingerprint() + dump_json(describe(options)));
+  for (const TokenizedExample& example : examples) {
+    hash.update(
+        {reinterpret_cast<const char*>(example.ids.data()), example.ids.size() * sizeof(std::int32_t)});
+    hash.update(std::to_string(example.target_begin) + ";");
+  }
+  return hash.finish();
+}
+
+Json metrics_of(const RunReport& report) {
+  Json metrics = {{"steps", report.steps},
+                  {"tokens", report.tokens},
+                  {"seconds", report.seconds},
+                  {"first_loss", report.first_loss},
+                  {"last_loss", report.last_loss}};
+  if (report.validation_loss) metrics["validation_loss"] = *report.validation_loss;
+  if (report.best_step) metrics["best_step"] = *report.best_step;
+  return metrics;
+}
+
+std::vector<TokenizedExample> tokenise_training_split(const BaseModel& base, const TaskDataset& data,
+                                                      const TrainingOptions& options,
+                                                      const std::string& name) {
+  std::vector<TokenizedExample> train = tokenise(base, data.examples(Split::kTrain), options);
+  if (train.empty()) {
+    throw Error(ErrorKind::kInvalidArgument, "there is no training example with a target for '" + name + "'",
+                "check the split column, max_input_length and truncation_side");
+  }
+  return train;
+}
+
+}  // namespace
+
+Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
+                    const TrainingOptions& options, const TrainingObserver& observer) {
+  const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, name);
+  const std::vector<TokenizedExample> validation = tokenise(base, data.examples(Split::kValidation), options);
+  LoraTrainer trainer(base, options.lora, options.trainable, options.frozen, options.seed);
+  const RunReport report = run_training(base, trainer, train, validation, options,
+                                        identity(base, "expert " + name, train, options), observer);
+  Expert expert;
+  expert.info.name = name;
+  expert.info.tasks = data.task_names();
+  expert.info.base_model = base.name();
+  expert.info.base_fingerprint = base.fingerprint();
+  expert.info.lora = options.lora;
+  expert.info.training = describe(options);
+  expert.info.metrics = metrics_of(report);
+  expert.modules = trainer.weights();
+  return expert;
+}
+
+std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Expert& expert,
+                                              const TaskDataset& data, const TrainingOptions& options,
+                                              const TrainingObserver& observer) {
+  check_base(expert.info, base.fingerprint(), base.name());
+  const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, expert.info.name);
+  GateTrainer trainer(base, expert);
+  const std::map<std::string, at::Tensor> frozen = {{"head", base.head_weight()}};
+  const std::string base_before = tensor_digest(frozen), expert_before = expert_digest(expert);
+  run_training(base, trainer, train, {}, options,
+               identity(base, "gates " + expert.info.name + expert_before, train, options), observer);
+  QUIVER_CHECK(tensor_digest(frozen) == base_before && expert_digest(expert) == expert_before,
+               "frozen weights changed while gates were trained");
+  std::map<std::string, at::Tensor> gates = trainer.gates();
+  for (const auto& [path, gate] : gates) {
+    if (!gate.any().item<bool>()) {
+      throw Error(
+          ErrorKind::kInvalidArgument,
+          "the gate of '" + path + "' of expert '" + expert.info.name + "' is still zero after training",
+          "the expert's update there is zero, or learning_rate is");
+    }
+  }
+  return gates;
+}
+
+}  // namespace quiver
