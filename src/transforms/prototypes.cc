@@ -1,0 +1,98 @@
+#include "routing/prototypes.h"
+
+#include <algorithm>
+
+#include "core/json.h"
+#include "quiver/transforms.h"
+
+namespace quiver {
+namespace {
+
+constexpr char kArrow[] = "arrow";
+constexpr char kPhatgoose[] = "phatgoose";
+
+// The artefact of an expert where it is there, belongs to the present weights and was made with these
+// settings.
+bool has_current(const ExpertLibrary& library, const std::string& name, const char* kind,
+                 const Json& settings) {
+  try {
+    const std::optional<Artefact> artefact = library.find_artefact(name, kind);
+    return artefact && artefact->settings == settings;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kStale) return false;
+    throw;
+  }
+}
+
+}  // namespace
+
+std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recompute,
+                                      const ExpertObserver& observer) {
+  const Json settings = {{"method", "exact_svd"}};
+  std::int64_t computed = 0;
+  for (const std::string& name : library.names()) {
+    if (recompute == Recompute::kAll || !has_current(library, name, kArrow, settings)) {
+      const Expert expert = library.load(name);
+      std::vector<at::Tensor> a, b;
+      for (const auto& [path, weights] : expert.modules) {
+        a.push_back(weights.a);
+        b.push_back(weights.b);
+      }
+      std::vector<at::Tensor> prototypes;
+      try {
+        prototypes = arrow_prototypes(a, b);
+      } catch (const Error& error) {
+        throw Error(error.kind(), "expert '" + name + "': " + error.what(), error.hint());
+      }
+      Artefact artefact{settings, {}, expert_digest(expert)};
+      std::size_t index = 0;
+      for (const auto& [path, weights] : expert.modules) artefact.tensors[path] = prototypes[index++];
+      library.put_artefact(name, kArrow, artefact);
+      ++computed;
+    }
+    if (observer) observer(name);
+  }
+  return computed;
+}
+
+TrainingOptions default_gate_options() {
+  TrainingOptions options;
+  options.total_steps = 50;
+  options.batch_size = 4;
+  options.learning_rate = 1e-3;
+  options.weight_decay = 0;
+  options.clip_norm = 1;
+  options.warmup_steps = 0;
+  options.warmup_proportion = 0;
+  return options;
+}
+
+std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base, const TaskDataset& data,
+                                   const TrainingOptions& options, Recompute recompute,
+                                   const ExpertObserver& observer, const TrainingObserver& steps) {
+  const Json settings = {{"n_steps", options.total_steps},
+                         {"learning_rate", options.learning_rate},
+                         {"warmup_ratio", options.warmup_proportion},
+                         {"batch_size", options.batch_size},
+                         {"max_input_length", options.max_input_length},
+                         {"seed", options.seed}};
+  std::int64_t trained = 0;
+  for (const std::string& name : library.names()) {
+    if (recompute == Recompute::kAll || !has_current(library, name, kPhatgoose, settings)) {
+      const Expert expert = library.load(name);
+      if (expert.info.tasks.empty()) {
+        throw Error(ErrorKind::kInvalidArgument, "expert '" + name +
+                                                     "' does not say which tasks it was trained on, so "
+                                                     "there is no data to train its gates with");
+      }
+      const std::map<std::string, at::Tensor> gates =
+          train_gates(base, expert, data.only(expert.info.tasks), options, steps);
+      library.put_artefact(name, kPhatgoose, {settings, gates, expert_digest(expert)});
+      ++trained;
+    }
+    if (observer) observer(name);
+  }
+  return trained;
+}
+
+}  // namespace quiver
