@@ -1,0 +1,87 @@
+#include "kernels/attention.h"
+#include "support/tensors.h"
+#include "support/test_support.h"
+
+namespace quiver {
+namespace {
+
+using test::max_difference;
+using test::random_tensor;
+
+// Sequences of these lengths, run in pieces through caches, must give what they give whole.
+class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
+ protected:
+  static constexpr std::int64_t kCapacity = 100;
+  const std::vector<std::int64_t> lengths_ = {13, 1, 90};
+  const AttentionShape shape_ = GetParam();
+
+  void SetUp() override {
+    offsets_ = {0, 13, 14, 104};
+    qkv_ = random_tensor({104, shape_.qkv_width()}, 1);
+    const at::Tensor angle = random_tensor({104, shape_.head_dim / 2}, 2);
+    rotary_ = {angle.cos(), angle.sin()};
+    whole_ = ragged_attention(qkv_.clone(), rotary_, offsets_, shape_);
+    for (std::size_t s = 0; s < lengths_.size(); ++s) {
+      const at::Tensor empty = at::full({kCapacity, shape_.kv_width()}, 777.0);
+      caches_.push_back({empty.clone(), empty.clone(), 0});
+    }
+  }
+
+  // Runs the next count[s] tokens of each sequence and compares with their rows of the whole.
+  template <typename Attention>
+  void advance(const std::vector<std::int64_t>& count, Attention&& attention) {
+    std::vector<std::int64_t> rows, offsets = {0};
+    std::vector<KeyValueCache*> caches;
+    for (std::size_t s = 0; s < lengths_.size(); ++s) {
+      for (std::int64_t i = 0; i < count[s]; ++i) rows.push_back(offsets_[s] + caches_[s].length + i);
+      offsets.push_back(static_cast<std::int64_t>(rows.size()));
+      caches.push_back(&caches_[s]);
+    }
+    const at::Tensor index = at::tensor(rows);
+    const RotaryAngles rotary{rotary_.cos.index_select(0, index), rotary_.sin.index_select(0, index)};
+    const at::Tensor out = attention(qkv_.index_select(0, index), rotary, offsets, caches, shape_);
+    EXPECT_LT(max_difference(out, whole_.index_select(0, index)), 5e-6);
+    for (std::size_t s = 0; s < lengths_.size(); ++s) caches_[s].length += count[s];
+  }
+
+  std::vector<std::int64_t> offsets_;
+  at::Tensor qkv_, whole_;
+  RotaryAngles rotary_;
+  std::vector<KeyValueCache> caches_;
+};
+
+TEST_P(CachedAttentionTest, PrefillThenTokenByToken) {
+  advance({5, 1, 70}, cached_attention);
+  for (int step = 0; step < 8; ++step) advance({1, 0, 1}, cached_attention);
+  advance({0, 0, 12}, cached_attention);
+  // Positions that were never reached keep what they held.
+  EXPECT_TRUE((caches_[0].keys.slice(0, 13) == 777.0).all().item<bool>());
+  EXPECT_TRUE((caches_[1].values.slice(0, 1) == 777.0).all().item<bool>());
+}
+
+TEST_P(CachedAttentionTest, TheReferenceFillsTheSameCaches) {
+  advance({6, 1, 40}, cached_attention_reference);
+  advance({7, 0, 50}, cached_attention_reference);
+  const std::vector<KeyValueCache> reference = caches_;
+  caches_.clear();
+  SetUp();
+  advance({13, 0, 1}, cached_attention);
+  advance({0, 1, 89}, cached_attention);
+  for (std::size_t s = 0; s < caches_.size(); ++s) {
+    EXPECT_LT(max_difference(caches_[s].keys, reference[s].keys), 1e-6);
+    EXPECT_TRUE(at::equal(caches_[s].values, reference[s].values));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttentionTest,
+                         testing::Values(AttentionShape{1, 1, 6, 0.4, 0}, AttentionShape{6, 2, 16, 0.25, 0},
+                                         AttentionShape{4, 4, 8, 1.0, 7}, AttentionShape{4, 1, 8, 0.35, 1},
+                                         AttentionShape{6, 3, 4, 0.5, 200}),
+                         [](const auto& instance) {
+                           const AttentionShape& shape = instance.param;
+                           return std::to_string(shape.heads) + "Heads" + std::to_string(shape.kv_heads) +
+                                  "KeyValueHeadsWindow" + std::to_string(shape.window);
+                         });
+
+}  // namespace
+}  // namespace quiver

@@ -1,0 +1,80 @@
+#include "kernels/loss.h"
+
+#include <cmath>
+
+#include "support/tensors.h"
+#include "support/test_support.h"
+
+namespace quiver {
+namespace {
+
+using test::gradient_of;
+using test::max_difference;
+using test::random_tensor;
+
+constexpr std::int64_t kWidth = 12, kVocabulary = 37;
+
+at::Tensor random_targets(std::int64_t count) {
+  return at::randint(kVocabulary, {count}, at::detail::createCPUGenerator(9), at::kLong);
+}
+
+// Around the 256 rows whose logits exist at one time.
+class LossRowsTest : public testing::TestWithParam<std::int64_t> {
+ protected:
+  std::int64_t rows_ = GetParam();
+  at::Tensor hidden_ = random_tensor({rows_, kWidth}, 1), weight_ = random_tensor({kVocabulary, kWidth}, 2);
+  at::Tensor targets_ = random_targets(rows_);
+};
+
+TEST_P(LossRowsTest, CrossEntropyAgreesWithTheReference) {
+  const double sum = linear_cross_entropy_reference(hidden_, weight_, targets_).item<double>();
+  EXPECT_NEAR(linear_cross_entropy(hidden_, weight_, targets_).item<double>(), sum, 1e-6 * sum);
+  const auto fused = [&](const at::Tensor& x) { return linear_cross_entropy(x, weight_, targets_); };
+  const auto reference = [&](const at::Tensor& x) {
+    return linear_cross_entropy_reference(x, weight_, targets_);
+  };
+  const at::Tensor factor = at::scalar_tensor(0.3);
+  EXPECT_LT(max_difference(gradient_of(fused, hidden_, factor), gradient_of(reference, hidden_, factor)),
+            5e-6);
+}
+
+TEST_P(LossRowsTest, ScoresAreLogSoftmaxAtTheTargets) {
+  const TargetScores scores = score_targets(hidden_, weight_, targets_);
+  const at::Tensor logits = at::matmul(hidden_.to(at::kDouble), weight_.to(at::kDouble).t());
+  const at::Tensor expected =
+      at::log_softmax(logits, 1).gather(1, targets_.unsqueeze(1)).squeeze(1).to(at::kFloat);
+  EXPECT_LT(max_difference(scores.log_probability, expected), 1e-5);
+  EXPECT_TRUE(at::equal(scores.is_greedy, logits.argmax(1) == targets_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, LossRowsTest, testing::Values(0, 1, 255, 256, 257, 700));
+
+TEST(LinearCrossEntropy, NoTargetsGiveZero) {
+  const at::Tensor none = at::zeros({0, kWidth}), weight = random_tensor({kVocabulary, kWidth}, 2);
+  EXPECT_EQ(linear_cross_entropy(none, weight, random_targets(0)).item<double>(), 0);
+}
+
+TEST(LinearCrossEntropy, EqualLogitsGiveTheLogarithmOfTheVocabulary) {
+  const at::Tensor hidden = at::zeros({3, kWidth}), weight = random_tensor({kVocabulary, kWidth}, 2);
+  EXPECT_NEAR(linear_cross_entropy(hidden, weight, random_targets(3)).item<double>(),
+              3 * std::log(static_cast<double>(kVocabulary)), 1e-5);
+}
+
+TEST(LinearCrossEntropy, HugeLogitsStayFinite) {
+  const at::Tensor hidden = random_tensor({5, kWidth}, 1) * 1000.0;
+  const at::Tensor weight = random_tensor({kVocabulary, kWidth}, 2), targets = random_targets(5);
+  const double expected = linear_cross_entropy_reference(hidden, weight, targets).item<double>();
+  EXPECT_NEAR(linear_cross_entropy(hidden, weight, targets).item<double>(), expected, 1e-6 * expected);
+}
+
+TEST(LinearCrossEntropy, WithoutGradientsGivesTheSameValue) {
+  const at::Tensor weight = random_tensor({kVocabulary, kWidth}, 2), targets = random_targets(5);
+  const at::Tensor plain = random_tensor({5, kWidth}, 1);
+  at::Tensor leaf = plain.clone();
+  leaf.requires_grad_(true);
+  EXPECT_EQ(linear_cross_entropy(plain, weight, targets).item<double>(),
+            linear_cross_entropy(leaf, weight, targets).item<double>());
+}
+
+}  // namespace
+}  // namespace quiver
