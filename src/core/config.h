@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config_enums.h"
@@ -25,6 +26,9 @@ struct ExperimentConfig {
   // ---- data
   std::optional<std::string> dataset;           // a .parquet or .jsonl file, or a folder of such files
   std::vector<std::string> finetune_task_name;  // tasks; empty: all. JSON: comma-separated text or an array
+  // Filled by load_config, not a key: what each name of finetune_task_name stood for, an expert each; empty:
+  // all tasks.
+  std::vector<std::pair<std::string, std::vector<std::string>>> task_sets;
   // JSON file {"cluster": ["task", ...]}: a name above that is one of its keys stands for that list;
   // no names above: all its lists. Always empty after load_config, which writes the lists into
   // finetune_task_name.

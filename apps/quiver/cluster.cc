@@ -1,0 +1,36 @@
+#include <memory>
+
+#include "commands.h"
+#include "core/json.h"
+#include "json_lines.h"
+#include "quiver/transforms.h"
+
+namespace quiver::program {
+
+void add_cluster(CLI::App& program, GlobalOptions& global) {
+  struct Arguments {
+    std::string library, out;
+    ClusterOptions options;
+    bool recompute = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      program.add_subcommand("cluster", "Model-based clustering (MBC) of a library's experts");
+  command->add_option("LIBRARY", arguments->library)->required();
+  command->add_option("--k", arguments->options.k, "Number of clusters")->capture_default_str();
+  command->add_option("--sparsity", arguments->options.sparsity, "Share of the smallest weights left out")
+      ->capture_default_str();
+  command->add_option("--out", arguments->out, "clusters.json to write (default: stdout)");
+  command->add_flag("--recompute", arguments->recompute, "No effect: similarities are never kept");
+  command->callback([arguments, &global] {
+    if (global.seed) arguments->options.seed = *global.seed;
+    const Clusters clusters = cluster_experts(ExpertLibrary::open(arguments->library), arguments->options);
+    if (arguments->out.empty()) {
+      write_output("", dump_json(Json(clusters), 2) + "\n");
+    } else {
+      write_clusters(clusters, arguments->out);
+    }
+  });
+}
+
+}  // namespace quiver::program

@@ -1,0 +1,27 @@
+#include <memory>
+
+#include "commands.h"
+#include "core/log.h"
+#include "model_arguments.h"
+
+namespace quiver::program {
+
+void add_compose(CLI::App& program, GlobalOptions& global) {
+  struct Arguments {
+    ModelArguments model;
+    std::string out;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      program.add_subcommand("compose", "Write a base, experts and a router as one model folder");
+  arguments->model.add_to(*command, "--base");
+  command->add_option("--out", arguments->out, "Folder to write")->required();
+  command->callback([arguments, &global] {
+    const std::vector<RoutedModel> models = arguments->model.load(global);
+    if (models.size() != 1) throw Error(ErrorKind::kInvalidArgument, "compose takes one --router");
+    models.front().save(arguments->out);
+    log_info("wrote " + arguments->out);
+  });
+}
+
+}  // namespace quiver::program

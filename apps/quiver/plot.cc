@@ -1,0 +1,19 @@
+#include <memory>
+
+#include "commands.h"
+#include "quiver/report.h"
+
+namespace quiver::program {
+
+void add_plot(CLI::App& program) {
+  struct Arguments {
+    std::string results, out;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = program.add_subcommand("plot", "Bar charts of a results.json");
+  command->add_option("RESULTS", arguments->results, "results.json")->required();
+  command->add_option("--out", arguments->out, "Picture to write, .svg or .png")->required();
+  command->callback([arguments] { plot_results(read_results(arguments->results), arguments->out); });
+}
+
+}  // namespace quiver::program

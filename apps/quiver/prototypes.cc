@@ -1,0 +1,77 @@
+#include <memory>
+
+#include "commands.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "model_cache.h"
+#include "quiver/transforms.h"
+#include "training_run.h"
+
+namespace quiver::program {
+namespace {
+
+struct Arguments {
+  std::string library, config;
+  std::vector<std::string> overrides;
+  bool recompute = false;
+  TrainingOptions gates = default_gate_options();
+
+  Recompute mode() const { return recompute ? Recompute::kAll : Recompute::kMissing; }
+};
+
+void run_arrow(const Arguments& arguments) {
+  ExpertLibrary library = ExpertLibrary::open(arguments.library);
+  Progress progress("arrow prototypes", static_cast<std::int64_t>(library.names().size()), "experts");
+  const std::int64_t computed =
+      compute_arrow_prototypes(library, arguments.mode(), [&](const std::string&) { progress.advance(1); });
+  log_info("computed arrow prototypes of " + std::to_string(computed) + " experts");
+}
+
+void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
+  ExperimentConfig config = load_config(arguments.config, arguments.overrides);
+  apply_global_options(global, config);
+  if (!config.model) throw Error(ErrorKind::kInvalidArgument, "the config names no 'model'");
+  ExpertLibrary library = ExpertLibrary::open(arguments.library);
+  // The experts say which tasks they need.
+  config.finetune_task_name.clear();
+  const TaskDataset data = load_dataset(config);
+  const std::shared_ptr<const BaseModel> base =
+      BaseModel::load(resolve_base(*config.model), base_options(global, config));
+  TrainingOptions gates = arguments.gates;
+  gates.seed = static_cast<std::uint64_t>(config.seed);
+  gates.max_input_length = config.max_input_length;
+  gates.truncate_left = config.truncation_side == TruncationSide::kLeft;
+  const auto experts = static_cast<std::int64_t>(library.names().size());
+  Progress progress("phatgoose gates", experts * gates.total_steps, "steps");
+  const std::int64_t trained = train_phatgoose_gates(library, *base, data, gates, arguments.mode(), {},
+                                                     [&](const TrainingStep&) { progress.advance(1); });
+  log_info("trained phatgoose gates of " + std::to_string(trained) + " experts");
+}
+
+}  // namespace
+
+void add_prototypes(CLI::App& program, GlobalOptions& global) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      program.add_subcommand("prototypes", "Compute what a router needs and keep it in the library");
+  command->require_subcommand(1);
+  CLI::App* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
+  arrow->add_option("LIBRARY", arguments->library)->required();
+  arrow->add_flag("--recompute", arguments->recompute, "Also those that are there");
+  arrow->callback([arguments] { run_arrow(*arguments); });
+
+  CLI::App* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
+  phatgoose->add_option("LIBRARY", arguments->library)->required();
+  phatgoose->add_option("-c,--config", arguments->config, "Config with the model and the data set")
+      ->required();
+  phatgoose->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
+  TrainingOptions& gates = arguments->gates;
+  phatgoose->add_option("--n-steps", gates.total_steps, "Optimiser steps per expert")->capture_default_str();
+  phatgoose->add_option("--learning-rate", gates.learning_rate)->capture_default_str();
+  phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->capture_default_str();
+  phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")->capture_default_str();
+  phatgoose->add_flag("--recompute", arguments->recompute, "Also those that are there");
+  phatgoose->callback([arguments, &global] { run_phatgoose(*arguments, global); });
+}
+
+}  // namespace quiver::program

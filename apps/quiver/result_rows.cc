@@ -1,0 +1,44 @@
+#include "result_rows.h"
+
+#include <cstdio>
+
+#include "core/files.h"
+#include "core/log.h"
+#include "json_lines.h"
+
+namespace quiver::program {
+
+ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, const std::string& library,
+                     const std::string& suffix) {
+  const RouterOptions& router = model.router();
+  const bool mixes = router.kind == RouterKind::kUniform || router.kind == RouterKind::kArrow ||
+                     router.kind == RouterKind::kPhatgoose;
+  const bool selects = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
+  ResultRow row;
+  row.router = router_name(router);
+  row.name = row.router + (suffix.empty() ? "" : "_" + suffix);
+  row.library = library;
+  row.combine = mixes ? combine_name(router.combine) : "";
+  const auto experts = static_cast<int>(model.expert_names().size());
+  row.top_k = selects ? (router.top_k > 0 ? router.top_k : experts) : 0;
+  row.metric = evaluation.metric;
+  row.value = evaluation.value;
+  row.n = evaluation.n;
+  row.per_task = evaluation.per_task;
+  row.seconds = evaluation.seconds;
+  row.tokens = evaluation.tokens;
+  return row;
+}
+
+void report_results(const Results& results, const std::string& out) {
+  std::fputs(format_table(results).c_str(), stderr);
+  if (!out.empty()) {
+    write_results(results, out);
+    return;
+  }
+  const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
+  write_results(results, scratch.path() / "results.json");
+  write_output("", read_file(scratch.path() / "results.json", 64ull << 20));
+}
+
+}  // namespace quiver::program

@@ -1,0 +1,58 @@
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "json_lines.h"
+#include "model/weight_source.h"
+#include "model_cache.h"
+
+namespace quiver::program {
+namespace {
+
+struct Arguments {
+  std::string base, input;
+  bool decode = false;
+};
+
+std::string encode_line(const Tokenizer& tokenizer, const std::string& text) {
+  return dump_json(Json(tokenizer.encode(text).ids)) + "\n";
+}
+
+std::string decode_line(const Tokenizer& tokenizer, const std::string& line) {
+  const Json ids = parse_json(line, "stdin");
+  try {
+    return tokenizer.decode(ids.get<std::vector<std::int32_t>>()) + "\n";
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::kInvalidArgument, "not a JSON array of token ids: " + line.substr(0, 100));
+  }
+}
+
+void run(const Arguments& arguments) {
+  const std::shared_ptr<const Tokenizer> tokenizer =
+      open_weight_source(resolve_base(arguments.base))->tokenizer();
+  if (!arguments.input.empty()) {
+    const std::vector<Json> objects = read_json_lines(arguments.input);
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      write_output("", encode_line(*tokenizer, require_text(objects[i], "text", arguments.input, i + 1)));
+    }
+    return;
+  }
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    write_output("", arguments.decode ? decode_line(*tokenizer, line) : encode_line(*tokenizer, line));
+  }
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = program.add_subcommand("tokenize", "Lines on stdin to JSON arrays of ids, or back");
+  command->add_option("BASE", arguments->base)->required();
+  CLI::Option* decode = command->add_flag("--decode", arguments->decode, "Ids to text");
+  command->add_option("--input", arguments->input, "JSON lines with `text`, for text that holds newlines")
+      ->excludes(decode);
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace quiver::program
