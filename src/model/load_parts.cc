@@ -80,7 +80,14 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, std::int64_t l
   }
   parts.groups.push_back(group);
   StackedLinear stacked{weights.size() == 1 ? weights[0] : at::cat(weights), {}};
-  if (biases[0].defined()) stacked.bias = biases.size() == 1 ? biases[0] : at::cat(biases);
+  const auto has_bias = [](const at::Tensor& bias) { return bias.defined(); };
+  const auto biased = std::count_if(biases.begin(), biases.end(), has_bias);
+  if (biased != 0 && biased != static_cast<std::ptrdiff_t>(biases.size())) {
+    const LinearSlot& first = parts.slots[static_cast<std::size_t>(group.slots.front())];
+    throw Error(ErrorKind::kUnsupported,
+                "only some of the linear layers beside '" + first.path + "' have a bias");
+  }
+  if (biased > 0) stacked.bias = biases.size() == 1 ? biases[0] : at::cat(biases);
   return stacked;
 }
 
@@ -145,8 +152,8 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   if (!names.positions.empty())
     parts->positions = reader.read(names.positions, {config.max_positions, config.hidden});
   parts->final_norm = reader.norm(names.final_norm, config.hidden);
-  const bool own_head = !config.tied_head && source.contains(names.head);
-  parts->head = own_head ? reader.read(names.head, {config.vocabulary, config.hidden}) : parts->embedding;
+  parts->head =
+      config.tied_head ? parts->embedding : reader.read(names.head, {config.vocabulary, config.hidden});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     parts->layers.push_back(read_layer(reader, *parts, names, layer));
   }

@@ -38,11 +38,13 @@ std::vector<std::int64_t> layer_windows(const Json& config, std::int64_t layers,
 DecoderConfig from_config(const Json& json, const std::string& where) {
   DecoderConfig config;
   config.family = "gpt_neo";
-  config.layers = json_require<std::int64_t>(json, "num_layers", where);
-  config.hidden = json_require<std::int64_t>(json, "hidden_size", where);
-  config.intermediate = json_value<std::int64_t>(json, "intermediate_size", 4 * config.hidden, where);
-  config.vocabulary = json_require<std::int64_t>(json, "vocab_size", where);
-  config.max_positions = json_require<std::int64_t>(json, "max_position_embeddings", where);
+  config.layers = require_size(json, "num_layers", where);
+  config.hidden = require_size(json, "hidden_size", where);
+  config.intermediate =
+      checked_size(json_value<std::int64_t>(json, "intermediate_size", 4 * config.hidden, where),
+                   "intermediate_size", where);
+  config.vocabulary = require_size(json, "vocab_size", where);
+  config.max_positions = require_size(json, "max_position_embeddings", where);
   config.norm = NormKind::kLayerNorm;
   config.norm_eps = json_value(json, "layer_norm_epsilon", 1e-5, where);
   config.mlp = MlpKind::kGeluTanh;
@@ -52,9 +54,8 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
                 where + ": activation_function '" + activation + "' is not supported");
   }
   AttentionShape& attention = config.attention;
-  attention.heads = attention.kv_heads = json_require<std::int64_t>(json, "num_heads", where);
-  if (config.layers <= 0 || config.hidden <= 0 || attention.heads <= 0 ||
-      config.hidden % attention.heads != 0) {
+  attention.heads = attention.kv_heads = require_size(json, "num_heads", where);
+  if (config.hidden % attention.heads != 0) {
     throw Error(ErrorKind::kCorruptFile, where + ": hidden_size " + std::to_string(config.hidden) +
                                              " is not a multiple of num_heads " +
                                              std::to_string(attention.heads));

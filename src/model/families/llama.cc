@@ -37,13 +37,11 @@ double rope_theta(const Json& config, const std::string& where) {
 
 void finish_attention(DecoderConfig& config, const std::string& where) {
   AttentionShape& attention = config.attention;
-  if (config.layers <= 0 || config.hidden <= 0 || config.intermediate <= 0 || attention.heads <= 0 ||
-      attention.kv_heads <= 0 || attention.heads % attention.kv_heads != 0 || attention.head_dim <= 0 ||
-      attention.head_dim % 2 != 0) {
-    throw Error(ErrorKind::kCorruptFile,
-                where + ": sizes do not fit together: layers " + std::to_string(config.layers) + ", hidden " +
-                    std::to_string(config.hidden) + ", heads " + std::to_string(attention.heads) +
-                    ", key/value heads " + std::to_string(attention.kv_heads));
+  if (attention.heads % attention.kv_heads != 0 || attention.head_dim % 2 != 0) {
+    throw Error(ErrorKind::kCorruptFile, where + ": sizes do not fit together: heads " +
+                                             std::to_string(attention.heads) + ", key/value heads " +
+                                             std::to_string(attention.kv_heads) + ", of width " +
+                                             std::to_string(attention.head_dim));
   }
   attention.scale = 1.0 / std::sqrt(static_cast<double>(attention.head_dim));
   config.windows.assign(static_cast<std::size_t>(config.layers), 0);
@@ -53,16 +51,18 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   refuse_unsupported(json, where);
   DecoderConfig config;
   config.family = "llama";
-  config.layers = json_require<std::int64_t>(json, "num_hidden_layers", where);
-  config.hidden = json_require<std::int64_t>(json, "hidden_size", where);
-  config.intermediate = json_require<std::int64_t>(json, "intermediate_size", where);
-  config.vocabulary = json_require<std::int64_t>(json, "vocab_size", where);
-  config.max_positions = json_value<std::int64_t>(json, "max_position_embeddings", 2048, where);
+  config.layers = require_size(json, "num_hidden_layers", where);
+  config.hidden = require_size(json, "hidden_size", where);
+  config.intermediate = require_size(json, "intermediate_size", where);
+  config.vocabulary = require_size(json, "vocab_size", where);
+  config.max_positions = checked_size(json_value<std::int64_t>(json, "max_position_embeddings", 2048, where),
+                                      "max_position_embeddings", where);
   config.norm_eps = json_value(json, "rms_norm_eps", 1e-6, where);
-  config.attention.heads = json_require<std::int64_t>(json, "num_attention_heads", where);
-  config.attention.kv_heads = json_value(json, "num_key_value_heads", config.attention.heads, where);
-  const std::int64_t even_split = config.attention.heads > 0 ? config.hidden / config.attention.heads : 0;
-  config.attention.head_dim = json_value(json, "head_dim", even_split, where);
+  config.attention.heads = require_size(json, "num_attention_heads", where);
+  config.attention.kv_heads = checked_size(
+      json_value(json, "num_key_value_heads", config.attention.heads, where), "num_key_value_heads", where);
+  config.attention.head_dim = checked_size(
+      json_value(json, "head_dim", config.hidden / config.attention.heads, where), "head_dim", where);
   config.rope_theta = rope_theta(json, where);
   config.tied_head = json_value(json, "tie_word_embeddings", false, where);
   finish_attention(config, where);
@@ -89,15 +89,18 @@ const Family kLlamaFamily{from_config,
 DecoderConfig llama_from_gguf(const GgufFile& file) {
   DecoderConfig config;
   config.family = "llama";
-  config.layers = file.integer("llama.block_count");
-  config.hidden = file.integer("llama.embedding_length");
-  config.intermediate = file.integer("llama.feed_forward_length");
-  config.max_positions = file.integer("llama.context_length");
+  const auto size = [&](const char* key) { return checked_size(file.integer(key), key, "GGUF"); };
+  config.layers = size("llama.block_count");
+  config.hidden = size("llama.embedding_length");
+  config.intermediate = size("llama.feed_forward_length");
+  config.max_positions = size("llama.context_length");
   config.norm_eps = file.number("llama.attention.layer_norm_rms_epsilon");
-  config.attention.heads = file.integer("llama.attention.head_count");
-  config.attention.kv_heads = file.integer_or("llama.attention.head_count_kv", config.attention.heads);
-  const std::int64_t even_split = config.attention.heads > 0 ? config.hidden / config.attention.heads : 0;
-  config.attention.head_dim = file.integer_or("llama.attention.key_length", even_split);
+  config.attention.heads = size("llama.attention.head_count");
+  const auto size_or = [&](const char* key, std::int64_t fallback) {
+    return checked_size(file.integer_or(key, fallback), key, "GGUF");
+  };
+  config.attention.kv_heads = size_or("llama.attention.head_count_kv", config.attention.heads);
+  config.attention.head_dim = size_or("llama.attention.key_length", config.hidden / config.attention.heads);
   if (file.integer_or("llama.rope.dimension_count", config.attention.head_dim) != config.attention.head_dim) {
     throw Error(ErrorKind::kUnsupported, "GGUF: partial rotary embedding is not supported for llama");
   }

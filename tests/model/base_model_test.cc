@@ -1,0 +1,274 @@
+// What BaseModel says about models that it cannot load and inputs that it cannot run. The models are variants
+// of tests/golden/tiny_llama and tiny_gpt_neo.
+#include "quiver/base_model.h"
+
+#include <fstream>
+#include <functional>
+#include <limits>
+
+#include "core/files.h"
+#include "support/golden.h"
+#include "tensor/safetensors.h"
+
+namespace fs = std::filesystem;
+
+namespace quiver {
+namespace {
+
+using test::batch_of;
+using test::error_message;
+
+// A copy of a tiny model that a test damages.
+class BrokenModelTest : public testing::Test {
+ protected:
+  fs::path copy(const std::string& name) {
+    fs::remove_all(directory());
+    fs::copy(test::golden_path(name), directory());
+    return directory();
+  }
+  fs::path directory() const { return scratch_ / "model"; }
+
+  void edit_config(const std::function<void(Json&)>& edit) {
+    Json config = read_json_file(directory() / "config.json");
+    edit(config);
+    write_file_atomic(directory() / "config.json", dump_json(config));
+  }
+
+  void edit_weights(const std::function<void(std::map<std::string, at::Tensor>&)>& edit) {
+    std::map<std::string, at::Tensor> tensors;
+    const SafetensorsFile file = SafetensorsFile::open(directory() / "model.safetensors");
+    for (const std::string& name : file.names()) tensors[name] = file.read(name);
+    edit(tensors);
+    write_safetensors(directory() / "model.safetensors", tensors);
+  }
+
+  std::string load_error() {
+    return error_message([&] { BaseModel::load(directory()); });
+  }
+
+  // The message after one change of config.json.
+  std::string config_error(const std::string& model, const std::string& key, const Json& value) {
+    copy(model);
+    edit_config([&](Json& config) { config[key] = value; });
+    return load_error();
+  }
+
+  test::ScratchDirectory scratch_;
+};
+
+TEST_F(BrokenModelTest, NoModelAtAll) {
+  EXPECT_EQ(error_message([&] { BaseModel::load(scratch_ / "nothing"); }),
+            "no base model at '" + (scratch_ / "nothing").string() +
+                "' | give a Hugging Face directory, a .gguf file, or a name that `quiver fetch` knows");
+  EXPECT_NE(error_message([&] { BaseModel::load(scratch_.path()); }).find("config.json"), std::string::npos);
+  write_file_atomic(scratch_ / "model.gguf", "not a model");
+  EXPECT_NE(error_message([&] { BaseModel::load(scratch_ / "model.gguf"); }).find("model.gguf"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, UnknownFamily) {
+  EXPECT_EQ(config_error("tiny_llama", "model_type", "mamba"),
+            "model family 'mamba' is not supported | supported families: llama, gpt_neo");
+  EXPECT_NE(config_error("tiny_llama", "model_type", nullptr).find("model family '' is not supported"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "model_type", 7).find("'model_type' has the wrong type: 7"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, SettingsThatChangeTheComputationAreRefused) {
+  EXPECT_NE(config_error("tiny_llama", "attention_bias", true).find("attention_bias is not supported"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "hidden_act", "gelu").find("hidden_act 'gelu' is not supported"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "rope_parameters", {{"rope_type", "yarn"}}).find("rope type 'yarn'"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "rope_scaling", {{"type", "linear"}}).find("rope type 'linear'"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "activation_function", "relu").find("activation_function 'relu'"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "attention_types", Json::parse(R"([[["global", "far"], 2]])"))
+                .find("attention type 'far'"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, SizesThatContradictEachOther) {
+  EXPECT_NE(config_error("tiny_llama", "num_key_value_heads", 3).find("heads 4, key/value heads 3"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "num_attention_heads", 0)
+                .find("'num_attention_heads' is 0, not between 1 and 16777216"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "num_hidden_layers", -1).find("'num_hidden_layers' is -1"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "head_dim", 7).find("sizes do not fit together"), std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "num_heads", 5).find("hidden_size 32 is not a multiple"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "num_layers", 3).find("describes 4 layers, 'num_layers' is 3"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "attention_types", "global").find("'attention_types' is not a list"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "attention_types", Json::parse(R"([[["global"], 1000000000]])"))
+                .find("'num_layers' is 4"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, SizesThatTheWeightsContradict) {
+  EXPECT_EQ(config_error("tiny_llama", "intermediate_size", 65),
+            "tensor 'model.layers.0.mlp.gate_proj.weight' has shape (64, 32), the model's configuration asks "
+            "for (65, 32)");
+  EXPECT_NE(config_error("tiny_llama", "num_hidden_layers", 3).find("no tensor 'model.layers.2."),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "vocab_size", 319)
+                .find("the tokenizer has 320 tokens (end of text is 0), the model's vocabulary 319"),
+            std::string::npos);
+  EXPECT_NE(config_error("tiny_gpt_neo", "max_position_embeddings", 100)
+                .find("'transformer.wpe.weight' has shape (64, 32)"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, ValuesNobodyCanAllocate) {
+  constexpr auto kHuge = std::numeric_limits<std::int64_t>::max() / 2;
+  for (const char* key : {"hidden_size", "vocab_size", "num_hidden_layers", "intermediate_size",
+                          "num_attention_heads", "num_key_value_heads", "head_dim"}) {
+    EXPECT_NE(config_error("tiny_llama", key, kHuge).find(std::string(key) + "' is 4611686018427387903"),
+              std::string::npos);
+  }
+  for (const Json& positions : {Json(kHuge), Json(0), Json(-5)}) {
+    EXPECT_NE(
+        config_error("tiny_llama", "max_position_embeddings", positions).find("max_position_embeddings"),
+        std::string::npos)
+        << positions;
+  }
+}
+
+TEST_F(BrokenModelTest, MissingAndMisshapenTensors) {
+  copy("tiny_llama");
+  edit_weights([](auto& tensors) { tensors.erase("model.layers.1.mlp.down_proj.weight"); });
+  EXPECT_EQ(load_error(), "the base model has no tensor 'model.layers.1.mlp.down_proj.weight'");
+  copy("tiny_llama");
+  edit_weights([](auto& tensors) { tensors["model.norm.weight"] = at::ones({31}); });
+  EXPECT_EQ(load_error(),
+            "tensor 'model.norm.weight' has shape (31), the model's configuration asks for (32)");
+  copy("tiny_llama");
+  edit_weights([](auto& tensors) { tensors["model.norm.weight"] = at::ones({32, 1}); });
+  EXPECT_NE(load_error().find("has shape (32, 1)"), std::string::npos);
+  copy("tiny_llama_untied");
+  edit_weights([](auto& tensors) { tensors.erase("lm_head.weight"); });
+  EXPECT_EQ(load_error(), "the base model has no tensor 'lm_head.weight'");
+}
+
+TEST_F(BrokenModelTest, BiasesInOnlySomeLayersOfAGroup) {
+  copy("tiny_llama");
+  edit_weights([](auto& tensors) { tensors["model.layers.0.self_attn.q_proj.bias"] = at::ones({32}); });
+  EXPECT_NE(load_error().find("only some of the linear layers beside 'model.layers.0.self_attn.q_proj'"),
+            std::string::npos);
+  copy("tiny_llama");
+  edit_weights([](auto& tensors) { tensors["model.layers.0.self_attn.k_proj.bias"] = at::ones({16}); });
+  EXPECT_NE(load_error().find("have a bias"), std::string::npos);
+}
+
+TEST_F(BrokenModelTest, BrokenConfig) {
+  copy("tiny_llama");
+  write_file_atomic(directory() / "config.json", "{\"model_type\": \"llama\", ");
+  EXPECT_NE(load_error().find("config.json"), std::string::npos);
+  write_file_atomic(directory() / "config.json", "[]");
+  EXPECT_NE(load_error(), "");
+  copy("tiny_llama");
+  edit_config([](Json& config) { config.erase("hidden_size"); });
+  EXPECT_EQ(load_error(), (directory() / "config.json").string() + ": 'hidden_size' is missing");
+  EXPECT_NE(config_error("tiny_llama", "hidden_size", "wide").find("'hidden_size' has the wrong type"),
+            std::string::npos);
+}
+
+TEST_F(BrokenModelTest, MissingTokenizerAndEndOfText) {
+  copy("tiny_llama");
+  fs::remove(directory() / "tokenizer.json");
+  EXPECT_NE(load_error().find("tokenizer.json"), std::string::npos);
+  copy("tiny_llama");
+  fs::remove(directory() / "tokenizer_config.json");
+  edit_config([](Json& config) { config.erase("eos_token_id"); });
+  EXPECT_EQ(load_error(),
+            directory().string() + ": no end-of-text token is named | set eos_token_id in config.json");
+  copy("tiny_llama");
+  fs::remove(directory() / "tokenizer_config.json");
+  edit_config([](Json& config) { config["eos_token_id"] = 5000; });
+  EXPECT_NE(load_error().find("end of text is 5000"), std::string::npos);
+}
+
+TEST_F(BrokenModelTest, StopIdsComeFromBothFiles) {
+  copy("tiny_llama");
+  write_file_atomic(directory() / "generation_config.json", R"({"eos_token_id": [7, 0, 3]})");
+  EXPECT_EQ(BaseModel::load(directory())->stop_ids(), (std::vector<std::int32_t>{0, 3, 7}));
+}
+
+TEST_F(BrokenModelTest, NamesOfTheBareModelAreUnderstood) {
+  copy("tiny_gpt_neo");
+  edit_weights([](auto& tensors) {
+    std::map<std::string, at::Tensor> bare;
+    for (const auto& [name, tensor] : tensors) bare[name.substr(name.find('.') + 1)] = tensor;
+    tensors = bare;
+  });
+  EXPECT_EQ(BaseModel::load(directory())->fingerprint(), test::golden_base("tiny_gpt_neo")->fingerprint());
+}
+
+TEST(BaseModelInput, IdsOutsideTheVocabulary) {
+  const auto base = test::golden_base("tiny_llama");
+  EXPECT_EQ(error_message([&] {
+              base->forward(batch_of({{1, 320}}));
+            }),
+            "token id 320 is outside the vocabulary of 320");
+  EXPECT_EQ(error_message([&] {
+              base->forward(batch_of({{1}, {-1}}));
+            }),
+            "token id -1 is outside the vocabulary of 320");
+}
+
+TEST(BaseModelInput, SequencesThatAreTooLong) {
+  const auto base = test::golden_base("tiny_gpt_neo");
+  EXPECT_EQ(error_message([&] { base->forward(batch_of({std::vector<std::int32_t>(65, 1)})); }),
+            "a sequence of 65 tokens is longer than the model's 64 positions | shorten the input: "
+            "max_input_length, or --max-new-tokens");
+  EXPECT_NO_THROW(base->forward(batch_of({std::vector<std::int32_t>(64, 1)})));
+}
+
+TEST(BaseModelInput, CachesThatDoNotFit) {
+  const auto base = test::golden_base("tiny_llama");
+  SequenceCache cache = base->make_cache(3);
+  SequenceCache* const caches[] = {&cache};
+  base->forward(batch_of({{1, 2}}), nullptr, caches);
+  EXPECT_EQ(error_message([&] {
+              base->forward(batch_of({{1, 2}}), nullptr, caches);
+            }),
+            "a cache for 3 tokens was given 4");
+  EXPECT_EQ(cache.length(), 2);
+  EXPECT_EQ(error_message([&] {
+              base->forward(batch_of({{1}, {2}}), nullptr, caches);
+            }),
+            "2 sequences with 1 caches");
+}
+
+TEST(BaseModelInput, EmptyBatches) {
+  const auto base = test::golden_base("tiny_llama");
+  EXPECT_EQ(base->forward(RaggedBatch()).sizes(), (at::IntArrayRef{0, 32}));
+  EXPECT_EQ(base->forward(batch_of({{}, {}})).sizes(), (at::IntArrayRef{0, 32}));
+}
+
+TEST(BaseModelOptions, Devices) {
+  const auto load = [](const std::string& device) {
+    return error_message([&] { BaseModel::load(test::golden_path("tiny_llama"), {.device = device}); });
+  };
+  EXPECT_EQ(load("tpu"), "no device is called \"tpu\" | use cpu, cuda or cuda:N with N from 0");
+  if (!fs::exists("/dev/nvidia0")) {
+    EXPECT_NE(load("cuda").find("device \"cuda\" is not available"), std::string::npos);
+    EXPECT_NE(load("cuda").find("use --device cpu"), std::string::npos);
+  }
+}
+
+TEST(BaseModelOptions, Precisions) {
+  for (const char* text : {"float32", "32", "fp32"}) EXPECT_EQ(parse_precision(text), Precision::kFloat32);
+  for (const char* text : {"bfloat16", "bf16"}) EXPECT_EQ(parse_precision(text), Precision::kBFloat16);
+  EXPECT_EQ(error_message([] { parse_precision("int3"); }),
+            "unknown precision 'int3' | use float32 or bfloat16");
+}
+
+}  // namespace
+}  // namespace quiver
