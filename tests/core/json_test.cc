@@ -6,7 +6,9 @@ namespace quiver {
 namespace {
 
 TEST(ParseJson, RefusesNestingThatWouldOverflowTheStack) {
-  EXPECT_NE(test::error_message([] { parse_json(std::string(2'000'000, '['), "x.json"); }).find("x.json: JSON nested"),
+  EXPECT_NE(test::error_message([] {
+              parse_json(std::string(2'000'000, '['), "x.json");
+            }).find("x.json: JSON nested"),
             std::string::npos);
   EXPECT_EQ(parse_json(R"({"a": "[[[[\"[["})", "x.json").at("a"), "[[[[\"[[");
 }

@@ -1,0 +1,58 @@
+# Two commands for users: `make quickstart` and `make test`. Everything they need, they install (see scripts/bootstrap).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+BUILD := build/release
+# LibTorch's threads otherwise spin while they wait for each other, which costs a shared machine most of its speed.
+export OMP_WAIT_POLICY ?= passive
+.PHONY: help deps build quickstart test test-debug tutorial-p3 install format check-format clean
+
+help:
+	@echo "make quickstart          set up, build, run the whole tutorial on a small task set (results in out/quickstart)"
+	@echo "make test                set up, build the tests and run them all"
+	@echo "make build               the program at build/quiver"
+	@echo "make tutorial-p3 DATA=D  the tutorial on real P3 tasks; D holds p3-flat/ and arc/ (results in out/tutorial_p3)"
+	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
+	@echo "make install PREFIX=P    the program, the library and its CMake package"
+
+deps:
+	./scripts/bootstrap
+
+build: deps
+	cmake --preset release >/dev/null
+	cmake --build $(BUILD) --target quiver_program
+	ln -sfn release/quiver build/quiver
+
+quickstart: build
+	./build/quiver tutorial -c configs/quickstart.json --out out/quickstart
+	@echo "charts and numbers: out/quickstart/rouge.png accuracy.png results.json"
+
+test: deps check-format
+	cmake --preset test >/dev/null
+	cmake --build $(BUILD)
+	ln -sfn release/quiver build/quiver
+	./build/quiver fetch smollm2-135m
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
+
+test-debug: deps
+	cmake --preset debug >/dev/null
+	cmake --build build/debug
+	# LibTorch itself is not instrumented: its start-up allocations and duplicate symbols are not ours to report.
+	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/debug -L unit --output-on-failure
+
+tutorial-p3: build
+	@test -n "$(DATA)" || { echo "usage: make tutorial-p3 DATA=FOLDER (holding p3-flat/p3-flat.parquet and arc/ARC-Easy-Test.jsonl)"; exit 2; }
+	QUIVER_P3="$(DATA)/p3-flat/p3-flat.parquet" QUIVER_ARC="$(DATA)/arc/ARC-Easy-Test.jsonl" \
+	  ./build/quiver tutorial -c configs/tutorial_p3.json --out out/tutorial_p3
+
+install: build
+	cmake --build $(BUILD)
+	cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+SOURCES = $(shell git ls-files '*.h' '*.cc')
+format: deps
+	clang-format-14 -i $(SOURCES)
+check-format: deps
+	clang-format-14 --dry-run --Werror $(SOURCES)
+
+clean:
+	rm -rf build out
