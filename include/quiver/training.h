@@ -24,9 +24,9 @@ enum class LossMean { kTokenMean, kMicroBatchMean };
 
 // How one expert is trained. Defaults are the reference's.
 struct TrainingOptions {
-  LoraConfig lora;
-  std::string trainable = ".*";       // regex over "<module path>.lora_a" and ".lora_b", matched whole
-  std::optional<std::string> frozen;  // takes names out of the above
+  LoraConfig lora = {};
+  std::string trainable = ".*";            // regex over "<module path>.lora_a" and ".lora_b", matched whole
+  std::optional<std::string> frozen = {};  // takes names out of the above
   Optimiser optimiser = Optimiser::kAdamW;
   double learning_rate = 1e-3;
   double weight_decay = 0.01;  // decoupled
@@ -49,9 +49,9 @@ struct TrainingOptions {
       0;  // steps between validations besides the last; 0: only for Keep::kBest, each epoch
   Keep keep = Keep::kLast;
   std::uint64_t seed = 42;
-  std::filesystem::path checkpoint;   // file to resume from and to leave on interruption; empty: none
-  std::int64_t checkpoint_every = 0;  // steps between checkpoints; 0: only on interruption
-  bool resume = false;                // continue from `checkpoint` when it is there
+  std::filesystem::path checkpoint = {};  // file to resume from and to leave on interruption; empty: none
+  std::int64_t checkpoint_every = 0;      // steps between checkpoints; 0: only on interruption
+  bool resume = false;                    // continue from `checkpoint` when it is there
 };
 
 // What an observer is told after every optimiser step.

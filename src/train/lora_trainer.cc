@@ -165,6 +165,11 @@ GateTrainer::GateTrainer(const BaseModel& base, const Expert& expert) : groups_(
       const auto module = expert.modules.find(slot.path);
       if (module == expert.modules.end()) continue;
       ++found;
+      if (module->second.a.size(1) != slot.in || module->second.b.size(0) != slot.out) {
+        throw Error(ErrorKind::kInvalidArgument,
+                    "expert '" + expert.info.name + "' does not fit '" + slot.path + "' of the base model",
+                    "the expert was trained on another base model");
+      }
       a.push_back(module->second.a);
       b.push_back(spread(module->second.b, slot, group) * module->second.scale);
       ranks.push_back(module->second.a.size(0));

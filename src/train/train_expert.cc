@@ -81,7 +81,8 @@ Json describe(const TrainingOptions& options) {
           {"lora_init_b_random", options.lora.init_b_random},
           {"modify_modules", options.lora.modify_modules},
           {"modify_layers", options.lora.modify_layers},
-          {"trainable_param_names", options.trainable}};
+          {"trainable_param_names", options.trainable},
+          {"non_trainable_param_names", options.frozen.value_or("")}};
 }
 
 std::string identity(const BaseModel& base, const std::string& kind,

@@ -1,0 +1,169 @@
+#include "train/lora_trainer.h"
+
+#include <cmath>
+
+#include "support/golden.h"
+#include "support/tensors.h"
+
+namespace quiver {
+namespace {
+
+using test::error_message;
+using test::golden_base;
+using test::max_difference;
+using test::random_tensor;
+
+std::vector<std::string> matched(const std::string& modules, const std::string& layers) {
+  const BaseModel& base = *golden_base("tiny_llama");
+  std::vector<std::string> result;
+  for (const std::int64_t slot : match_slots(base, {.modify_modules = modules, .modify_layers = layers})) {
+    result.push_back(base.slots()[static_cast<std::size_t>(slot)].path);
+  }
+  return result;
+}
+
+TEST(MatchSlots, BothPatternsAreMatchedWhole) {
+  EXPECT_EQ(matched(".*self_attn", "q_proj|v_proj"),
+            (std::vector<std::string>{"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj",
+                                      "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"}));
+  EXPECT_EQ(matched("model.layers.1.mlp", ".*"),
+            (std::vector<std::string>{"model.layers.1.mlp.gate_proj", "model.layers.1.mlp.up_proj",
+                                      "model.layers.1.mlp.down_proj"}));
+  EXPECT_EQ(matched(".*", ".*").size(), 14u);
+}
+
+TEST(MatchSlots, WithoutLayersThePathAloneDecides) {
+  EXPECT_EQ(matched(".*1.self_attn.[qk]_proj", ""),
+            (std::vector<std::string>{"model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.k_proj"}));
+  EXPECT_EQ(matched(".*", "").size(), 14u);
+}
+
+TEST(MatchSlots, RefusesPatternsThatMatchNothing) {
+  const std::string message = error_message([] { matched(".*self_attn", "q_pro"); });
+  EXPECT_NE(message.find("no linear layer matches modify_modules '.*self_attn' and modify_layers 'q_pro'"),
+            std::string::npos);
+  EXPECT_NE(message.find("the first layer has model.layers.0.self_attn.q_proj, "), std::string::npos);
+  EXPECT_NE(error_message([] { matched("(", ""); }).find("modify_modules: '(' is not a regular expression"),
+            std::string::npos);
+  EXPECT_NE(error_message([] { matched(".*", "["); }).find("modify_layers: '['"), std::string::npos);
+}
+
+class LoraTrainerTest : public testing::Test {
+ protected:
+  const BaseModel& base_ = *golden_base("tiny_llama");
+  LoraConfig config_{.rank = 3,
+                     .alpha = 6,
+                     .dropout = 0,
+                     .modify_modules = ".*",
+                     .modify_layers = "q_proj|v_proj|down_proj",
+                     .init_b_random = true};
+
+  // The adapter's update of layer 0's q, k, v for x.
+  at::Tensor update(const LoraTrainer& trainer, const at::Tensor& x) const {
+    const at::NoGradGuard no_gradients;
+    return trainer.apply(base_.groups()[0], x, at::zeros({x.size(0), base_.groups()[0].out}));
+  }
+};
+
+TEST_F(LoraTrainerTest, AddsScaleTimesXATBTInItsColumns) {
+  const LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  const at::Tensor x = random_tensor({7, 32}, 1);
+  const std::map<std::string, LoraWeights> weights = trainer.weights();
+  const auto of = [&](const std::string& name) {
+    const LoraWeights& lora = weights.at("model.layers.0.self_attn." + name);
+    return at::mm(at::mm(x, lora.a.t()), lora.b.t()) * 2.0;
+  };
+  const at::Tensor expected = at::cat({of("q_proj"), at::zeros({7, 16}), of("v_proj")}, 1);
+  EXPECT_LT(max_difference(update(trainer, x), expected), 1e-5);
+}
+
+TEST_F(LoraTrainerTest, StartsAsTheReferenceDoes) {
+  config_.init_b_random = false;
+  const LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  const std::map<std::string, LoraWeights> weights = trainer.weights();
+  ASSERT_EQ(weights.size(), 6u);
+  for (const auto& [path, lora] : weights) {
+    const double bound = 1 / std::sqrt(3.0 * static_cast<double>(lora.a.size(1)));
+    const double largest = lora.a.abs().max().item<double>();
+    EXPECT_LE(largest, bound * 1.0001) << path;
+    EXPECT_GT(largest, 0.9 * bound) << path;  // of 96 or more uniform numbers
+    EXPECT_FALSE(lora.b.any().item<bool>()) << path;
+    EXPECT_EQ(lora.scale, 2.0);
+  }
+  const LoraTrainer same(base_, config_, ".*", std::nullopt, 5), other(base_, config_, ".*", std::nullopt, 6);
+  const std::string path = "model.layers.1.mlp.down_proj";
+  EXPECT_TRUE(at::equal(same.weights().at(path).a, weights.at(path).a));
+  EXPECT_FALSE(at::equal(other.weights().at(path).a, weights.at(path).a));
+}
+
+TEST_F(LoraTrainerTest, DropoutOnlyInTrainingAndBySeed) {
+  config_.dropout = 0.5;
+  LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  const at::Tensor x = random_tensor({200, 32}, 1);
+  trainer.begin_step(1);
+  const at::Tensor first = update(trainer, x);
+  EXPECT_FALSE(at::equal(update(trainer, x), first));  // the next layer's mask
+  trainer.begin_step(1);
+  EXPECT_TRUE(at::equal(update(trainer, x), first));
+  trainer.begin_step(2);
+  EXPECT_FALSE(at::equal(update(trainer, x), first));
+
+  trainer.set_training(false);
+  const at::Tensor whole = update(trainer, x);
+  EXPECT_TRUE(at::equal(update(trainer, x), whole));
+  // Kept inputs are scaled by 1 / (1 - p): the mean over many masks is the update without dropout.
+  trainer.set_training(true);
+  at::Tensor sum = at::zeros_like(whole);
+  for (std::uint64_t step = 0; step < 400; ++step) {
+    trainer.begin_step(step);
+    sum += update(trainer, x);
+  }
+  const at::Tensor error = sum / 400 - whole;
+  EXPECT_LT((error.square().mean() / whole.square().mean()).sqrt().item<double>(), 0.07);  // 1 / sqrt(400)
+}
+
+TEST_F(LoraTrainerTest, TrainsOnlyWhatTheNamesSay) {
+  const std::int64_t a = 3 * (32 + 32 + 64), b = 3 * (32 + 16 + 32);  // of one layer
+  const auto count = [&](const std::string& trainable, const std::optional<std::string>& frozen) {
+    LoraTrainer trainer(base_, config_, trainable, frozen, 5);
+    return trainer.parameters().values().numel();
+  };
+  EXPECT_EQ(count(".*", std::nullopt), 2 * (a + b));
+  EXPECT_EQ(count(".*lora_b", std::nullopt), 2 * b);
+  EXPECT_EQ(count(".*", ".*lora_a"), 2 * b);
+  EXPECT_EQ(count(".*layers.1.*", ".*mlp.*"), 3 * (32 + 32 + 32 + 16));
+  EXPECT_NE(error_message([&] {
+              count("lora", std::nullopt);
+            }).find("no adapter parameter matches trainable_param_names 'lora'"),
+            std::string::npos);
+  EXPECT_NE(error_message([&] { count(".*", "("); }).find("non_trainable_param_names: '('"),
+            std::string::npos);
+}
+
+TEST_F(LoraTrainerTest, RefusesRanksAndDropoutsOutOfRange) {
+  for (const auto& [rank, dropout] : {std::pair{0, 0.0}, {-1, 0.0}, {1, 1.0}, {1, -0.1}}) {
+    config_.rank = rank;
+    config_.dropout = dropout;
+    EXPECT_NE(error_message([&] {
+                LoraTrainer(base_, config_, ".*", std::nullopt, 5);
+              }).find("lora_rank must be at least 1 and lora_dropout in [0, 1)"),
+              std::string::npos);
+  }
+}
+
+TEST(GateTrainer, RefusesAnExpertOfAnotherBase) {
+  Expert expert;
+  expert.info.name = "stranger";
+  expert.modules["model.layers.9.self_attn.q_proj"] = {at::ones({2, 32}), at::ones({32, 2}), 1.0};
+  EXPECT_EQ(error_message([&] { GateTrainer(*golden_base("tiny_llama"), expert); }),
+            "expert 'stranger' adapts modules that the base model does not have");
+  expert.modules.clear();
+  expert.modules["model.layers.0.self_attn.q_proj"] = {at::ones({2, 31}), at::ones({40, 2}), 1.0};
+  EXPECT_NE(error_message([&] {
+              GateTrainer(*golden_base("tiny_llama"), expert);
+            }).find("'model.layers.0.self_attn.q_proj'"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace quiver
