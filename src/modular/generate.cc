@@ -1,6 +1,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 
 #include "modular/adapters.h"
@@ -87,7 +88,9 @@ void check(std::span<const GenerationRequest> requests, const GenerationOptions&
     throw Error(ErrorKind::kInvalidArgument,
                 "max_new_tokens, batch_size and max_input_length must be at least 1");
   }
-  if (options.top_p <= 0 || options.top_p > 1 || options.sampling_temperature < 0) {
+  // Written so that NaN fails.
+  if (!(options.top_p > 0 && options.top_p <= 1) || !(options.sampling_temperature >= 0) ||
+      std::isinf(options.sampling_temperature)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "top_p must be in (0, 1] and the sampling temperature not negative");
   }

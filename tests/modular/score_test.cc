@@ -1,0 +1,150 @@
+#include "modular/routed_fixture.h"
+#include "support/tensors.h"
+
+namespace quiver {
+namespace {
+
+using test::error_message;
+
+constexpr double kTolerance = 1e-4;  // of sums of some ten float32 log-probabilities
+
+class ScoreTest : public testing::Test {
+ protected:
+  const test::GoldenLibrary library_;
+  const RoutedModel base_{test::golden_base("tiny_llama")};
+  const RoutedModel oracle_ = library_.compose("oracle");
+  const RoutedModel arrow_ = library_.compose("arrow");
+
+  // From the logits of one full forward pass in float64.
+  Score expected(const ScoreRequest& request) const {
+    const Tokenizer& tokenizer = base_.base().tokenizer();
+    const Encoding text = tokenizer.encode(request.prompt + request.completion);
+    std::vector<std::int32_t> ids = text.ids;
+    std::size_t begin = 0;
+    while (text.spans[begin].end <= request.prompt.size()) ++begin;
+    if (request.append_end_of_text) ids.push_back(base_.base().eos_id());
+    if (begin == 0) {
+      ids.insert(ids.begin(), base_.base().eos_id());
+      begin = 1;
+    }
+    const std::string tasks[] = {request.task_name};
+    const at::NoGradGuard no_gradients;
+    const at::Tensor logits = base_.base().logits(request.model->forward(test::batch_of({ids}), tasks));
+    const at::Tensor log_probability = at::log_softmax(logits.to(at::kDouble), 1);
+    Score score{.greedy = true};
+    for (std::size_t t = begin; t < ids.size(); ++t) {
+      const at::Tensor row = log_probability[static_cast<std::int64_t>(t) - 1];
+      const double value = row[ids[t]].item<double>();
+      if (request.append_end_of_text && t + 1 == ids.size()) {
+        score.end_logprob = value;
+      } else {
+        score.logprob += value;
+        ++score.tokens;
+        score.greedy = score.greedy && row.argmax().item<std::int64_t>() == ids[t];
+      }
+    }
+    return score;
+  }
+
+  void expect_scores(const std::vector<ScoreRequest>& requests, const std::vector<Score>& scores) const {
+    ASSERT_EQ(scores.size(), requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      SCOPED_TRACE(i);
+      const Score one = expected(requests[i]);
+      EXPECT_NEAR(scores[i].logprob, one.logprob, kTolerance);
+      EXPECT_NEAR(scores[i].end_logprob, one.end_logprob, kTolerance);
+      EXPECT_EQ(scores[i].tokens, one.tokens);
+      EXPECT_EQ(scores[i].greedy, one.greedy);
+    }
+  }
+};
+
+TEST_F(ScoreTest, AgreesWithAFullForwardPass) {
+  const std::string question = "Question: which arrow flies far over the target?\nAnswer:";
+  const std::vector<ScoreRequest> requests = {
+      {&oracle_, question, " this one", "task_0"},
+      {&oracle_, question, " the other one", "task_0"},  // shares the prompt
+      {&oracle_, question, " the", "task_0", true},
+      {&oracle_, question, " this one", "task_1"},  // another adapter
+      {&arrow_, question, " this one"},
+      {&arrow_, question, " this one", "", true},
+      {&base_, "", "no prompt"},
+      {&base_, "", "no arrow", "", true},
+      {&base_, "The arc", "her"},  // the border lies inside the token "cher"
+      {&base_, "The arc", "h"},    // these two prompts tokenise differently
+      {&base_, "a", "b"}};
+  for (const std::int64_t budget : {1, 40, 4096}) {
+    SCOPED_TRACE(budget);
+    expect_scores(requests, score(requests, {.token_budget = budget}));
+  }
+}
+
+TEST_F(ScoreTest, ASharedPromptGivesWhatSeparateCallsGive) {
+  std::vector<ScoreRequest> requests;
+  for (const std::string prompt : {"The archer's arrow", "One takes", "The archer's arrow"}) {
+    for (const std::string completion : {" flew far", " f", " flew", "s", " is in the target"})
+      requests.push_back({&arrow_, prompt, completion});
+  }
+  const std::vector<Score> together = score(requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const Score alone = score({&requests[i], 1}).front();
+    EXPECT_NEAR(together[i].logprob, alone.logprob, kTolerance) << i;
+    EXPECT_EQ(together[i].tokens, alone.tokens);
+    EXPECT_EQ(together[i].greedy, alone.greedy);
+  }
+}
+
+TEST_F(ScoreTest, GreedyIsTrueForWhatGreedyDecodingGives) {
+  const std::string prompt = "The archer";
+  const GenerationRequest request{&arrow_, prompt};
+  // The tiny model writes broken UTF-8; one token that is a whole text is enough.
+  const RoutedModel& model = arrow_;
+  for (std::int64_t length = 1; length <= 12; ++length) {
+    const Generation generation = generate({&request, 1}, {.max_new_tokens = length}).front();
+    const Encoding joint = model.base().tokenizer().encode(prompt + generation.text);
+    const Encoding own = model.base().tokenizer().encode(prompt);
+    std::vector<std::int32_t> ids = own.ids;
+    ids.insert(ids.end(), generation.ids.begin(), generation.ids.end());
+    if (joint.ids != ids) continue;
+    const ScoreRequest scored{&arrow_, prompt, generation.text};
+    EXPECT_TRUE(score({&scored, 1}).front().greedy);
+    const ScoreRequest worse{&arrow_, prompt, generation.text + "zzz"};
+    EXPECT_FALSE(score({&worse, 1}).front().greedy);
+  }
+}
+
+TEST_F(ScoreTest, LongPromptsLoseTheirBeginning) {
+  std::string prompt;
+  for (int i = 0; i < 200; ++i) prompt += " arrow";
+  const std::vector<ScoreRequest> cut = {{&base_, prompt, " far"}};
+  std::string kept;  // 10 tokens in all, " far" being " f", "ar"
+  for (int i = 0; i < 8; ++i) kept += " arrow";
+  const std::vector<ScoreRequest> whole = {{&base_, kept, " far"}};
+  EXPECT_NEAR(score(cut, {.max_input_length = 10}).front().logprob, expected(whole[0]).logprob, kTolerance);
+  EXPECT_NO_THROW(score(cut));  // the model's 128 positions limit it as well
+  const std::vector<ScoreRequest> endless = {{&base_, "a", prompt}};
+  EXPECT_EQ(error_message([&] { score(endless); }),
+            "a completion of 200 tokens does not fit in 128 positions");
+}
+
+TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {
+  EXPECT_TRUE(score({}).empty());
+  const std::vector<ScoreRequest> requests = {{&base_, "a", "b"}, {&base_, "c", "d"}, {&base_, "c", "e"}};
+  std::vector<std::size_t> progress;
+  score(requests, {.token_budget = 1}, [&](std::size_t done) { progress.push_back(done); });
+  EXPECT_EQ(progress, (std::vector<std::size_t>{1, 3}));
+}
+
+TEST_F(ScoreTest, RefusesWhatItCannotDo) {
+  const std::vector<ScoreRequest> empty = {{&base_, "a", ""}};
+  EXPECT_EQ(error_message([&] { score(empty); }), "a completion is empty, there is nothing to score");
+  const RoutedModel other(test::golden_base("tiny_gpt_neo"));
+  const std::vector<ScoreRequest> mixed = {{&base_, "a", "b"}, {&other, "a", "b"}};
+  EXPECT_EQ(error_message([&] { score(mixed); }), "the requests of one call must share their base model");
+  const std::vector<ScoreRequest> unknown = {{&oracle_, "a", "b", "task9"}};
+  EXPECT_NE(error_message([&] { score(unknown); }).find("no expert was trained on task 'task9'"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace quiver

@@ -1,0 +1,262 @@
+#include <stdexcept>
+
+#include "core/files.h"
+#include "quiver/training.h"
+#include "support/golden.h"
+#include "support/tensors.h"
+
+namespace quiver {
+namespace {
+
+using test::error_message;
+using test::golden_base;
+using test::max_difference;
+
+struct Crash : std::runtime_error {
+  Crash() : std::runtime_error("crash") {}
+};
+
+// Nine training and three validation examples on the tiny model.
+class TrainExpertTest : public testing::Test {
+ protected:
+  TaskDataset data(const std::string& first_answer = "far") {
+    std::string rows;
+    const char* targets[] = {"an arrow",      "the target", "a quiver", "far",
+                             "she takes one", "Question",   "wind",     "two"};
+    for (int i = 0; i < 12; ++i) {
+      const std::string target = i == 0 ? first_answer : targets[i % 8];
+      rows += dump_json({{"source", "Question " + std::to_string(i * i) + ": what flies?\nAnswer:"},
+                         {"target", target},
+                         {"task_name", "flight"},
+                         {"split", i < 9 ? "train" : "validation"}}) +
+              "\n";
+    }
+    write_file_atomic(scratch_ / "rows.jsonl", rows);
+    return TaskDataset::load({.path = (scratch_ / "rows.jsonl").string()});
+  }
+
+  TrainingOptions options() const {
+    TrainingOptions result;
+    result.lora = {.rank = 2,
+                   .alpha = 4,
+                   .dropout = 0.2,
+                   .modify_modules = ".*self_attn",
+                   .modify_layers = "q_proj|v_proj"};
+    result.learning_rate = 0.02;
+    result.total_steps = 8;
+    result.checkpoint = scratch_ / "run.checkpoint";
+    return result;
+  }
+
+  Expert train(const TrainingOptions& chosen, const TrainingObserver& observer = {}) {
+    return train_expert(*golden_base("tiny_llama"), "flight", data(), chosen, observer);
+  }
+
+  // Trains until the observer throws after `steps` steps.
+  void crash_after(std::int64_t steps, const TrainingOptions& chosen) {
+    EXPECT_THROW(train(chosen,
+                       [&](const TrainingStep& step) {
+                         if (step.step == steps) throw Crash();
+                       }),
+                 Crash);
+  }
+
+  test::ScratchDirectory scratch_;
+};
+
+void expect_equal_weights(const Expert& left, const Expert& right) {
+  EXPECT_EQ(expert_digest(left), expert_digest(right));
+}
+
+TEST_F(TrainExpertTest, RecordsWhatItDid) {
+  std::vector<TrainingStep> steps;
+  const Expert expert = train(options(), [&](const TrainingStep& step) { steps.push_back(step); });
+  EXPECT_EQ(expert.info.name, "flight");
+  EXPECT_EQ(expert.info.tasks, std::vector<std::string>{"flight"});
+  EXPECT_EQ(expert.info.base_fingerprint, golden_base("tiny_llama")->fingerprint());
+  EXPECT_EQ(expert.modules.size(), 4u);
+  EXPECT_EQ(expert.modules.at("model.layers.0.self_attn.q_proj").scale, 2.0);
+  EXPECT_TRUE(expert.modules.at("model.layers.0.self_attn.q_proj").b.any().item<bool>());
+  ASSERT_EQ(steps.size(), 8u);
+  EXPECT_EQ(steps[3].step, 4);
+  EXPECT_EQ(steps[3].total, 8);
+  EXPECT_FALSE(steps[6].validation_loss);
+  ASSERT_TRUE(steps[7].validation_loss);  // always after the last
+  EXPECT_EQ(expert.info.metrics.at("steps"), 8);
+  EXPECT_EQ(expert.info.metrics.at("first_loss"), steps[0].loss);
+  EXPECT_EQ(expert.info.metrics.at("last_loss"), steps[7].loss);
+  EXPECT_EQ(expert.info.metrics.at("validation_loss"), *steps[7].validation_loss);
+  EXPECT_EQ(expert.info.training.at("seed"), 42);
+  EXPECT_FALSE(std::filesystem::exists(options().checkpoint));  // nothing asked for one
+}
+
+TEST_F(TrainExpertTest, TheLossFalls) {
+  TrainingOptions chosen = options();
+  chosen.total_steps = 60;
+  chosen.lora.dropout = 0;
+  const Expert expert = train(chosen);
+  EXPECT_LT(expert.info.metrics.at("last_loss").get<double>(),
+            0.7 * expert.info.metrics.at("first_loss").get<double>());
+}
+
+TEST_F(TrainExpertTest, TheSeedDecides) {
+  const Expert first = train(options());
+  expect_equal_weights(train(options()), first);
+  TrainingOptions other = options();
+  other.seed = 43;
+  EXPECT_NE(expert_digest(train(other)), expert_digest(first));
+}
+
+// Steps 3 and 6 leave checkpoints; epochs are three steps long, so order and dropout go on inside an epoch
+// and at its border.
+TEST_F(TrainExpertTest, AResumedRunEndsAsAnUninterruptedOne) {
+  const std::pair<Keep, Optimiser> kinds[] = {{Keep::kBest, Optimiser::kAdamW},
+                                              {Keep::kLast, Optimiser::kSgd}};
+  for (const auto& [keep, optimiser] : kinds) {
+    TrainingOptions chosen = options();
+    chosen.keep = keep;
+    chosen.optimiser = optimiser;
+    const Expert whole = train(chosen);
+    for (const std::int64_t every : {2, 3}) {
+      for (const std::int64_t crash : {1, 3, 5, 6, 7}) {
+        SCOPED_TRACE(testing::Message() << "every " << every << ", crash after " << crash);
+        TrainingOptions stopped = chosen;
+        std::filesystem::remove(stopped.checkpoint);
+        stopped.checkpoint_every = every;
+        crash_after(crash, stopped);
+        EXPECT_EQ(std::filesystem::exists(stopped.checkpoint), crash >= every);
+        stopped.resume = true;
+        std::int64_t first = 0;
+        const Expert resumed = train(stopped, [&](const TrainingStep& step) {
+          if (first == 0) first = step.step;
+        });
+        EXPECT_EQ(first, crash / every * every + 1);
+        expect_equal_weights(resumed, whole);
+        EXPECT_EQ(resumed.info.metrics.at("first_loss"), whole.info.metrics.at("first_loss"));
+        EXPECT_EQ(resumed.info.metrics.at("tokens"), whole.info.metrics.at("tokens"));
+      }
+    }
+  }
+}
+
+TEST_F(TrainExpertTest, ACheckpointOfAnotherRunIsStale) {
+  TrainingOptions chosen = options();
+  chosen.checkpoint_every = 2;
+  crash_after(3, chosen);
+  chosen.resume = true;
+  const std::string expected = chosen.checkpoint.string() +
+                               " is a checkpoint of a run with other settings or data | remove it, or train "
+                               "without --resume";
+  TrainingOptions other = chosen;
+  other.learning_rate = 0.01;
+  EXPECT_EQ(error_message([&] { train(other); }), expected);
+  other = chosen;
+  other.frozen = ".*lora_a";
+  EXPECT_EQ(error_message([&] { train(other); }), expected);
+  EXPECT_EQ(
+      error_message([&] { train_expert(*golden_base("tiny_llama"), "flight", data("elsewhere"), chosen); }),
+      expected);
+  EXPECT_EQ(error_message([&] { train_expert(*golden_base("tiny_llama"), "other", data(), chosen); }),
+            expected);
+  chosen.resume = false;  // starts anew and does not look at it
+  EXPECT_NO_THROW(train(chosen));
+}
+
+TEST_F(TrainExpertTest, ABrokenCheckpointIsNamed) {
+  TrainingOptions chosen = options();
+  chosen.resume = true;
+  for (const std::string& content :
+       {std::string(), std::string("not a checkpoint"), std::string(4096, '\0')}) {
+    write_file_atomic(chosen.checkpoint, content);
+    EXPECT_NE(error_message([&] { train(chosen); }).find("run.checkpoint"), std::string::npos);
+  }
+}
+
+TEST_F(TrainExpertTest, TheTokenBudgetHardlyMatters) {
+  TrainingOptions chosen = options();
+  chosen.lora.dropout = 0;  // masks are drawn per micro-batch
+  const Expert whole = train(chosen);
+  chosen.token_budget = 1;
+  const Expert pieces = train(chosen);
+  for (const auto& [path, weights] : whole.modules) {
+    // Adam divides by the root of tiny squares at first, which enlarges rounding.
+    EXPECT_LT(max_difference(weights.a, pieces.modules.at(path).a), 1e-4) << path;
+    EXPECT_LT(max_difference(weights.b, pieces.modules.at(path).b), 1e-4) << path;
+  }
+}
+
+TEST_F(TrainExpertTest, KeepsTheBestWeights) {
+  TrainingOptions chosen = options();
+  chosen.lora.dropout = 0;
+  chosen.learning_rate = 0.3;  // so high that the last weights are not the best ones
+  chosen.clip_norm = 0;
+  chosen.schedule = Schedule::kWarmup;
+  chosen.warmup_proportion = 0;
+  chosen.warmup_steps = 0;
+  chosen.evaluate_every = 1;
+  chosen.total_steps = 12;
+  chosen.keep = Keep::kBest;
+  std::map<std::int64_t, double> losses;
+  const Expert best =
+      train(chosen, [&](const TrainingStep& step) { losses[step.step] = *step.validation_loss; });
+  const auto lowest = std::min_element(losses.begin(), losses.end(), [](const auto& left, const auto& right) {
+    return left.second < right.second;
+  });
+  ASSERT_EQ(losses.size(), 12u);
+  ASSERT_NE(lowest->first, 12) << "the last step is the best: the test proves nothing";
+  EXPECT_EQ(best.info.metrics.at("best_step"), lowest->first);
+  EXPECT_EQ(best.info.metrics.at("validation_loss"), lowest->second);
+  // A run of constant rate that ends there has the same weights.
+  chosen.keep = Keep::kLast;
+  chosen.total_steps = lowest->first;
+  expect_equal_weights(train(chosen), best);
+}
+
+TEST_F(TrainExpertTest, RefusesWhatItCannotTrain) {
+  TrainingOptions chosen = options();
+  chosen.total_steps = -1;
+  EXPECT_EQ(error_message([&] { train(chosen); }), "training needs num_train_epochs or total_steps");
+  chosen = options();
+  chosen.max_input_length = 3;  // right truncation leaves no answer
+  EXPECT_NE(
+      error_message([&] { train(chosen); }).find("there is no training example with a target for 'flight'"),
+      std::string::npos);
+  chosen = options();
+  chosen.learning_rate = 1e30;
+  chosen.clip_norm = 0;
+  chosen.warmup_proportion = 0;
+  EXPECT_NE(error_message([&] { train(chosen); }).find("training diverged at step"), std::string::npos);
+  chosen = options();
+  chosen.keep = Keep::kBest;
+  write_file_atomic(scratch_ / "train_only.jsonl",
+                    R"({"source": "a", "target": "b", "task_name": "t", "split": "train"})");
+  const TaskDataset train_only = TaskDataset::load({.path = (scratch_ / "train_only.jsonl").string()});
+  EXPECT_EQ(error_message([&] { train_expert(*golden_base("tiny_llama"), "t", train_only, chosen); }),
+            "keep=best needs a validation split, and the data has none");
+}
+
+TEST_F(TrainExpertTest, GatesLearnAndTheExpertStays) {
+  const Expert expert = train(options());
+  TrainingOptions chosen = options();
+  chosen.total_steps = 4;
+  const std::string digest = expert_digest(expert);
+  const auto gates = train_gates(*golden_base("tiny_llama"), expert, data(), chosen);
+  ASSERT_EQ(gates.size(), 4u);
+  for (const auto& [path, gate] : gates) {
+    EXPECT_EQ(gate.sizes(), (at::IntArrayRef{32}));
+    EXPECT_TRUE(gate.any().item<bool>());
+  }
+  EXPECT_EQ(expert_digest(expert), digest);
+  Expert foreign = expert;
+  foreign.info.base_fingerprint = "0123";
+  EXPECT_NE(error_message([&] { train_gates(*golden_base("tiny_llama"), foreign, data(), chosen); }), "");
+  Expert untrained = expert;
+  for (auto& [path, weights] : untrained.modules) weights.b = at::zeros_like(weights.b);
+  EXPECT_NE(error_message([&] {
+              train_gates(*golden_base("tiny_llama"), untrained, data(), chosen);
+            }).find("is still zero after training"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace quiver
