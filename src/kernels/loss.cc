@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/fused.h"
+#include "kernels/linear.h"
 #include "kernels/row_loops.h"
 
 namespace quiver {
@@ -27,7 +28,7 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
     at::Tensor gradient = needs_gradient ? at::empty_like(hidden) : at::Tensor();
     for (std::int64_t first = 0; first < rows; first += kBlockRows) {
       const std::int64_t last = std::min(rows, first + kBlockRows);
-      at::Tensor logits = at::mm(hidden.slice(0, first, last), weight.t());  // (block, V)
+      at::Tensor logits = frozen_linear(hidden.slice(0, first, last), weight);  // (block, V)
       float* logit = logits.mutable_data_ptr<float>();
       at::parallel_for(first, last, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
@@ -39,10 +40,7 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
           line[target[row]] -= 1.0f;
         }
       });
-      if (needs_gradient) {
-        at::Tensor block = gradient.slice(0, first, last);
-        at::mm_out(block, logits, weight);
-      }
+      if (needs_gradient) gradient.slice(0, first, last).copy_(frozen_linear_backward(logits, weight));
     }
     context->save_for_backward({gradient});
     return losses.sum();
@@ -74,7 +72,7 @@ TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& weight, c
   const std::vector<at::Tensor> hidden_blocks = hidden.split(kBlockRows);
   const std::vector<at::Tensor> target_blocks = targets.split(kBlockRows);
   for (std::size_t i = 0; i < hidden_blocks.size(); ++i) {
-    const at::Tensor logits = at::matmul(hidden_blocks[i], weight.t()).to(at::kFloat);  // (block, V)
+    const at::Tensor logits = frozen_linear(hidden_blocks[i], weight).to(at::kFloat);  // (block, V)
     const at::Tensor chosen = logits.gather(1, target_blocks[i].unsqueeze(1)).squeeze(1);
     log_probabilities.push_back(chosen - logits.logsumexp(1));
     greedy.push_back(logits.argmax(1) == target_blocks[i]);

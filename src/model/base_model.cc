@@ -1,6 +1,7 @@
 #include "quiver/base_model.h"
 
 #include "core/check.h"
+#include "kernels/linear.h"
 #include "model/decoder.h"
 
 namespace quiver {
@@ -58,7 +59,7 @@ const std::vector<LinearSlot>& BaseModel::slots() const { return parts_->slots; 
 const std::vector<LinearGroup>& BaseModel::groups() const { return parts_->groups; }
 const at::Tensor& BaseModel::head_weight() const { return parts_->head; }
 
-at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return at::matmul(hidden, parts_->head.t()); }
+at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return frozen_linear(hidden, parts_->head); }
 
 SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
   auto state = std::make_unique<SequenceCache::State>();

@@ -1,6 +1,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "kernels/attention.h"
+#include "kernels/linear.h"
 #include "kernels/norm.h"
 #include "kernels/swiglu.h"
 #include "model/decoder.h"
@@ -14,14 +15,13 @@ at::Tensor normalise(const at::Tensor& x, const NormWeights& norm, const Decoder
 }
 
 at::Tensor linear(const at::Tensor& x, const StackedLinear& layer) {
-  return layer.bias.defined() ? at::addmm(layer.bias, x, layer.weight.t()) : at::mm(x, layer.weight.t());
+  return frozen_linear(x, layer.weight, layer.bias);
 }
 
 // residual + layer(x); in place when no gradients are recorded.
 at::Tensor add_linear(at::Tensor residual, const at::Tensor& x, const StackedLinear& layer) {
-  if (layer.bias.defined()) residual = residual + layer.bias;
-  if (at::GradMode::is_enabled()) return at::addmm(residual, x, layer.weight.t());
-  return residual.addmm_(x, layer.weight.t());
+  const at::Tensor update = linear(x, layer);
+  return at::GradMode::is_enabled() ? residual + update : residual.add_(update);
 }
 
 // Position of every token in its sequence, cached tokens counted.
