@@ -48,7 +48,7 @@ install: build
 	cmake --build $(BUILD)
 	cmake --install $(BUILD) --prefix "$(PREFIX)"
 
-SOURCES = $(shell git ls-files '*.h' '*.cc')
+SOURCES = $(shell find include src apps tests tools examples -name '*.h' -o -name '*.cc')
 format: deps
 	clang-format-14 -i $(SOURCES)
 check-format: deps

@@ -17,7 +17,7 @@ ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, con
   ResultRow row;
   row.router = router_name(router);
   row.name = row.router + (suffix.empty() ? "" : "_" + suffix);
-  row.library = library;
+  row.library = router.kind == RouterKind::kBase ? "" : library;
   row.combine = mixes ? combine_name(router.combine) : "";
   const auto experts = static_cast<int>(model.expert_names().size());
   row.top_k = selects ? (router.top_k > 0 ? router.top_k : experts) : 0;
