@@ -1,7 +1,6 @@
 # Imported targets for what Quiver links to. LibTorch and Arrow come from wheels, so they are described here by hand:
 # LibTorch's own package file would ask for a CUDA toolkit, and the Arrow wheel carries none.
 find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)

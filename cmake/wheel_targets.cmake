@@ -1,4 +1,7 @@
 # quiver_torch and quiver_arrow, from the wheels in QUIVER_DEPS_DIR. Also installed, for projects that link to Quiver.
+if(TARGET quiver_torch)
+  return()  # a project may call find_package(quiver) in several folders
+endif()
 if(NOT EXISTS "${QUIVER_DEPS_DIR}/torch/lib/libtorch_cpu.so")
   message(FATAL_ERROR "LibTorch not found in ${QUIVER_DEPS_DIR}: run scripts/bootstrap, or set QUIVER_DEPS_DIR")
 endif()
