@@ -5,12 +5,14 @@
 #include <malloc.h>
 #include <torch/version.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/strings.h"
 #include "quiver/error.h"
 #include "quiver/version.h"
 
@@ -55,6 +57,22 @@ void report(const std::string& message, const std::string& hint = {}) {
   log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");
 }
 
+// CLI11 says only that a command is missing; the word that stood in its place is more help.
+void report_usage(const CLI::App& program, const CLI::ParseError& error) {
+  const CLI::App* command = &program;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  const std::vector<std::string> rest = program.remaining(true);
+  if (command->get_require_subcommand_min() == 0 || rest.empty()) {
+    report(error.what(), "quiver --help");
+    return;
+  }
+  std::vector<std::string> known;
+  for (const CLI::App* other : command->get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(other->get_name());
+  const std::string nearest = did_you_mean(rest.front(), known);
+  report("unknown command '" + rest.front() + "'", nearest.empty() ? "quiver --help" : nearest);
+}
+
 int run(int argc, char** argv) {
   GlobalOptions global;
   CLI::App program{"Quiver: LoRA experts, expert libraries, and routing of every token among them", "quiver"};
@@ -81,7 +99,7 @@ int run(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version
-    report(error.what(), "quiver --help");
+    report_usage(program, error);
     return 2;
   } catch (const Error& error) {
     report(error.what(), error.hint());
@@ -106,5 +124,6 @@ BaseModelOptions GlobalOptions::model_options() const {
 int main(int argc, char** argv) {
   quiver::program::keep_freed_memory();
   quiver::install_interrupt_handler();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the shell's limit is an error like a full disk
   return quiver::program::run(argc, argv);
 }
