@@ -1,0 +1,121 @@
+// `quiver eval` and `quiver plot`.
+
+#include "e2e/program_test.h"
+
+namespace quiver {
+namespace {
+
+const std::vector<std::string> kStems = {"What is the sea?", "What is a week?", "What is the sky?",
+                                         "What is a dwarf?"};
+
+// The stems in ARC's format; the first and the third are answered by the first choice, the others by the
+// second.
+std::string questions() {
+  std::string text;
+  for (std::size_t i = 0; i < kStems.size(); ++i) {
+    Json choices = Json::array();
+    for (const char* word : {"blue", "seven", "sweet"})
+      choices.push_back({{"text", word}, {"label", std::string(1, "ABC"[choices.size()])}});
+    const Json question = {{"stem", kStems[i]}, {"choices", choices}};
+    const Json line = {{"id", kStems[i]}, {"question", question}, {"answerKey", i % 2 == 0 ? "A" : "B"}};
+    text += dump_json(line) + "\n";
+  }
+  return text;
+}
+
+using Evaluate = test::ProgramTest;
+
+TEST_F(Evaluate, SeveralRoutersOnOneLoadedBase) {
+  train("colour,taste");
+  run_ok("prototypes arrow " + arg("library"));
+  const std::string command = "eval rouge " + base() + " -c " + arg("config.json") + " --library " +
+                              arg("library") +
+                              " --tasks colour,taste --router base --router oracle,arrow --top-k 1";
+  const Json results = Json::parse(run_ok(command));
+  EXPECT_EQ(results.at("base"), test::golden_path("tiny_llama").string());
+  const Json& rows = results.at("rows");
+  ASSERT_EQ(rows.size(), 3u);
+  const char* routers[] = {"base", "oracle", "arrow"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(rows[i].at("router"), routers[i]);
+    EXPECT_EQ(rows[i].at("metric"), "rougeL");
+    EXPECT_EQ(rows[i].at("n"), 6);  // three test rows of each task
+    ASSERT_EQ(rows[i].at("per_task").size(), 2u);
+    const double colour = rows[i].at("per_task").at("colour"), taste = rows[i].at("per_task").at("taste");
+    EXPECT_NEAR(rows[i].at("value").get<double>(), (colour + taste) / 2, 1e-9);
+    EXPECT_GE(rows[i].at("value"), 0);
+    EXPECT_LE(rows[i].at("value"), 100);
+  }
+  // Oracle with the task's expert: what this expert alone gives.
+  const Json single = Json::parse(run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") +
+                                         " --tasks colour --max-new-tokens 4 --library " + arg("library") +
+                                         " --router expert:colour"));
+  EXPECT_EQ(single.at("rows")[0].at("value"), rows[1].at("per_task").at("colour"));
+}
+
+TEST_F(Evaluate, LimitAndSplitChooseTheRows) {
+  const Json train = Json::parse(run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") +
+                                        " --split train --limit 5 --max-new-tokens 2"));
+  EXPECT_EQ(train.at("rows")[0].at("n"), 5);
+  const Json validation = Json::parse(run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") +
+                                             " --split validation --max-new-tokens 2"));
+  EXPECT_EQ(validation.at("rows")[0].at("n"), 6);
+  const test::ProgramResult unknown =
+      run("eval rouge " + base() + " --data " + arg("tasks.jsonl") + " --split tset");
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_NE(unknown.err.find("unknown split 'tset' (train, validation or test)"), std::string::npos);
+}
+
+TEST_F(Evaluate, MultipleChoiceIsTheBestScoredChoice) {
+  write_file_atomic(path("questions.jsonl"), questions());
+  const Json results = Json::parse(run_ok("eval arc-easy " + base() + " --data " + arg("questions.jsonl")));
+  ASSERT_EQ(results.at("rows").size(), 3u);
+  EXPECT_EQ(results.at("rows")[0].at("metric"), "acc");
+  EXPECT_EQ(results.at("rows")[0].at("n"), 4);
+  EXPECT_EQ(results.at("rows")[0].at("per_task").size(), 1u);
+
+  // The same from `score`: the choice with the largest log-probability.
+  std::string texts;
+  for (const std::string& stem : kStems) {
+    for (const char* word : {" blue", " seven", " sweet"})
+      texts += dump_json({{"prompt", "Question: " + stem + "\nAnswer:"}, {"completion", word}}) + "\n";
+  }
+  write_file_atomic(path("texts.jsonl"), texts);
+  const std::vector<Json> scored =
+      test::json_lines_of(run_ok("score " + base() + " --input " + arg("texts.jsonl")));
+  ASSERT_EQ(scored.size(), 12u);
+  int right = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    std::size_t best = 0;
+    for (std::size_t c = 1; c < 3; ++c)
+      if (scored[3 * i + c].at("logprob") > scored[3 * i + best].at("logprob")) best = c;
+    right += best == i % 2;
+  }
+  EXPECT_EQ(results.at("rows")[0].at("value"), right / 4.0);
+
+  const Json limited =
+      Json::parse(run_ok("eval arc-challenge " + base() + " --limit 3 --data " + arg("questions.jsonl")));
+  EXPECT_EQ(limited.at("rows")[0].at("n"), 3);
+}
+
+TEST_F(Evaluate, PlotDrawsSvgAndPng) {
+  run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") + " --limit 2 --max-new-tokens 2 --out " +
+         arg("results.json"));
+  run_ok("plot " + arg("results.json") + " --out " + arg("chart.svg"));
+  run_ok("plot " + arg("results.json") + " --out " + arg("chart.png"));
+  const std::string svg = test::content(path("chart.svg"));
+  EXPECT_NE(svg.find("<svg"), std::string::npos);
+  EXPECT_NE(svg.find("</svg>"), std::string::npos);
+  EXPECT_NE(svg.find("base"), std::string::npos);
+  const std::string png = test::content(path("chart.png"));
+  EXPECT_EQ(png.substr(0, 8), "\x89PNG\r\n\x1a\n");
+  EXPECT_EQ(png.substr(png.size() - 8, 4), "IEND");
+
+  const test::ProgramResult other = run("plot " + arg("results.json") + " --out " + arg("chart.gif"));
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("quiver: error: "), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path("chart.gif")));
+}
+
+}  // namespace
+}  // namespace quiver

@@ -1,0 +1,135 @@
+// Help, versions, exit statuses and error lines.
+
+#include "e2e/program_test.h"
+#include "quiver/version.h"
+
+namespace quiver {
+namespace {
+
+class Failure : public test::ProgramTest {
+ protected:
+  // The one line that a failing command writes to stderr; it must be the last.
+  std::string error(int status, const std::string& arguments, const std::string& setup = {}) const {
+    const test::ProgramResult result = run(arguments, setup);
+    EXPECT_EQ(result.status, status) << arguments << "\n" << result.err;
+    const std::vector<std::string> lines = test::lines_of(result.err);
+    if (lines.empty()) return "";
+    EXPECT_EQ(lines.back().rfind("quiver: error: ", 0), 0u) << result.err;
+    return lines.back();
+  }
+};
+
+TEST_F(Failure, VersionAndHelpGoToStdout) {
+  const test::ProgramResult version = run("--version");
+  EXPECT_EQ(version.status, 0);
+  EXPECT_EQ(version.out.rfind(std::string("quiver ") + kVersion + "\n", 0), 0u) << version.out;
+  EXPECT_NE(version.out.find("LibTorch "), std::string::npos);
+  EXPECT_NE(version.out.find("cpu"), std::string::npos);
+  EXPECT_EQ(version.err, "");
+  const std::string help = run_ok("--help");
+  for (const char* command : {"fetch", "train", "library", "cluster", "prototypes", "compose", "generate",
+                              "score", "tokenize", "route", "eval", "plot", "tutorial"}) {
+    EXPECT_NE(help.find(command), std::string::npos) << command;
+    EXPECT_NE(run_ok(std::string(command) + " --help").find("--help"), std::string::npos) << command;
+  }
+}
+
+TEST_F(Failure, WrongUsageIsStatusTwo) {
+  EXPECT_NE(error(2, "").find("quiver --help"), std::string::npos);
+  EXPECT_EQ(error(2, "generat x"), "quiver: error: unknown command 'generat' (did you mean 'generate'?)");
+  EXPECT_EQ(error(2, "library lst x"), "quiver: error: unknown command 'lst' (did you mean 'ls'?)");
+  EXPECT_NE(error(2, "generate " + base() + " --promt a").find("--promt"), std::string::npos);
+  EXPECT_NE(error(2, "generate " + base()).find("--prompt or --input"), std::string::npos);
+  EXPECT_NE(error(2, "train").find("--config"), std::string::npos);
+  EXPECT_NE(error(2, "library rm " + arg("library")).find("NAME"), std::string::npos);
+  error(2, "generate " + base() + " --prompt a --max-new-tokens many");
+  error(2, "--log-format xml library ls " + arg("library"));
+}
+
+TEST_F(Failure, MissingFilesAreNamed) {
+  const auto names = [&](const std::string& file, const std::string& arguments) {
+    const std::string line = error(1, arguments);
+    EXPECT_NE(line.find(file), std::string::npos) << line;
+  };
+  names("nowhere.json", "train -c " + arg("nowhere.json"));
+  names("nowhere", "library ls " + arg("nowhere"));
+  names("nowhere", "generate " + arg("nowhere") + " --prompt a");
+  names("nowhere.jsonl", "score " + base() + " --input " + arg("nowhere.jsonl"));
+  names("nowhere.json", "plot " + arg("nowhere.json") + " --out " + arg("chart.svg"));
+  names("nowhere.jsonl", "eval rouge " + base() + " --data " + arg("nowhere.jsonl"));
+}
+
+TEST_F(Failure, NearMissesAreNamed) {
+  Json config = experiment();
+  config["finetune_task_name"] = "color";
+  const std::string task = error(1, "train " + config_option(config));
+  EXPECT_NE(task.find("'color'"), std::string::npos) << task;
+  EXPECT_NE(task.find("did you mean 'colour'"), std::string::npos) << task;
+  EXPECT_FALSE(std::filesystem::exists(path("library")));
+
+  config = experiment();
+  config["lora_rnk"] = 4;
+  const std::string key = error(1, "train " + config_option(config));
+  EXPECT_NE(key.find("'lora_rnk'"), std::string::npos) << key;
+  EXPECT_NE(key.find("did you mean 'lora_rank'"), std::string::npos) << key;
+
+  config_option(experiment());
+  const std::string override_key = error(1, "train -c " + arg("config.json") + " -k learning_rat=1");
+  EXPECT_NE(override_key.find("did you mean 'learning_rate'"), std::string::npos) << override_key;
+
+  const std::string router =
+      error(1, "generate " + base() + " --library " + arg("library") + " --router arow --prompt a");
+  EXPECT_NE(router.find("'arow'"), std::string::npos) << router;
+  EXPECT_NE(router.find("arrow"), std::string::npos) << router;
+}
+
+TEST_F(Failure, CudaWithoutADeviceSaysSo) {
+  const test::ProgramResult result = run("--device cuda generate " + base() + " --prompt a");
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_EQ(result.err.rfind("quiver: error: ", 0), 0u) << result.err;
+  EXPECT_NE(result.err.find("cuda"), std::string::npos) << result.err;
+  EXPECT_EQ(test::lines_of(result.err).size(), 1u) << result.err;
+  EXPECT_NE(error(1, "--device tpu generate " + base() + " --prompt a").find("tpu"), std::string::npos);
+}
+
+TEST_F(Failure, AFullDiskLeavesTheLibraryIntact) {
+  train("colour");
+  const std::string shown = run_ok("library show " + arg("library"));
+  // No file may grow past 2 KiB; an expert's weights are larger, its library's and config's files are not.
+  const std::string line =
+      error(1, "train -c " + arg("config.json") + " -k finetune_task_name=taste", "ulimit -f 4; ");
+  EXPECT_NE(line.find("File too large"), std::string::npos) << line;
+  EXPECT_EQ(run_ok("library show " + arg("library")), shown);
+  EXPECT_EQ(run_ok("library verify " + arg("library")), "1 experts verified\n");
+  // With room again, the same command ends well.
+  run_ok("train -c " + arg("config.json") + " -k finetune_task_name=taste");
+  EXPECT_EQ(run_ok("library verify " + arg("library")), "2 experts verified\n");
+}
+
+TEST_F(Failure, ALibraryThatCannotBeMadeIsNamedBeforeTraining) {
+  Json config = experiment();
+  config["library_id"] = path("tasks.jsonl/library").string();  // below a file: refused whoever runs this
+  const std::string line = error(1, "train " + config_option(config));
+  EXPECT_NE(line.find("tasks.jsonl/library"), std::string::npos) << line;
+  EXPECT_EQ(line.find("expert 1"), std::string::npos);
+}
+
+TEST_F(Failure, ErrorsCanBeJson) {
+  const test::ProgramResult result = run("--log-format json library ls " + arg("nowhere"));
+  EXPECT_EQ(result.status, 1);
+  const Json line = Json::parse(result.err);
+  EXPECT_EQ(line.at("level"), "error");
+  EXPECT_NE(line.at("message").get<std::string>().find("nowhere"), std::string::npos);
+}
+
+TEST_F(Failure, QuietSaysNothingWhenAllIsWell) {
+  config_option(experiment());
+  const test::ProgramResult result =
+      run("train --quiet -c " + arg("config.json") + " -k finetune_task_name=colour -k total_steps=2");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out, "");
+}
+
+}  // namespace
+}  // namespace quiver

@@ -1,0 +1,109 @@
+// `quiver library` and `quiver cluster`.
+
+#include <set>
+
+#include "e2e/program_test.h"
+
+namespace quiver {
+namespace {
+
+using LibraryCommand = test::ProgramTest;
+
+TEST_F(LibraryCommand, ImportListShowRenameRemove) {
+  const std::string adapter = test::quote(test::golden_path("tiny_llama_expert"));
+  for (const char* name : {"second", "first"})
+    run_ok("library import " + adapter + " " + arg("library") + " --name " + name);
+  EXPECT_EQ(run_ok("library ls local://" + path("library").string()), "first\nsecond\n");
+
+  const Json shown = Json::parse(run_ok("library show " + arg("library") + " first"));
+  const Json config =
+      Json::parse(test::content(test::golden_path("tiny_llama_expert") / "adapter_config.json"));
+  EXPECT_EQ(shown.at("name"), "first");
+  EXPECT_EQ(shown.at("rank"), config.at("r"));
+  EXPECT_EQ(shown.at("alpha"), config.at("lora_alpha"));
+
+  const test::ProgramResult twice = run("library import " + adapter + " " + arg("library") + " --name first");
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_NE(twice.err.find("quiver: error: "), std::string::npos) << twice.err;
+  run_ok("library import " + adapter + " " + arg("library") + " --name first --force");
+
+  run_ok("library rename " + arg("library") + " first third");
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "second\nthird\n");
+  run_ok("library rm " + arg("library") + " second");
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "third\n");
+}
+
+TEST_F(LibraryCommand, ExportWritesTheWeightsThatWereImported) {
+  const std::filesystem::path adapter = test::golden_path("tiny_llama_expert");
+  run_ok("library import " + test::quote(adapter) + " " + arg("library") + " --name one");
+  run_ok("library export " + arg("library") + " one " + arg("exported"));
+  EXPECT_EQ(test::content(path("exported") / "adapter_model.safetensors"),
+            test::content(adapter / "adapter_model.safetensors"));
+  // What was exported can be imported again.
+  run_ok("library import " + arg("exported") + " " + arg("other"));
+  EXPECT_EQ(run_ok("library verify " + arg("other")), "1 experts verified\n");
+}
+
+TEST_F(LibraryCommand, CloneCopiesEveryExpert) {
+  train("colour,taste");
+  run_ok("library clone " + arg("library") + " " + arg("copy"));
+  EXPECT_EQ(run_ok("library show " + arg("copy")), run_ok("library show " + arg("library")));
+  EXPECT_EQ(run("library clone " + arg("library") + " " + arg("copy")).status, 1);
+  run_ok("library clone --force " + arg("library") + " " + arg("copy"));
+}
+
+TEST_F(LibraryCommand, VerifyNamesADamagedExpert) {
+  train("colour,taste");
+  EXPECT_EQ(run_ok("library verify " + arg("library")), "2 experts verified\n");
+  const test::CommandResult damage = test::run_command(
+      "f=$(find " + arg("library") +
+      " -path '*taste*' -name adapter_model.safetensors); printf 'x' | dd of=\"$f\" bs=1 conv=notrunc "
+      "seek=$(($(stat -c %s \"$f\") - 1)) status=none");
+  ASSERT_EQ(damage.status, 0) << damage.output;
+  const test::ProgramResult all = run("library verify " + arg("library"));
+  EXPECT_EQ(all.status, 1);
+  EXPECT_EQ(all.out.rfind("taste: ", 0), 0u) << all.out;
+  EXPECT_NE(all.err.find("quiver: error: 1 problems in local://"), std::string::npos) << all.err;
+  EXPECT_EQ(run_ok("library verify " + arg("library") + " colour"), "1 experts verified\n");
+}
+
+TEST_F(LibraryCommand, AnUnknownExpertIsAnErrorWithTheNearestName) {
+  run_ok("library create " + arg("library"));
+  train("colour,taste");
+  for (const char* command : {"show", "rm", "verify"}) {
+    const test::ProgramResult result =
+        run(std::string("library ") + command + " " + arg("library") + " color");
+    EXPECT_EQ(result.status, 1);
+    EXPECT_NE(result.err.find("'color'"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("'colour'"), std::string::npos) << result.err;
+  }
+}
+
+TEST_F(LibraryCommand, ClusterPutsEveryTaskIntoOneCluster) {
+  train();
+  run_ok("cluster " + arg("library") + " --k 2 --sparsity 0.5 --out " + arg("clusters.json"));
+  const Json clusters = Json::parse(test::content(path("clusters.json")));
+  EXPECT_EQ(clusters.size(), 2u);
+  std::multiset<std::string> tasks;
+  for (const auto& [name, members] : clusters.items()) {
+    EXPECT_EQ(name.rfind("cluster_", 0), 0u) << name;
+    for (const Json& task : members) tasks.insert(task.get<std::string>());
+  }
+  EXPECT_EQ(tasks, (std::multiset<std::string>{"colour", "number", "taste"}));
+  EXPECT_EQ(Json::parse(run_ok("cluster " + arg("library") + " --k 2 --sparsity 0.5")), clusters);
+
+  // The file is what `train` takes for one expert a cluster.
+  Json config = experiment();
+  config["library_id"] = path("by_cluster").string();
+  config["finetune_task_path"] = path("clusters.json").string();
+  config["total_steps"] = 2;
+  run_ok("train " + config_option(config));
+  EXPECT_EQ(run_ok("library ls " + arg("by_cluster")), "cluster_0\ncluster_1\n");
+
+  const test::ProgramResult too_many = run("cluster " + arg("library") + " --k 4");
+  EXPECT_EQ(too_many.status, 1);
+  EXPECT_NE(too_many.err.find("4"), std::string::npos) << too_many.err;
+}
+
+}  // namespace
+}  // namespace quiver
