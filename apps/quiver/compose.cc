@@ -17,9 +17,7 @@ void add_compose(CLI::App& program, GlobalOptions& global) {
   arguments->model.add_to(*command, "--base");
   command->add_option("--out", arguments->out, "Folder to write")->required();
   command->callback([arguments, &global] {
-    const std::vector<RoutedModel> models = arguments->model.load(global);
-    if (models.size() != 1) throw Error(ErrorKind::kInvalidArgument, "compose takes one --router");
-    models.front().save(arguments->out);
+    arguments->model.load_one(global).save(arguments->out);
     log_info("wrote " + arguments->out);
   });
 }

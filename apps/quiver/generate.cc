@@ -24,7 +24,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   } else {
     throw CLI::RequiredError("--prompt or --input");
   }
-  const RoutedModel model = arguments.model.load(global).front();
+  const RoutedModel model = arguments.model.load_one(global);
   std::vector<GenerationRequest> requests;
   for (std::size_t i = 0; i < objects.size(); ++i) {
     requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),

@@ -33,7 +33,7 @@ std::string version_text() {
 
 void add_global_options(CLI::App& program, GlobalOptions& global) {
   program.add_option("--threads", global.threads, "Threads to use (default: one per core)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 4096));
   program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
   program.add_option("--precision", global.precision,
                      "float32 or bfloat16 (default: the config's, or float32)");
@@ -96,6 +96,8 @@ int run(int argc, char** argv) {
   add_tutorial(program, global);
   try {
     program.parse(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      throw Error(ErrorKind::kIo, "cannot write to stdout");
     return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version

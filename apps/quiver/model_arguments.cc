@@ -62,4 +62,13 @@ std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const
   return RoutedModel::compose_all(base, ExpertLibrary::open(library), options);
 }
 
+RoutedModel ModelArguments::load_one(const GlobalOptions& global) const {
+  if (routers.size() > 1) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "this command takes one --router, not " + std::to_string(routers.size()),
+                "`quiver eval` takes several");
+  }
+  return load(global).front();
+}
+
 }  // namespace quiver::program

@@ -29,6 +29,9 @@ struct ModelArguments {
 
   // Loads the base once and composes every router on it.
   std::vector<RoutedModel> load(const GlobalOptions& global) const;
+
+  // For commands that run one model. Throws Error(kInvalidArgument) when several routers are given.
+  RoutedModel load_one(const GlobalOptions& global) const;
 };
 
 }  // namespace quiver::program

@@ -15,7 +15,7 @@ struct Arguments {
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
   std::vector<Json> objects = read_json_lines(arguments.input);
-  const RoutedModel model = arguments.model.load(global).front();
+  const RoutedModel model = arguments.model.load_one(global);
   std::vector<ScoreRequest> requests;
   for (std::size_t i = 0; i < objects.size(); ++i) {
     requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),

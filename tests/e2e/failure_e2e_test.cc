@@ -43,6 +43,7 @@ TEST_F(Failure, WrongUsageIsStatusTwo) {
   EXPECT_NE(error(2, "train").find("--config"), std::string::npos);
   EXPECT_NE(error(2, "library rm " + arg("library")).find("NAME"), std::string::npos);
   error(2, "generate " + base() + " --prompt a --max-new-tokens many");
+  EXPECT_NE(error(2, "--threads 0 library ls x").find("--threads"), std::string::npos);
   error(2, "--log-format xml library ls " + arg("library"));
 }
 
@@ -109,9 +110,31 @@ TEST_F(Failure, AFullDiskLeavesTheLibraryIntact) {
 TEST_F(Failure, ALibraryThatCannotBeMadeIsNamedBeforeTraining) {
   Json config = experiment();
   config["library_id"] = path("tasks.jsonl/library").string();  // below a file: refused whoever runs this
-  const std::string line = error(1, "train " + config_option(config));
-  EXPECT_NE(line.find("tasks.jsonl/library"), std::string::npos) << line;
-  EXPECT_EQ(line.find("expert 1"), std::string::npos);
+  const test::ProgramResult result = run("train " + config_option(config));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.err.rfind("quiver: error: ", 0), 0u) << result.err;
+  EXPECT_NE(result.err.find("tasks.jsonl/library"), std::string::npos) << result.err;
+}
+
+TEST_F(Failure, AFullStdoutIsAnError) {
+  train("colour");
+  for (const std::string& command : {"library ls " + arg("library"), "library show " + arg("library"),
+                                     "generate " + base() + " --prompt a --max-new-tokens 2"}) {
+    const test::CommandResult result = test::run_command(program() + " " + command + " >/dev/full");
+    EXPECT_EQ(result.status, 1) << command;
+    EXPECT_NE(result.output.find("quiver: error: cannot write to stdout"), std::string::npos)
+        << result.output;
+  }
+}
+
+TEST_F(Failure, OneModelMeansOneRouter) {
+  train("colour");
+  const std::string routers = " --library " + arg("library") + " --router uniform,base";
+  for (const std::string& command :
+       {"generate " + base() + routers + " --prompt a", "route " + base() + routers + " --prompt a",
+        "compose --base " + base() + routers + " --out " + arg("composed")}) {
+    EXPECT_NE(error(1, command).find("this command takes one --router, not 2"), std::string::npos) << command;
+  }
 }
 
 TEST_F(Failure, ErrorsCanBeJson) {
