@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
 #include "model_arguments.h"
 #include "result_rows.h"
@@ -55,7 +56,10 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   if (!arguments.config.empty()) options.batch_size = config.predict_batch_size;
   Progress progress("rouge", static_cast<std::int64_t>(examples.size() * models.size()), "texts");
   const std::vector<Evaluation> evaluations =
-      evaluate_rouge(models, examples, options, [&](std::int64_t done) { progress.advance(done); });
+      evaluate_rouge(models, examples, options, [&](std::int64_t done) {
+        progress.advance(done);
+        throw_if_interrupted("nothing was written");
+      });
   Results results = make_results(arguments);
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.rows.push_back(result_row(models[i], evaluations[i], arguments.model.library));
@@ -66,8 +70,11 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
 void run_choices(const Arguments& arguments, const GlobalOptions& global, const std::string& task) {
   const std::vector<RoutedModel> models = arguments.model.load(global);
   Progress progress(task, 0, "choices");
-  const std::vector<std::vector<Evaluation>> evaluations = evaluate_choices(
-      models, arguments.data, arguments.limit, task, [&](std::int64_t done) { progress.advance(done); });
+  const std::vector<std::vector<Evaluation>> evaluations =
+      evaluate_choices(models, arguments.data, arguments.limit, task, [&](std::int64_t done) {
+        progress.advance(done);
+        throw_if_interrupted("nothing was written");
+      });
   Results results = make_results(arguments);
   for (std::size_t i = 0; i < models.size(); ++i) {
     for (const Evaluation& evaluation : evaluations[i]) {

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
@@ -34,7 +35,10 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   if (global.seed) options.seed = *global.seed;
   Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
   const std::vector<Generation> generations =
-      generate(requests, options, [&](std::size_t, const Generation&) { progress.advance(1); });
+      generate(requests, options, [&](std::size_t, const Generation&) {
+        progress.advance(1);
+        throw_if_interrupted("nothing was written");
+      });
   std::string text;
   for (std::size_t i = 0; i < generations.size(); ++i) {
     if (arguments.prompt) {

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "model_cache.h"
@@ -22,8 +23,10 @@ struct Arguments {
 void run_arrow(const Arguments& arguments) {
   ExpertLibrary library = ExpertLibrary::open(arguments.library);
   Progress progress("arrow prototypes", static_cast<std::int64_t>(library.names().size()), "experts");
-  const std::int64_t computed =
-      compute_arrow_prototypes(library, arguments.mode(), [&](const std::string&) { progress.advance(1); });
+  const std::int64_t computed = compute_arrow_prototypes(library, arguments.mode(), [&](const std::string&) {
+    progress.advance(1);
+    throw_if_interrupted("finished experts are kept");
+  });
   log_info("computed arrow prototypes of " + std::to_string(computed) + " experts");
 }
 

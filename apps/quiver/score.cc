@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
@@ -27,6 +28,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   const std::vector<Score> scores = score(requests, {}, [&](std::size_t done) {
     progress.advance(static_cast<std::int64_t>(done - reported));
     reported = done;
+    throw_if_interrupted("nothing was written");
   });
   std::string text;
   for (std::size_t i = 0; i < scores.size(); ++i) {

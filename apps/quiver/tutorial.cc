@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -139,8 +140,11 @@ class Tutorial {
     // The routers' requests for one prompt are neighbours: keep that many prompts in flight.
     options.batch_size = config_.experiment.predict_batch_size * static_cast<std::int64_t>(routed.size());
     Progress progress("rouge", static_cast<std::int64_t>(routed.size() * examples.size()), "texts");
-    const std::vector<Evaluation> evaluations = evaluate_rouge(
-        models_of(routed), examples, options, [&](std::int64_t done) { progress.advance(done); });
+    const std::vector<Evaluation> evaluations =
+        evaluate_rouge(models_of(routed), examples, options, [&](std::int64_t done) {
+          progress.advance(done);
+          throw_if_interrupted("finished steps are kept, run again to go on");
+        });
     Results results;
     results.base = *config_.experiment.model;
     for (std::size_t i = 0; i < routed.size(); ++i) results.rows.push_back(row(routed[i], evaluations[i]));
@@ -151,8 +155,11 @@ class Tutorial {
     const TutorialConfig::Choices& choices = *config_.choices;
     const std::vector<Routed> routed = compose(tasks, clusters, choices.routers);
     Progress progress(choices.task, 0, "choices");
-    const auto evaluations = evaluate_choices(models_of(routed), choices.data, choices.limit, choices.task,
-                                              [&](std::int64_t done) { progress.advance(done); });
+    const auto evaluations = evaluate_choices(
+        models_of(routed), choices.data, choices.limit, choices.task, [&](std::int64_t done) {
+          progress.advance(done);
+          throw_if_interrupted("finished steps are kept, run again to go on");
+        });
     Results results;
     results.base = *config_.experiment.model;
     for (std::size_t i = 0; i < routed.size(); ++i) {

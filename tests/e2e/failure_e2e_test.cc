@@ -137,6 +137,20 @@ TEST_F(Failure, OneModelMeansOneRouter) {
   }
 }
 
+// Many minutes of work on one core; the signal comes when the model is loaded and must end it soon.
+TEST_F(Failure, AnInterruptedEvaluationEndsAndWritesNothing) {
+  std::string rows;
+  for (int i = 0; i < 100000; ++i) rows += "{\"prompt\": \"colour of the sea:\"}\n";
+  write_file_atomic(path("prompts.jsonl"), rows);
+  const test::ProgramResult result = run(
+      "generate " + base() + " --max-new-tokens 100 --input " + arg("prompts.jsonl") + " --out " + arg("out"),
+      "timeout --preserve-status -k 15 -s INT 4 ");
+  EXPECT_EQ(result.status, 130);
+  EXPECT_NE(result.err.find("quiver: error: interrupted; nothing was written"), std::string::npos)
+      << result.err;
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+}
+
 TEST_F(Failure, ErrorsCanBeJson) {
   const test::ProgramResult result = run("--log-format json library ls " + arg("nowhere"));
   EXPECT_EQ(result.status, 1);

@@ -91,6 +91,7 @@ TEST_F(Train, InterruptedAndResumedGivesTheSameBytes) {
   EXPECT_NE(err.find("quiver: error: interrupted after step "), std::string::npos) << err;
   EXPECT_NE(err.find("--resume goes on from there"), std::string::npos) << err;
   EXPECT_EQ(run_ok("library ls " + arg("library")), "colour\n");
+  EXPECT_TRUE(std::filesystem::exists(path("output/checkpoints/number.safetensors")));
 
   run_ok(train_into("library", "--resume"));
   EXPECT_EQ(weights("library", "colour"), weights("whole", "colour"));
