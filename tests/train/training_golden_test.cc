@@ -21,7 +21,8 @@ SafetensorsFile golden_tensors(const std::string& name) {
 
 std::vector<std::vector<TokenizedExample>> golden_batches() {
   std::vector<std::vector<TokenizedExample>> batches;
-  for (const Json& batch : golden_json("training_steps.json").at("batches")) {
+  const Json golden = golden_json("training_steps.json");  // outlives the loops over its parts
+  for (const Json& batch : golden.at("batches")) {
     batches.emplace_back();
     for (const Json& example : batch) {
       batches.back().push_back(
