@@ -49,7 +49,9 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   if (arguments.limit > 0 && arguments.limit < static_cast<std::int64_t>(examples.size())) {
     examples.resize(static_cast<std::size_t>(arguments.limit));
   }
-  const std::vector<RoutedModel> models = arguments.model.load(global);
+  GlobalOptions with_config = global;
+  if (!global.precision && config.precision == Precision::kBFloat16) with_config.precision = "bfloat16";
+  const std::vector<RoutedModel> models = arguments.model.load(with_config);
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;
@@ -101,7 +103,9 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
   rouge->add_option("-c,--config", arguments->config, "Config with the data set and tasks");
   rouge->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
   rouge->add_option("--data", arguments->data, "Data set file or folder, instead of the config's");
-  rouge->add_option("--tasks", arguments->tasks, "Tasks, comma-separated, or all")->delimiter(',');
+  rouge->add_option("--tasks", arguments->tasks, "Tasks, comma-separated, or all")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   rouge->add_option("--split", arguments->split)->capture_default_str();
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length");
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });

@@ -32,6 +32,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
                         json_value<std::string>(objects[i], "task_name", "", arguments.input)});
   }
   GenerationOptions options = arguments.options;
+  options.max_input_length = model.base().shape().max_positions;
   if (global.seed) options.seed = *global.seed;
   Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
   const std::vector<Generation> generations =

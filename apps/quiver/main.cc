@@ -37,7 +37,8 @@ void add_global_options(CLI::App& program, GlobalOptions& global) {
   program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
   program.add_option("--precision", global.precision,
                      "float32 or bfloat16 (default: the config's, or float32)");
-  program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)");
+  program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)")
+      ->check(CLI::NonNegativeNumber);
   program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");
   program.add_option("--log-format", global.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))

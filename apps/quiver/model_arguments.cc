@@ -12,7 +12,8 @@ void ModelArguments::add_to(CLI::App& command, const std::string& positional) {
       ->required();
   command.add_option("--library", library, "Expert library: local://DIR, a path, or virtual://NAME");
   command.add_option("--router", routers, "base, oracle, uniform, arrow, phatgoose or expert:NAME")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("--top-k", top_k, "Experts kept per token (arrow, phatgoose); 0: all");
   command.add_option("--temperature", temperature, "Divides the routing logits");
   command.add_option("--combine", combine, "output (merge after) or parameter (merge before)");
@@ -47,10 +48,10 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
 
 std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const {
   if (RoutedModel::is_saved_model(model)) {
-    if (!routers.empty() || !library.empty()) {
+    if (!routers.empty() || !library.empty() || top_k || temperature || combine || !default_expert.empty()) {
       throw Error(ErrorKind::kInvalidArgument,
                   "'" + model + "' is a composed model and has its router already",
-                  "leave out --library and --router");
+                  "leave out --library, --router and the router's options");
     }
     return {RoutedModel::load(model, nullptr, global.model_options())};
   }

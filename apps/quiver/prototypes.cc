@@ -1,4 +1,5 @@
 #include <memory>
+#include <set>
 
 #include "commands.h"
 #include "core/interrupt.h"
@@ -36,7 +37,11 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
   if (!config.model) throw Error(ErrorKind::kInvalidArgument, "the config names no 'model'");
   ExpertLibrary library = ExpertLibrary::open(arguments.library);
   // The experts say which tasks they need.
-  config.finetune_task_name.clear();
+  std::set<std::string> tasks;
+  for (const std::string& name : library.names()) {
+    for (const std::string& task : library.info(name).tasks) tasks.insert(task);
+  }
+  config.finetune_task_name.assign(tasks.begin(), tasks.end());
   const TaskDataset data = load_dataset(config);
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(*config.model), base_options(global, config));

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/strings.h"
+#include "library/names.h"
 #include "train/options_from_config.h"
 
 namespace fs = std::filesystem;
@@ -23,7 +24,15 @@ void train_one(const BaseModel& base, const TaskDataset& data, const ExpertPlan&
         progress->advance(1, note);
       });
   progress.reset();
-  library.add(expert, run.if_exists);
+  try {
+    library.add(expert, run.if_exists);
+  } catch (const Error& error) {
+    // The training is not lost with a library that cannot take it.
+    const fs::path rescued = options.checkpoint.parent_path().parent_path() / "rescued" / plan.name;
+    save_expert(expert, rescued);
+    throw Error(error.kind(), std::string(error.what()) + "; the trained expert is in " + rescued.string(),
+                "put it into a library with `quiver library import`");
+  }
   std::error_code ignored;
   fs::remove(options.checkpoint, ignored);
 }
@@ -83,6 +92,7 @@ void train_experts(const BaseModel& base, const TaskDataset& data, const std::ve
                    const ExperimentConfig& config, ExpertLibrary& library,
                    const TrainingRunOptions& options) {
   for (const ExpertPlan& plan : plans) {
+    require_valid_name(plan.name, "expert name");
     if (!library.contains(plan.name) || options.resume || options.if_exists == IfExists::kReplace) continue;
     throw Error(ErrorKind::kAlreadyExists, "expert '" + plan.name + "' is in " + library.uri() + " already",
                 "--resume passes over it, --force replaces it");

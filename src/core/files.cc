@@ -139,6 +139,12 @@ void publish_directory(const fs::path& from, const fs::path& to) {
   sync_path(from);
   create_parents(to.parent_path());
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
+    // Network file systems without the flag: nothing stands there yet, so a plain rename will do.
+    const bool flag_unknown = errno == EINVAL || errno == ENOSYS;
+    if (flag_unknown && !fs::exists(to) && ::rename(from.c_str(), to.c_str()) == 0) {
+      sync_path(to.parent_path().empty() ? fs::path(".") : to.parent_path());
+      return;
+    }
     if (errno != EEXIST) throw_io("cannot publish", to);
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) != 0) {
       throw_io("cannot replace", to);

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "model/families/family.h"
 #include "model/weight_source.h"
 
@@ -21,6 +23,7 @@ class GgufSource : public WeightSource {
                   "supported: llama");
     }
     config_ = llama_from_gguf(file_);
+    refuse_unknown_tensors(path);
     eos_id_ = static_cast<std::int32_t>(file_.integer("tokenizer.ggml.eos_token_id"));
     config_.stop_ids = {eos_id_};
   }
@@ -56,6 +59,26 @@ class GgufSource : public WeightSource {
   }
 
  private:
+  // A tensor that the decoder would not read (biases, rotary factors) changes what the model computes.
+  void refuse_unknown_tensors(const std::filesystem::path& path) const {
+    const TensorNames& known_names = kLlamaFamily.names;
+    std::set<std::string> known = {llama_gguf_name(known_names.embedding), llama_gguf_name(known_names.head),
+                                   llama_gguf_name(known_names.final_norm + ".weight")};
+    for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+      for (const std::string& part : {known_names.attention_norm, known_names.query, known_names.key,
+                                      known_names.value, known_names.attention_out, known_names.mlp_norm,
+                                      known_names.gate, known_names.up, known_names.down}) {
+        known.insert(llama_gguf_name(TensorNames::at_layer(part, layer) + ".weight"));
+      }
+    }
+    for (const std::string& name : file_.names()) {
+      if (known.count(name) > 0) continue;
+      throw Error(ErrorKind::kUnsupported,
+                  path.string() + ": tensor '" + name + "' has no place in the llama decoder",
+                  "rotary scaling factors and biases are not supported");
+    }
+  }
+
   static at::Tensor uninterleave(const at::Tensor& weight, std::int64_t heads) {
     if (weight.dim() != 2 || weight.size(0) % (2 * heads) != 0) {
       throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");

@@ -62,6 +62,15 @@ void RoutedModel::save(const fs::path& directory) const {
                 "'" + directory.string() + "' holds something else than a routed model",
                 "give another --out");
   }
+  if (fs::exists(directory)) {
+    for (const auto& entry : fs::directory_iterator(directory)) {
+      const fs::path name = entry.path().filename();
+      if (name == kModelFile || name == kTensorFile) continue;
+      throw Error(ErrorKind::kAlreadyExists,
+                  "'" + directory.string() + "' also holds " + name.string() + ", which would be lost",
+                  "give another --out");
+    }
+  }
   const fs::path target = fs::absolute(directory).lexically_normal();
   const TemporaryDirectory scratch(target.has_filename() ? target.parent_path()
                                                          : target.parent_path().parent_path());

@@ -66,17 +66,22 @@ std::size_t shared_prefix(std::span<const Tokenised> texts) {
   return shared;
 }
 
+// A prompt with more completions than the budget holds is run in several groups.
 std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
-                                   const std::vector<Tokenised>& texts) {
+                                   const std::vector<Tokenised>& texts, std::int64_t token_budget) {
   std::vector<Group> groups;
+  std::size_t tokens = 0;  // of the last group, if nothing in it were shared
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const bool joins = !groups.empty() && requests[groups.back().first].model == requests[i].model &&
                        requests[groups.back().first].prompt == requests[i].prompt &&
-                       texts[groups.back().first].adapter == texts[i].adapter;
+                       texts[groups.back().first].adapter == texts[i].adapter &&
+                       tokens + texts[i].ids.size() <= static_cast<std::size_t>(token_budget);
     if (joins) {
       groups.back().last = i + 1;
+      tokens += texts[i].ids.size();
     } else {
       groups.push_back({i, i + 1, 0, 0});
+      tokens = texts[i].ids.size();
     }
   }
   for (Group& group : groups) {
@@ -186,7 +191,7 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
     }
     texts.push_back(tokenise(request, options));
   }
-  const std::vector<Group> groups = group_by_prompt(requests, texts);
+  const std::vector<Group> groups = group_by_prompt(requests, texts, options.token_budget);
   GroupRunner runner(requests.front().model->base(), texts);
   for (std::size_t first = 0; first < groups.size();) {
     std::size_t last = first + 1, tokens = groups[first].tokens;

@@ -88,7 +88,8 @@ Json describe(const TrainingOptions& options) {
 std::string identity(const BaseModel& base, const std::string& kind,
                      const std::vector<TokenizedExample>& examples, const TrainingOptions& options) {
   Sha256 hash;
-  hash.update(kind + base.fingerprint() + dump_json(describe(options)));
+  hash.update(kind + base.fingerprint() + at::toString(base.head_weight().scalar_type()) +
+              dump_json(describe(options)));
   for (const TokenizedExample& example : examples) {
     hash.update(
         {reinterpret_cast<const char*>(example.ids.data()), example.ids.size() * sizeof(std::int32_t)});

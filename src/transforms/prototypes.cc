@@ -75,6 +75,7 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                          {"warmup_ratio", options.warmup_proportion},
                          {"batch_size", options.batch_size},
                          {"max_input_length", options.max_input_length},
+                         {"truncation_side", options.truncate_left ? "left" : "right"},
                          {"seed", options.seed}};
   std::int64_t trained = 0;
   for (const std::string& name : library.names()) {
