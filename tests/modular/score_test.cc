@@ -130,9 +130,15 @@ TEST_F(ScoreTest, LongPromptsLoseTheirBeginning) {
 TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {
   EXPECT_TRUE(score({}).empty());
   const std::vector<ScoreRequest> requests = {{&base_, "a", "b"}, {&base_, "c", "d"}, {&base_, "c", "e"}};
-  std::vector<std::size_t> progress;
-  score(requests, {.token_budget = 1}, [&](std::size_t done) { progress.push_back(done); });
-  EXPECT_EQ(progress, (std::vector<std::size_t>{1, 3}));
+  const auto steps = [&](std::int64_t token_budget) {
+    std::vector<std::size_t> progress;
+    score(requests, {.token_budget = token_budget}, [&](std::size_t done) { progress.push_back(done); });
+    return progress;
+  };
+  EXPECT_EQ(steps(4),
+            (std::vector<std::size_t>{1, 3}));  // one prompt's two completions, 4 tokens, run together
+  EXPECT_EQ(steps(1),
+            (std::vector<std::size_t>{1, 2, 3}));  // a text never is split, but a prompt's texts are
 }
 
 TEST_F(ScoreTest, RefusesWhatItCannotDo) {
