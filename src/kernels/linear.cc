@@ -1,8 +1,10 @@
 #include "kernels/linear.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/dot_products.h"
 #include "kernels/fused.h"
 
 namespace quiver {
@@ -32,9 +34,35 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight,
   return linear.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), std::string_view());
 }
 
+// Up to this many rows the time is that of reading the weight, which row by row goes at the memory's rate.
+constexpr std::int64_t kFewRows = 16;
+
+at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const std::int64_t rows = x.size(0), width = x.size(1), columns = weight.size(0);
+  at::Tensor y = at::empty({rows, columns}, x.options());
+  const float* x_data = x.const_data_ptr<float>();
+  const float* weight_data = weight.const_data_ptr<float>();
+  float* y_data = y.mutable_data_ptr<float>();
+  at::parallel_for(0, columns, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    const float* x_rows[kFewRows];
+    float* y_rows[kFewRows];
+    for (std::int64_t row = 0; row < rows; ++row) {
+      x_rows[row] = x_data + row * width;
+      y_rows[row] = y_data + row * columns + begin;
+    }
+    row_loops::dot_products(x_rows, rows, weight_data + begin * width, end - begin, width, y_rows);
+  });
+  return bias.defined() ? y.add_(bias) : y;
+}
+
+bool has_few_rows(const at::Tensor& x, const at::Tensor& weight) {
+  return x.size(0) <= kFewRows && fused_kernel_applies(x) && fused_kernel_applies(weight);
+}
+
 bool use_onednn(const at::Tensor& x) { return prefers_onednn() && fused_kernel_applies(x) && x.size(0) > 0; }
 
 at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (has_few_rows(x, weight)) return few_rows_product(x, weight, bias);
   if (use_onednn(x)) return onednn_linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
   return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
 }

@@ -2,101 +2,231 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <vector>
 
 #include "core/check.h"
+#include "kernels/dot_products.h"
 #include "kernels/fused.h"
 #include "kernels/row_loops.h"
+#include "kernels/top_k.h"
 
 namespace quiver {
 namespace {
 
-constexpr double kStandardiseEps = 1e-5;  // as LayerNorm in both PhatGOOSE implementations
+constexpr float kStandardiseEps = 1e-5f;  // as LayerNorm in both PhatGOOSE implementations
+constexpr std::int64_t kBlockRows = 512;  // tokens that share the reading of an expert; measured
 
-float reciprocal_deviation(const float* x, std::int64_t width) {
-  double sum = 0, square_sum = 0;
-  for (std::int64_t i = 0; i < width; ++i) {
-    sum += x[i];
-    square_sum += static_cast<double>(x[i]) * x[i];
-  }
-  const double mean = sum / static_cast<double>(width);
-  const double variance = square_sum / static_cast<double>(width) - mean * mean;
-  return static_cast<float>(1.0 / std::sqrt(std::max(variance, 0.0) + kStandardiseEps));
-}
+// One layer's experts as pointers.
+struct Experts {
+  const float* a;
+  const float* b;
+  std::int64_t count, rank, in, out;
 
-// Turns one slot's logits into weights: softmax over the top_k, 0 elsewhere. `order` is scratch.
-void weights_from_logits(float* logits, const MixtureShape& shape, std::vector<std::int32_t>& order) {
-  const std::int64_t experts = shape.experts;
-  if (shape.top_k >= experts) {
-    row_loops::softmax(logits, experts, 1.0f);
-    return;
-  }
-  std::iota(order.begin(), order.end(), 0);
-  const auto better = [&](std::int32_t a, std::int32_t b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-  };
-  std::partial_sort(order.begin(), order.begin() + shape.top_k, order.end(), better);
-  const float largest = logits[order[0]];
-  float sum = 0;
-  for (std::int64_t i = 0; i < experts; ++i) {
-    float& logit = logits[order[static_cast<std::size_t>(i)]];
-    logit = i < shape.top_k ? std::exp(logit - largest) : 0.0f;
-    sum += logit;
-  }
-  for (std::int64_t i = 0; i < experts; ++i) logits[i] /= sum;
-}
+  explicit Experts(const MixtureSlot& slot)
+      : a(slot.a.const_data_ptr<float>()),
+        b(slot.b.const_data_ptr<float>()),
+        count(slot.a.size(0)),
+        rank(slot.a.size(1)),
+        in(slot.a.size(2)),
+        out(slot.b.size(2)) {}
+};
 
-// hidden (E, r) -> w_e h_e, or w_e sum_f(w_f h_f).
-void weigh_hidden(float* hidden, const float* weights, const MixtureShape& shape, std::vector<float>& mean) {
-  const std::int64_t rank = shape.rank;
-  if (!shape.merge_before) {
-    for (std::int64_t e = 0; e < shape.experts; ++e) {
-      for (std::int64_t r = 0; r < rank; ++r) hidden[e * rank + r] *= weights[e];
+// Mixes one slot for a block of rows at a time. Every token has `top_k` pairs (token, expert); pairs are
+// visited expert by expert, so that an expert's factors are read once a block. Scratch of one thread.
+class BlockMixer {
+ public:
+  BlockMixer(std::int64_t top_k, bool merge_before) : top_k_(top_k), merge_before_(merge_before) {}
+
+  // Chooses experts and weights from the block's logits, rows `stride` apart.
+  void route(const float* logits, std::int64_t stride, std::int64_t rows, std::int64_t experts) {
+    resize(rows);
+    for (std::int64_t row = 0; row < rows; ++row, logits += stride) {
+      std::int32_t* chosen = &expert_[static_cast<std::size_t>(row * top_k_)];
+      float* weight = &weight_[static_cast<std::size_t>(row * top_k_)];
+      choose_largest(logits, experts, top_k_, chosen);
+      const float largest = logits[chosen[0]];
+      float sum = 0;
+      for (std::int64_t j = 0; j < top_k_; ++j) sum += weight[j] = std::exp(logits[chosen[j]] - largest);
+      for (std::int64_t j = 0; j < top_k_; ++j) weight[j] /= sum;
     }
-    return;
   }
-  std::fill(mean.begin(), mean.end(), 0.0f);
-  for (std::int64_t e = 0; e < shape.experts; ++e) {
-    if (weights[e] == 0.0f) continue;
-    for (std::int64_t r = 0; r < rank; ++r)
-      mean[static_cast<std::size_t>(r)] += weights[e] * hidden[e * rank + r];
+
+  void route_to_first(std::int64_t rows) {
+    resize(rows);
+    std::fill(expert_.begin(), expert_.end(), 0);
+    std::fill(weight_.begin(), weight_.end(), 1.0f);
   }
-  for (std::int64_t e = 0; e < shape.experts; ++e) {
-    for (std::int64_t r = 0; r < rank; ++r)
-      hidden[e * rank + r] = weights[e] * mean[static_cast<std::size_t>(r)];
+
+  // y += the mixture, for the rows routed last.
+  void add(const Experts& experts, const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride) {
+    sort_by_expert(experts.count);
+    hidden_.resize(expert_.size() * static_cast<std::size_t>(experts.rank));
+    project(experts, x, x_stride);
+    weigh(experts.rank);
+    for (std::int64_t e = 0; e < experts.count; ++e) {
+      const float* b = experts.b + e * experts.rank * experts.out;
+      for (std::int64_t i = begin_[static_cast<std::size_t>(e)]; i < begin_[static_cast<std::size_t>(e + 1)];
+           ++i) {
+        const std::int64_t pair = order_[static_cast<std::size_t>(i)];
+        row_loops::add_scaled_rows(b, experts.rank, hidden(pair, experts.rank), experts.out,
+                                   y + pair / top_k_ * y_stride);
+      }
+    }
   }
+
+ private:
+  void resize(std::int64_t rows) {
+    expert_.resize(static_cast<std::size_t>(rows * top_k_));
+    weight_.resize(expert_.size());
+  }
+
+  float* hidden(std::int64_t pair, std::int64_t rank) {
+    return hidden_.data() + static_cast<std::size_t>(pair * rank);
+  }
+
+  // Counting sort: order_[begin_[e]] .. are the pairs of expert e, by token.
+  void sort_by_expert(std::int64_t experts) {
+    begin_.assign(static_cast<std::size_t>(experts + 1), 0);
+    for (const std::int32_t e : expert_) ++begin_[static_cast<std::size_t>(e) + 1];
+    std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+    next_.assign(begin_.begin(), begin_.end());
+    order_.resize(expert_.size());
+    for (std::size_t pair = 0; pair < expert_.size(); ++pair)
+      order_[static_cast<std::size_t>(next_[static_cast<std::size_t>(expert_[pair])]++)] =
+          static_cast<std::int32_t>(pair);
+  }
+
+  // hidden (pairs, r) = A_e x of each pair.
+  void project(const Experts& experts, const float* x, std::int64_t x_stride) {
+    constexpr std::int64_t kTogether = 8;
+    for (std::int64_t e = 0; e < experts.count; ++e) {
+      const std::int64_t end = begin_[static_cast<std::size_t>(e + 1)];
+      for (std::int64_t i = begin_[static_cast<std::size_t>(e)]; i < end; i += kTogether) {
+        const float* rows[kTogether];
+        float* results[kTogether];
+        const std::int64_t count = std::min(kTogether, end - i);
+        for (std::int64_t j = 0; j < count; ++j) {
+          const std::int64_t pair = order_[static_cast<std::size_t>(i + j)];
+          rows[j] = x + pair / top_k_ * x_stride;
+          results[j] = hidden(pair, experts.rank);
+        }
+        row_loops::dot_products(rows, count, experts.a + e * experts.rank * experts.in, experts.rank,
+                                experts.in, results);
+      }
+    }
+  }
+
+  // hidden -> w_e h_e, or w_e sum_f(w_f h_f): what B_e is to be multiplied with.
+  void weigh(std::int64_t rank) {
+    const auto pairs = static_cast<std::int64_t>(expert_.size());
+    for (std::int64_t pair = 0; pair < pairs; ++pair) {
+      for (std::int64_t r = 0; r < rank; ++r)
+        hidden(pair, rank)[r] *= weight_[static_cast<std::size_t>(pair)];
+    }
+    if (!merge_before_) return;
+    for (std::int64_t first = 0; first < pairs; first += top_k_) {
+      for (std::int64_t r = 0; r < rank; ++r) {
+        float sum = 0;
+        for (std::int64_t j = 0; j < top_k_; ++j) sum += hidden(first + j, rank)[r];
+        for (std::int64_t j = 0; j < top_k_; ++j)
+          hidden(first + j, rank)[r] = weight_[static_cast<std::size_t>(first + j)] * sum;
+      }
+    }
+  }
+
+  std::int64_t top_k_;
+  bool merge_before_;
+  std::vector<std::int32_t> expert_;  // (rows, top_k)
+  std::vector<float> weight_;         // (rows, top_k)
+  std::vector<float> hidden_;         // (rows, top_k, r)
+  std::vector<std::int64_t> begin_, next_;
+  std::vector<std::int32_t> order_;
+};
+
+// Products of one token with every routing vector -> logits.
+void logits_from_products(float* products, std::int64_t count, const float* x, std::int64_t width,
+                          const MixtureRule& rule) {
+  auto factor = static_cast<float>(1.0 / rule.temperature);
+  if (rule.logits == LogitKind::kAbsolute) {
+    for (std::int64_t i = 0; i < count; ++i) products[i] = std::fabs(products[i]) * factor;
+  } else {
+    factor /= std::sqrt(row_loops::variance(x, width) + kStandardiseEps);
+    for (std::int64_t i = 0; i < count; ++i) products[i] *= factor;
+  }
+}
+
+// work(first row, last row) for blocks of rows, on all threads; `row_floats`: multiplications of a row.
+template <typename Work>
+void for_each_block(std::int64_t rows, std::int64_t row_floats, const Work& work) {
+  at::parallel_for(0, rows, row_grain(row_floats), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t first = begin; first < end; first += kBlockRows)
+      work(first, std::min(end, first + kBlockRows));
+  });
+}
+
+void check(const at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots) {
+  QUIVER_CHECK(y.scalar_type() == at::kFloat && x.scalar_type() == at::kFloat && y.size(0) == x.size(0) &&
+                   y.stride(1) == 1 && x.stride(1) == 1,
+               "y ", y.sizes(), ", x ", x.sizes());
+  for (const MixtureSlot& slot : slots) {
+    QUIVER_CHECK(fused_kernel_applies(slot.a) && fused_kernel_applies(slot.b) &&
+                     slot.a.size(2) == x.size(1) && slot.a.size(0) == slot.b.size(0) &&
+                     slot.a.size(1) == slot.b.size(1) && slot.column + slot.b.size(2) <= y.size(1),
+                 "a ", slot.a.sizes(), ", b ", slot.b.sizes(), ", x ", x.sizes(), ", y ", y.sizes());
+  }
+}
+
+std::int64_t row_work(std::span<const MixtureSlot> slots, std::int64_t top_k) {
+  std::int64_t floats = 0;
+  for (const MixtureSlot& slot : slots)
+    floats += top_k * slot.a.size(1) * (slot.a.size(2) + slot.b.size(2)) + slot.a.size(0);
+  return floats;
 }
 
 }  // namespace
 
-void mix_experts(at::Tensor& products, const at::Tensor& x, const MixtureShape& shape) {
-  const std::int64_t rows = products.size(0), width = shape.width(), input_width = x.size(1);
-  QUIVER_CHECK(products.is_contiguous() && x.is_contiguous() && products.size(1) == width &&
-                   x.size(0) == rows && shape.top_k >= 1 && shape.top_k <= shape.experts,
-               "products ", products.sizes(), ", x ", x.sizes());
-  float* products_data = products.mutable_data_ptr<float>();
+void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::span<const MixtureSlot> slots,
+                 const MixtureRule& rule) {
+  check(y, x, slots);
+  std::int64_t width = 0;
+  for (const MixtureSlot& slot : slots) {
+    width += slot.a.size(0);
+    QUIVER_CHECK(rule.top_k >= 1 && rule.top_k <= slot.a.size(0), "top_k ", rule.top_k);
+  }
+  QUIVER_CHECK(fused_kernel_applies(products) && products.sizes() == at::IntArrayRef({x.size(0), width}),
+               "products ", products.sizes());
   const float* x_data = x.const_data_ptr<float>();
-  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::int32_t> order(static_cast<std::size_t>(shape.experts));
-    std::vector<float> mean(static_cast<std::size_t>(shape.rank));
-    for (std::int64_t row = begin; row < end; ++row) {
-      float* line = products_data + row * width;
-      const float inverse_temperature = static_cast<float>(1.0 / shape.temperature);
-      const float factor =
-          shape.logits == LogitKind::kStandardised
-              ? inverse_temperature * reciprocal_deviation(x_data + row * input_width, input_width)
-              : inverse_temperature;
-      for (std::int64_t slot = 0; slot < shape.slots; ++slot) {
-        float* logits = line + shape.slots * shape.hidden_width() + slot * shape.experts;
-        for (std::int64_t e = 0; e < shape.experts; ++e) {
-          const float product = logits[e] * factor;
-          logits[e] = shape.logits == LogitKind::kAbsolute ? std::fabs(product) : product;
-        }
-        weights_from_logits(logits, shape, order);
-        weigh_hidden(line + slot * shape.hidden_width(), logits, shape, mean);
-      }
+  float* y_data = y.mutable_data_ptr<float>();
+  float* products_data = products.mutable_data_ptr<float>();
+  for_each_block(x.size(0), row_work(slots, rule.top_k), [&](std::int64_t first, std::int64_t last) {
+    const float* x_rows = x_data + first * x.stride(0);
+    float* y_rows = y_data + first * y.stride(0);
+    float* logits = products_data + first * width;
+    for (std::int64_t row = 0; row < last - first; ++row)
+      logits_from_products(logits + row * width, width, x_rows + row * x.stride(0), x.size(1), rule);
+    BlockMixer mixer(rule.top_k, rule.merge_before);
+    for (const MixtureSlot& slot : slots) {
+      const Experts experts(slot);
+      mixer.route(logits, width, last - first, experts.count);
+      mixer.add(experts, x_rows, x.stride(0), y_rows + slot.column, y.stride(0));
+      logits += experts.count;
     }
+  });
+}
+
+void add_first_expert(at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots) {
+  check(y, x, slots);
+  const float* x_data = x.const_data_ptr<float>();
+  float* y_data = y.mutable_data_ptr<float>();
+  for_each_block(x.size(0), row_work(slots, 1), [&](std::int64_t first, std::int64_t last) {
+    BlockMixer mixer(1, false);
+    mixer.route_to_first(last - first);
+    for (const MixtureSlot& slot : slots)
+      mixer.add(Experts(slot), x_data + first * x.stride(0), x.stride(0),
+                y_data + first * y.stride(0) + slot.column, y.stride(0));
   });
 }
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 namespace quiver {
 
@@ -14,24 +14,31 @@ enum class LogitKind {
                   // (PhatGOOSE)
 };
 
-// Mixes the experts of `slots` linear layers that share one input. Shapes: T tokens, E experts, rank r.
-struct MixtureShape {
-  std::int64_t slots = 0;
-  std::int64_t experts = 0;
-  std::int64_t rank = 0;
-  std::int64_t top_k = 0;  // 1 .. experts
+struct MixtureRule {
   LogitKind logits = LogitKind::kAbsolute;
+  std::int64_t top_k = 0;  // 1 .. experts
   double temperature = 1;
-  bool merge_before = false;  // "parameter": rows become w_e sum_f(w_f h_f); else w_e h_e
-
-  std::int64_t hidden_width() const { return experts * rank; }
-  // Columns of `products`: for each slot E r values A_e x, then for each slot E values p_e . x.
-  std::int64_t width() const { return slots * (hidden_width() + experts); }
+  // How the chosen experts are combined: y += (sum_e w_e B_e) (sum_f w_f A_f) x, "parameter"; or else
+  // y += sum_e w_e B_e A_e x, "output".
+  bool merge_before = false;
 };
 
-// In place on products (T, width()) float32, for the inputs x (T, d) float32: replaces the logits by the
-// routing weights (softmax over each token's top_k, 0 for the others; equal logits go to the lower expert
-// number) and A_e x by what B_e is to be multiplied with. Rows are independent; runs on ATen's threads.
-void mix_experts(at::Tensor& products, const at::Tensor& x, const MixtureShape& shape);
+// The experts of one linear layer: E experts of rank r, contiguous float32 on the CPU.
+struct MixtureSlot {
+  at::Tensor a;             // (E, r, d)
+  at::Tensor b;             // (E, r, out), transposed and with each expert's scale folded in
+  std::int64_t column = 0;  // where the layer's output begins in y
+};
+
+// Adds to y (T, *) what the mixtures of the slots give for x (T, d); float32 on the CPU, rows contiguous.
+// products (T, slots * E): the tokens' products with the routing vectors of each slot; they are overwritten.
+// Weights are the softmax of a token's top_k logits; equal logits go to the lower expert number. Only the
+// chosen experts are touched, so that the cost does not grow with E. Rows are independent; runs on ATen's
+// threads.
+void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::span<const MixtureSlot> slots,
+                 const MixtureRule& rule);
+
+// The same with the first expert of every slot at weight 1.
+void add_first_expert(at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots);
 
 }  // namespace quiver

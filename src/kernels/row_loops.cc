@@ -82,6 +82,16 @@ void softmax_backward(const float* p, float* dp, std::int64_t n, float delta, fl
 }
 
 QUIVER_VECTORISED
+float variance(const float* x, std::int64_t n) {
+  float sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+  float square_sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) square_sum += (x[i] - mean) * (x[i] - mean);
+  return square_sum / static_cast<float>(n);
+}
+
+QUIVER_VECTORISED
 float dot(const float* a, const float* b, std::int64_t n) {
   float sum = 0;
   for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];

@@ -34,6 +34,9 @@ void softmax_from_lse(float* s, std::int64_t n, float scale, float lse);
 // In place on dp: ds = p * (dp - delta) * scale.
 void softmax_backward(const float* p, float* dp, std::int64_t n, float delta, float scale);
 
+// Mean of the squared distances from the mean.
+float variance(const float* x, std::int64_t n);
+
 float dot(const float* a, const float* b, std::int64_t n);
 
 // y += a * x.

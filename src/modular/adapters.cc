@@ -2,100 +2,75 @@
 
 #include <cmath>
 
+#include "kernels/linear.h"
+
 namespace quiver {
 namespace {
 
-// y[:, column : column + out] += h b, in y's type. h (T, r) and b (r, out) are float32.
-void add_product(at::Tensor& y, std::int64_t column, const at::Tensor& h, const at::Tensor& b) {
-  at::Tensor part = y.narrow(1, column, b.size(1));
-  if (y.scalar_type() == at::kFloat) {
-    part.addmm_(h, b);
-  } else {
-    part.add_(at::mm(h, b).to(y.scalar_type()));
+// Lets `add(y, x)` work on float32 rows on the CPU, whatever y's type and place are.
+template <typename Add>
+at::Tensor add_update(at::Tensor y, const at::Tensor& x, const Add& add) {
+  if (y.device().is_cpu() && y.scalar_type() == at::kFloat) {
+    add(y, x);
+    return y;
   }
+  at::Tensor update = at::zeros(y.sizes(), at::kFloat);
+  add(update, x.to(at::kCPU, at::kFloat).contiguous());
+  return y.add_(update.to(y.options()));
+}
+
+// The slots of one group that have experts. Factors without a first dimension of experts get one.
+std::vector<MixtureSlot> mixture_slots(const BaseModel& base, const LinearGroup& group,
+                                       const std::map<std::int64_t, SlotExperts>& slots) {
+  std::vector<MixtureSlot> result;
+  for (const std::int64_t slot : group.slots) {
+    const auto found = slots.find(slot);
+    if (found == slots.end()) continue;
+    const at::Tensor a = found->second.a.cpu(), b = found->second.b.cpu();
+    const bool single = a.dim() == 2;
+    result.push_back({(single ? a.unsqueeze(0) : a).contiguous(), (single ? b.unsqueeze(0) : b).contiguous(),
+                      base.slots()[static_cast<std::size_t>(slot)].column});
+  }
+  return result;
 }
 
 }  // namespace
 
-LoraAdapter::LoraAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots)
-    : groups_(base.groups().size()) {
-  for (const LinearGroup& group : base.groups()) {
-    Group& result = groups_[static_cast<std::size_t>(group.index)];
-    std::vector<at::Tensor> stacked;
-    std::int64_t row = 0;
-    for (const std::int64_t slot : group.slots) {
-      const auto found = slots.find(slot);
-      if (found == slots.end()) continue;
-      result.pieces.push_back({found->second.b, base.slots()[static_cast<std::size_t>(slot)].column, row});
-      stacked.push_back(found->second.a);
-      row += found->second.a.size(0);
-    }
-    if (!stacked.empty()) result.a = at::cat(stacked);
-  }
+LoraAdapter::LoraAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots) {
+  for (const LinearGroup& group : base.groups()) groups_.push_back(mixture_slots(base, group, slots));
 }
 
 at::Tensor LoraAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
-  const Group& own = groups_[static_cast<std::size_t>(group.index)];
-  if (!own.a.defined()) return y;
-  const at::Tensor h = at::mm(x.to(at::kFloat), own.a.t());  // (T, sum r)
-  for (const Piece& piece : own.pieces)
-    add_product(y, piece.column, h.narrow(1, piece.row, piece.b.size(0)), piece.b);
-  return y;
+  const std::vector<MixtureSlot>& slots = groups_[static_cast<std::size_t>(group.index)];
+  if (slots.empty()) return y;
+  return add_update(std::move(y), x,
+                    [&](at::Tensor& sum, const at::Tensor& input) { add_first_expert(sum, input, slots); });
 }
 
 MixtureAdapter::MixtureAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots,
-                               const std::map<std::int64_t, at::Tensor>& vectors, const Options& options)
-    : groups_(base.groups().size()) {
+                               const std::map<std::int64_t, at::Tensor>& vectors, const Options& options) {
   for (const LinearGroup& group : base.groups()) {
-    Group& result = groups_[static_cast<std::size_t>(group.index)];
-    std::vector<at::Tensor> experts, routing;
-    std::int64_t rank = 0;
+    Group result;
+    result.slots = mixture_slots(base, group, slots);
+    std::vector<at::Tensor> routing;
     for (const std::int64_t slot : group.slots) {
-      if (const auto found = slots.find(slot); found != slots.end())
-        rank = std::max(rank, found->second.a.size(1));
+      if (slots.count(slot) > 0) routing.push_back(vectors.at(slot).cpu());
     }
-    for (const std::int64_t slot : group.slots) {
-      const auto found = slots.find(slot);
-      if (found == slots.end()) continue;
-      const std::int64_t missing = rank - found->second.a.size(1);
-      experts.push_back(at::constant_pad_nd(found->second.a, {0, 0, 0, missing}).flatten(0, 1));
-      routing.push_back(vectors.at(slot));
-      result.pieces.push_back(
-          {at::constant_pad_nd(found->second.b, {0, 0, 0, missing}).flatten(0, 1).contiguous(),
-           base.slots()[static_cast<std::size_t>(slot)].column});
-      result.shape.experts = found->second.a.size(0);
-    }
-    if (experts.empty()) continue;
-    experts.insert(experts.end(), routing.begin(), routing.end());
-    result.stacked = at::cat(experts);
-    result.shape.slots = static_cast<std::int64_t>(result.pieces.size());
-    result.shape.rank = rank;
-    result.shape.top_k = options.top_k;
-    result.shape.logits = options.logits;
-    result.shape.temperature =
-        options.temperature > 0 ? options.temperature : std::sqrt(static_cast<double>(group.in));
-    result.shape.merge_before = options.merge_before;
+    if (!routing.empty()) result.vectors = at::cat(routing).contiguous();
+    result.rule = {options.logits, options.top_k,
+                   options.temperature > 0 ? options.temperature : std::sqrt(static_cast<double>(group.in)),
+                   options.merge_before};
+    groups_.push_back(std::move(result));
   }
 }
 
 at::Tensor MixtureAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
   const Group& own = groups_[static_cast<std::size_t>(group.index)];
-  if (!own.stacked.defined()) return y;
-  const at::Tensor input = x.to(at::kFloat).contiguous();
-  at::Tensor products = at::mm(input, own.stacked.t());  // (T, slots (E r + E))
-  if (products.device().is_cpu()) {
-    mix_experts(products, input, own.shape);
-  } else {  // the kernel runs on the CPU; its rows are few
-    at::Tensor on_cpu = products.cpu();
-    mix_experts(on_cpu, input.cpu(), own.shape);
-    products.copy_(on_cpu);
-  }
-  for (std::size_t slot = 0; slot < own.pieces.size(); ++slot) {
-    const std::int64_t width = own.shape.hidden_width();
-    add_product(y, own.pieces[slot].column,
-                products.narrow(1, static_cast<std::int64_t>(slot) * width, width), own.pieces[slot].b);
-  }
-  return y;
+  if (own.slots.empty()) return y;
+  return add_update(std::move(y), x, [&](at::Tensor& sum, const at::Tensor& input) {
+    at::Tensor products = frozen_linear(input, own.vectors);  // (T, slots E)
+    add_mixture(sum, input, products, own.slots, own.rule);
+  });
 }
 
 void RowRangeAdapter::add(std::int64_t begin, std::int64_t end, const LinearAdapter* adapter) {

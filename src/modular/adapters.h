@@ -20,15 +20,7 @@ class LoraAdapter : public LinearAdapter {
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
 
  private:
-  struct Piece {
-    at::Tensor b;  // (r, out)
-    std::int64_t column, row;
-  };
-  struct Group {
-    at::Tensor a;  // (sum of the slots' r, in)
-    std::vector<Piece> pieces;
-  };
-  std::vector<Group> groups_;  // by group index; a undefined where nothing is adapted
+  std::vector<std::vector<MixtureSlot>> groups_;  // by group index, one expert each; empty: not adapted
 };
 
 // Weights per token and slot from routing vectors: Arrow or PhatGOOSE. Immutable, thread-safe.
@@ -48,14 +40,10 @@ class MixtureAdapter : public LinearAdapter {
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
 
  private:
-  struct Piece {
-    at::Tensor b;  // (E r, out)
-    std::int64_t column;
-  };
   struct Group {
-    at::Tensor stacked;  // (slots (E r + E), in): every A of every slot, then every routing vector
-    std::vector<Piece> pieces;
-    MixtureShape shape;
+    std::vector<MixtureSlot> slots;  // empty: not adapted
+    at::Tensor vectors;              // (slots E, in): the routing vectors of every slot
+    MixtureRule rule;
   };
   std::vector<Group> groups_;
 };

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "kernels/top_k.h"
+
 namespace quiver {
 namespace {
 
@@ -25,22 +27,6 @@ at::Tensor token_rows(const at::Tensor& x, const at::Tensor& vectors) {
 
 at::Tensor standardise(const at::Tensor& rows) {
   return at::layer_norm(rows, {rows.size(1)}, {}, {}, kStandardiseEpsilon);
-}
-
-// The numbers of the k largest of `count` values, largest first, equal ones by number, into `chosen`.
-void choose_largest(const float* values, std::int64_t count, std::int64_t k, std::int64_t* chosen) {
-  // NaN is below everything, so that the order is total.
-  const auto above = [&](std::int64_t i, std::int64_t j) {
-    return values[i] > values[j] || (std::isnan(values[j]) && !std::isnan(values[i]));
-  };
-  std::int64_t kept = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (kept == k && !above(i, chosen[k - 1])) continue;
-    std::int64_t position = kept < k ? kept++ : k - 1;
-    for (; position > 0 && above(i, chosen[position - 1]); --position)
-      chosen[position] = chosen[position - 1];
-    chosen[position] = i;
-  }
 }
 
 at::Tensor all_experts(std::int64_t tokens, std::int64_t experts) {

@@ -11,17 +11,16 @@ using test::max_difference;
 using test::random_tensor;
 
 struct Case {
-  std::int64_t tokens, width;
-  MixtureShape shape;
+  std::int64_t tokens, width, slots, experts, rank;
+  MixtureRule rule;
 };
 
 std::string case_name(const testing::TestParamInfo<Case>& instance) {
   const Case& c = instance.param;
-  return std::string(c.shape.logits == LogitKind::kAbsolute ? "Absolute" : "Standardised") +
-         (c.shape.merge_before ? "Before" : "After") + std::to_string(c.tokens) + "Tokens" +
-         std::to_string(c.width) + "Wide" + std::to_string(c.shape.slots) + "Slots" +
-         std::to_string(c.shape.experts) + "Experts" + std::to_string(c.shape.rank) + "Rank" +
-         std::to_string(c.shape.top_k) + "TopK";
+  return std::string(c.rule.logits == LogitKind::kAbsolute ? "Absolute" : "Standardised") +
+         (c.rule.merge_before ? "Before" : "After") + std::to_string(c.tokens) + "Tokens" +
+         std::to_string(c.width) + "Wide" + std::to_string(c.slots) + "Slots" + std::to_string(c.experts) +
+         "Experts" + std::to_string(c.rank) + "Rank" + std::to_string(c.rule.top_k) + "TopK";
 }
 
 std::vector<Case> cases() {
@@ -29,73 +28,96 @@ std::vector<Case> cases() {
   for (const LogitKind kind : {LogitKind::kAbsolute, LogitKind::kStandardised}) {
     for (const bool before : {false, true}) {
       for (const std::int64_t top_k : {1, 2, 4, 5})
-        result.push_back({23, 17, {3, 5, 3, top_k, kind, 0.7, before}});
-      result.push_back({1, 8, {1, 1, 1, 1, kind, 1.0, before}});
-      result.push_back({300, 33, {2, 20, 4, 3, kind, 4.2, before}});
-      result.push_back({0, 8, {2, 3, 2, 2, kind, 1.0, before}});
+        result.push_back({23, 17, 3, 5, 3, {kind, top_k, 0.7, before}});
+      result.push_back({1, 8, 1, 1, 1, {kind, 1, 1.0, before}});
+      result.push_back({1300, 33, 2, 20, 4, {kind, 3, 4.2, before}});
+      result.push_back({64, 40, 2, 256, 5, {kind, 2, 1.0, before}});
+      result.push_back({0, 8, 2, 3, 2, {kind, 2, 1.0, before}});
     }
   }
   return result;
 }
 
-// mix_experts, and the products before and after it, against routing and combination written plainly.
+// add_mixture against routing and combination written plainly.
 class MixtureTest : public testing::TestWithParam<Case> {};
 
 TEST_P(MixtureTest, AgreesWithTheReference) {
-  const auto& [tokens, width, shape] = GetParam();
-  const at::Tensor x = random_tensor({tokens, width}, 1) + 0.3;
-  const at::Tensor a = random_tensor({shape.slots, shape.experts, shape.rank, width}, 2);
-  const at::Tensor b = random_tensor({shape.slots, shape.experts, shape.rank, 6}, 3);
-  const at::Tensor vectors = random_tensor({shape.slots, shape.experts, width}, 4);
-  const bool standardised = shape.logits == LogitKind::kStandardised;
+  const Case& c = GetParam();
+  constexpr std::int64_t kOut = 7, kGap = 2;
+  const at::Tensor x = random_tensor({c.tokens, c.width}, 1) + 0.3;
+  const at::Tensor a = random_tensor({c.slots, c.experts, c.rank, c.width}, 2);
+  const at::Tensor b = random_tensor({c.slots, c.experts, c.rank, kOut}, 3);
+  const at::Tensor vectors = random_tensor({c.slots, c.experts, c.width}, 4);
+  const at::Tensor before = random_tensor({c.tokens, c.slots * (kOut + kGap)}, 5);
+  const bool standardised = c.rule.logits == LogitKind::kStandardised;
 
-  std::vector<at::Tensor> stacked = {a.flatten(0, 2)};
-  for (std::int64_t slot = 0; slot < shape.slots; ++slot)
-    stacked.push_back(standardised ? standardise_gates(vectors[slot]) : vectors[slot]);
-  at::Tensor products = at::mm(x, at::cat(stacked).t());
-  mix_experts(products, x, shape);
+  std::vector<MixtureSlot> slots;
+  for (std::int64_t slot = 0; slot < c.slots; ++slot)
+    slots.push_back({a[slot], b[slot], slot * (kOut + kGap)});
+  at::Tensor products =
+      at::mm(x, (standardised ? standardise_gates(vectors.flatten(0, 1)) : vectors.flatten(0, 1)).t());
+  at::Tensor y = before.clone();
+  add_mixture(y, x, products, slots, c.rule);
 
-  for (std::int64_t slot = 0; slot < shape.slots; ++slot) {
-    SCOPED_TRACE(slot);
-    const at::Tensor logits = standardised ? phatgoose_logits(x, vectors[slot], shape.temperature)
-                                           : arrow_logits(x, vectors[slot], shape.temperature);
-    const Routing routing = top_k_softmax(logits, static_cast<int>(shape.top_k));
-    const at::Tensor weights = at::zeros_like(logits).scatter_(1, routing.indices, routing.weights);
-    const std::int64_t at_weights = shape.slots * shape.hidden_width() + slot * shape.experts;
-    EXPECT_LT(max_difference(products.narrow(1, at_weights, shape.experts), weights), 1e-5);
-
+  at::Tensor expected = before.clone();
+  for (std::int64_t slot = 0; slot < c.slots; ++slot) {
+    const at::Tensor logits = standardised ? phatgoose_logits(x, vectors[slot], c.rule.temperature)
+                                           : arrow_logits(x, vectors[slot], c.rule.temperature);
+    const Routing routing = top_k_softmax(logits, static_cast<int>(c.rule.top_k));
     std::vector<LoraWeights> experts;
-    for (std::int64_t e = 0; e < shape.experts; ++e)
+    for (std::int64_t e = 0; e < c.experts; ++e)
       experts.push_back({a[slot][e], b[slot][e].t().contiguous(), 1.0});
-    const at::Tensor update =
-        at::mm(products.narrow(1, slot * shape.hidden_width(), shape.hidden_width()), b[slot].flatten(0, 1));
-    const at::Tensor expected = shape.merge_before ? combine_parameter_reference(x, experts, routing)
-                                                   : combine_output_reference(x, experts, routing);
-    EXPECT_LT(max_difference(update, expected), 1e-4);  // of values up to 40
+    expected.narrow(1, slots[static_cast<std::size_t>(slot)].column, kOut)
+        .add_(c.rule.merge_before ? combine_parameter_reference(x, experts, routing)
+                                  : combine_output_reference(x, experts, routing));
   }
+  EXPECT_LT(max_difference(y, expected), 1e-4);  // of values up to 40
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, MixtureTest, testing::ValuesIn(cases()), case_name);
 
-TEST(MixExperts, EqualLogitsGoToTheLowerNumber) {
-  // One slot, three experts of rank 1: A x of 10, 20, 30 and logits 1, -2, 2, whose sizes decide.
-  at::Tensor products = at::tensor({10.0f, 20.0f, 30.0f, 1.0f, -2.0f, 2.0f}).view({1, 6});
-  mix_experts(products, at::ones({1, 2}), {1, 3, 1, 1, LogitKind::kAbsolute, 1.0, false});
-  EXPECT_TRUE(at::equal(products, at::tensor({0.0f, 20.0f, 0.0f, 0.0f, 1.0f, 0.0f}).view({1, 6})))
-      << products;
+// One slot of rank 1 whose experts see 10, 20, 30, ... of the token 1 and give it out unchanged.
+std::vector<MixtureSlot> plain_experts(std::int64_t count) {
+  return {{(at::arange(1, count + 1, at::kFloat) * 10).view({count, 1, 1}), at::ones({count, 1, 1}), 0}};
 }
 
-TEST(MixExperts, MergingBeforeAveragesBothFactors) {
-  // Weights 1/2 each: every row becomes w_e (w_0 h_0 + w_1 h_1).
-  at::Tensor products = at::tensor({10.0f, 30.0f, 5.0f, 5.0f}).view({1, 4});
-  mix_experts(products, at::ones({1, 2}), {1, 2, 1, 2, LogitKind::kAbsolute, 1.0, true});
-  EXPECT_TRUE(at::equal(products, at::tensor({10.0f, 10.0f, 0.5f, 0.5f}).view({1, 4}))) << products;
+float mixed(std::vector<float> products, const MixtureRule& rule) {
+  const auto count = static_cast<std::int64_t>(products.size());
+  at::Tensor y = at::zeros({1, 1}), logits = at::tensor(products).view({1, count});
+  add_mixture(y, at::ones({1, 1}), logits, plain_experts(count), rule);
+  return y.item<float>();
 }
 
-TEST(MixExperts, HugeLogitsGiveAllWeightToTheLargest) {
-  at::Tensor products = at::tensor({1.0f, 1.0f, 1.0f, 1e30f, -2e30f, 5.0f}).view({1, 6});
-  mix_experts(products, at::ones({1, 2}), {1, 3, 1, 2, LogitKind::kAbsolute, 0.01, false});
-  EXPECT_TRUE(at::equal(products.slice(1, 3), at::tensor({0.0f, 1.0f, 0.0f}).view({1, 3}))) << products;
+TEST(AddMixture, EqualLogitsGoToTheLowerNumber) {
+  EXPECT_EQ(mixed({1, -2, 2}, {LogitKind::kAbsolute, 1, 1.0, false}), 20.0f);
+}
+
+TEST(AddMixture, MergingBeforeAveragesBothFactors) {
+  // Weights 1/2 each: (10/2 + 20/2) times (1/2 + 1/2), against 10/2 + 20/2 without; and with weights 1/3 and
+  // 2/3, which a ratio of 2 gives: (10/3 + 40/3) times 1.
+  EXPECT_FLOAT_EQ(mixed({5, 5}, {LogitKind::kAbsolute, 2, 1.0, true}), 15.0f);
+  EXPECT_FLOAT_EQ(mixed({1, 1 + std::log(2.0f)}, {LogitKind::kAbsolute, 2, 1.0, true}), 50.0f / 3);
+}
+
+TEST(AddMixture, HugeLogitsGiveAllWeightToTheLargest) {
+  EXPECT_EQ(mixed({1e30f, -2e30f, 5}, {LogitKind::kAbsolute, 2, 0.01, false}), 20.0f);
+}
+
+TEST(AddMixture, NanIsChosenLastAndShows) {
+  EXPECT_EQ(mixed({NAN, 3, 1}, {LogitKind::kAbsolute, 1, 1.0, false}), 20.0f);
+  EXPECT_TRUE(std::isnan(mixed({NAN, 3, 1}, {LogitKind::kAbsolute, 3, 1.0, false})));
+}
+
+TEST(AddFirstExpert, IsAPlainLoraInAnyNumberOfRows) {
+  const at::Tensor a = random_tensor({1, 6, 35}, 1), b = random_tensor({1, 6, 11}, 2);
+  for (const std::int64_t rows : {0, 1, 9, 700}) {
+    const at::Tensor x = random_tensor({rows, 35}, 3);
+    at::Tensor y = at::ones({rows, 14});
+    add_first_expert(y, x, std::vector<MixtureSlot>{{a, b, 3}});
+    at::Tensor expected = at::ones({rows, 14});
+    expected.narrow(1, 3, 11).add_(at::mm(at::mm(x, a[0].t()), b[0]));
+    EXPECT_LT(max_difference(y, expected), 1e-4) << rows;
+  }
 }
 
 }  // namespace

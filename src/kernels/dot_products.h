@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+// Products of a few rows with a matrix, and the sum of a few scaled rows: what a batch of one to some dozen
+// tokens, or the tokens of one expert, needs. Plain float32 pointers, the calling thread alone. For more rows
+// a blocked matrix product is faster.
+namespace quiver::row_loops {
+
+// out[m][n] = sum_i x[m][i] * weight[n * width + i] for `rows` row pointers x (width each) and weight
+// (columns, width). A row's result does not depend on the rows beside it.
+void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
+                  std::int64_t width, float* const* out);
+
+// y[i] += sum_m factor[m] * x[m * width + i] for x (rows, width).
+void add_scaled_rows(const float* x, std::int64_t rows, const float* factor, std::int64_t width, float* y);
+
+}  // namespace quiver::row_loops
