@@ -1,9 +1,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <c10/util/Exception.h>
 #include <malloc.h>
-#include <torch/version.h>
 
 #include <csignal>
 #include <cstdio>
@@ -14,7 +12,7 @@
 #include "core/progress.h"
 #include "core/strings.h"
 #include "quiver/error.h"
-#include "quiver/version.h"
+#include "version_text.h"
 
 namespace quiver::program {
 namespace {
@@ -24,11 +22,6 @@ namespace {
 void keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
-}
-
-std::string version_text() {
-  return std::string("quiver ") + kVersion + "\nLibTorch " + TORCH_VERSION +
-         "\ndevices: cpu (cuda is opened at run time by --device cuda)";
 }
 
 void add_global_options(CLI::App& program, GlobalOptions& global) {

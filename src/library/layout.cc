@@ -1,7 +1,10 @@
 #include "library/layout.h"
 
+#include <algorithm>
+
 #include "core/files.h"
 #include "core/json.h"
+#include "library/names.h"
 
 namespace fs = std::filesystem;
 
@@ -44,6 +47,20 @@ void check_manifest(const fs::path& root, const std::string& uri) {
                     std::to_string(kFormatVersion),
                 "use a newer quiver");
   }
+}
+
+std::vector<std::string> expert_names(const fs::path& root) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    // The folder listing itself says what is a folder; nothing is looked up per expert.
+    if (is_valid_name(name) && entry->is_directory(error) && !error) names.push_back(std::move(name));
+    error.clear();  // one that vanished meanwhile
+  }
+  if (error) throw Error(ErrorKind::kIo, "cannot list '" + root.string() + "': " + error.message());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 fs::path artefact_path(const fs::path& expert, const std::string& kind) {

@@ -2,17 +2,19 @@
 
 #include <filesystem>
 #include <string>
-
-#include "quiver/expert.h"
+#include <vector>
 
 namespace quiver {
 
 // The folder of a library:
 //
-//   library.json                      {"format": "quiver-library", "format_version": 1}
-//   <expert>/                         one folder an expert, as save_expert writes it; the folder's name
-//   counts <expert>/artefacts/<kind>.safetensors .lock                             writers take turns by it
-//   .staging/                         what a writer prepares; leftovers belong to writers that died
+// * library.json: {"format": "quiver-library", "format_version": 1}
+// * <expert>/: one folder an expert, as save_expert writes it; the folder's name counts
+// * <expert>/artefacts/<kind>.safetensors
+// * .lock: writers take turns by it
+// * .staging/: what a writer prepares; leftovers belong to writers that died
+//
+// Nothing here needs tensors: the program lists a library without loading LibTorch.
 inline constexpr char kManifestFile[] = "library.json";
 inline constexpr char kArtefactFolder[] = "artefacts";
 inline constexpr char kStagingFolder[] = ".staging";
@@ -25,6 +27,10 @@ void write_manifest(const std::filesystem::path& root);
 // Throws Error(kNotFound) where there is no library, kCorruptFile or kUnsupported for a manifest that is
 // broken or newer.
 void check_manifest(const std::filesystem::path& root, const std::string& uri);
+
+// The names of the folders that can be experts, sorted bytewise. One read of the folder, whatever its size.
+// Throws Error(kIo).
+std::vector<std::string> expert_names(const std::filesystem::path& root);
 
 std::filesystem::path artefact_path(const std::filesystem::path& expert, const std::string& kind);
 

@@ -1,7 +1,5 @@
 #include "quiver/library.h"
 
-#include <algorithm>
-
 #include "core/strings.h"
 #include "expert/expert_files.h"
 #include "library/layout.h"
@@ -67,19 +65,7 @@ ExpertLibrary ExpertLibrary::open_or_create(const std::string& uri) {
   return open(place.uri);
 }
 
-std::vector<std::string> ExpertLibrary::names() const {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
-    std::string name = entry->path().filename().string();
-    // The folder listing itself says what is a folder; nothing is looked up per expert.
-    if (is_valid_name(name) && entry->is_directory(error) && !error) names.push_back(std::move(name));
-    error.clear();  // one that vanished meanwhile
-  }
-  if (error) throw io_error("cannot list", root_, error);
-  std::sort(names.begin(), names.end());
-  return names;
-}
+std::vector<std::string> ExpertLibrary::names() const { return expert_names(root_); }
 
 bool ExpertLibrary::contains(const std::string& name) const {
   std::error_code ignored;
