@@ -14,6 +14,7 @@ struct Arguments {
   bool joint = false;
   bool resume = false;
   bool force = false;
+  std::size_t at_once = 0;
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
@@ -31,8 +32,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(*config.model), base_options(global, config));
   const std::vector<ExpertPlan> plans = plan_experts(config, data, arguments.joint);
-  train_experts(*base, data, plans, config, library,
-                {arguments.resume, arguments.force ? IfExists::kReplace : IfExists::kRefuse});
+  run_trainings(
+      *base, data, plans, config, library,
+      {arguments.resume, arguments.force ? IfExists::kReplace : IfExists::kRefuse, arguments.at_once});
   log_info(std::to_string(plans.size()) + " experts in " + library.uri());
 }
 
@@ -47,6 +49,11 @@ void add_train(CLI::App& program, GlobalOptions& global) {
   command->add_flag("--joint", arguments->joint, "One expert on all tasks together");
   command->add_flag("--resume", arguments->resume, "Pass over finished experts, go on from checkpoints");
   command->add_flag("--force", arguments->force, "Replace experts that are in the library already");
+  command
+      ->add_option("--at-once", arguments->at_once,
+                   "Experts trained side by side, each with its share of the threads (default: one per "
+                   "thread, at most 8)")
+      ->check(CLI::Range(1, 1024));
   command->callback([arguments, &global] { run(*arguments, global); });
 }
 

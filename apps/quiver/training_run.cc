@@ -13,29 +13,56 @@ namespace fs = std::filesystem;
 namespace quiver::program {
 namespace {
 
-void train_one(const BaseModel& base, const TaskDataset& data, const ExpertPlan& plan,
-               TrainingOptions options, ExpertLibrary& library, const TrainingRunOptions& run) {
-  std::optional<Progress> progress;
-  const Expert expert =
-      train_expert(base, plan.name, data.only(plan.tasks), options, [&](const TrainingStep& step) {
-        if (!progress) progress.emplace("train " + plan.name, step.total, "steps");
-        char note[48];
-        std::snprintf(note, sizeof note, "loss %.4f", step.loss);
-        progress->advance(1, note);
-      });
-  progress.reset();
+// Puts a trained expert into the library; its checkpoint has then served.
+void commit(const Expert& expert, const fs::path& checkpoint, ExpertLibrary& library, IfExists if_exists) {
   try {
-    library.add(expert, run.if_exists);
+    library.add(expert, if_exists);
   } catch (const Error& error) {
     // The training is not lost with a library that cannot take it.
-    const fs::path rescued = options.checkpoint.parent_path().parent_path() / "rescued" / plan.name;
+    const fs::path rescued = checkpoint.parent_path().parent_path() / "rescued" / expert.info.name;
     save_expert(expert, rescued);
     throw Error(error.kind(), std::string(error.what()) + "; the trained expert is in " + rescued.string(),
                 "put it into a library with `quiver library import`");
   }
   std::error_code ignored;
-  fs::remove(options.checkpoint, ignored);
+  fs::remove(checkpoint, ignored);
 }
+
+ExpertTraining plan_training(const TaskDataset& data, const ExpertPlan& plan, const ExperimentConfig& config,
+                             bool resume) {
+  ExpertTraining training{plan.name, data.only(plan.tasks), training_options(config)};
+  training.options.checkpoint = fs::path(config.output_dir) / "checkpoints" / (plan.name + ".safetensors");
+  training.options.resume = resume;
+  if (config.eval_every_n_epoch) {
+    const auto rows = static_cast<std::int64_t>(training.data.examples(Split::kTrain).size());
+    const std::int64_t batch = training.options.batch_size;
+    training.options.evaluate_every = *config.eval_every_n_epoch * ((rows + batch - 1) / batch);
+  }
+  return training;
+}
+
+// One line of progress for trainings that run side by side: the steps of all of them.
+class TrainingProgress {
+ public:
+  explicit TrainingProgress(const std::vector<ExpertTraining>& trainings) : trainings_(trainings) {}
+
+  void advance(std::size_t number, const TrainingStep& step) {
+    // All have one config; the first to report says how long a training is.
+    if (!progress_) {
+      const bool one = trainings_.size() == 1;
+      const auto count = static_cast<std::int64_t>(trainings_.size());
+      progress_.emplace(one ? "train " + trainings_[0].name : "train " + std::to_string(count) + " experts",
+                        one ? step.total : 0, "steps");
+    }
+    char note[48];
+    std::snprintf(note, sizeof note, "loss %.4f", step.loss);
+    progress_->advance(1, trainings_.size() == 1 ? std::string(note) : trainings_[number].name + " " + note);
+  }
+
+ private:
+  const std::vector<ExpertTraining>& trainings_;
+  std::optional<Progress> progress_;
+};
 
 }  // namespace
 
@@ -88,30 +115,32 @@ std::vector<ExpertPlan> plan_experts(const ExperimentConfig& config, const TaskD
   return plans;
 }
 
-void train_experts(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
+void run_trainings(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
                    const ExperimentConfig& config, ExpertLibrary& library,
                    const TrainingRunOptions& options) {
+  std::vector<ExpertTraining> trainings;
   for (const ExpertPlan& plan : plans) {
     require_valid_name(plan.name, "expert name");
-    if (!library.contains(plan.name) || options.resume || options.if_exists == IfExists::kReplace) continue;
-    throw Error(ErrorKind::kAlreadyExists, "expert '" + plan.name + "' is in " + library.uri() + " already",
-                "--resume passes over it, --force replaces it");
-  }
-  std::size_t number = 0;
-  for (const ExpertPlan& plan : plans) {
-    ++number;
-    if (options.resume && library.contains(plan.name)) continue;
-    log_info("expert " + std::to_string(number) + " of " + std::to_string(plans.size()) + ": " + plan.name);
-    TrainingOptions training = training_options(config);
-    training.checkpoint = fs::path(config.output_dir) / "checkpoints" / (plan.name + ".safetensors");
-    training.resume = options.resume;
-    if (config.eval_every_n_epoch) {
-      const auto rows = static_cast<std::int64_t>(data.only(plan.tasks).examples(Split::kTrain).size());
-      training.evaluate_every =
-          *config.eval_every_n_epoch * ((rows + training.batch_size - 1) / training.batch_size);
+    if (library.contains(plan.name)) {
+      if (options.resume) continue;
+      if (options.if_exists != IfExists::kReplace) {
+        throw Error(ErrorKind::kAlreadyExists,
+                    "expert '" + plan.name + "' is in " + library.uri() + " already",
+                    "--resume passes over it, --force replaces it");
+      }
     }
-    train_one(base, data, plan, training, library, options);
+    trainings.push_back(plan_training(data, plan, config, options.resume));
   }
+  TrainingProgress progress(trainings);
+  std::size_t done = plans.size() - trainings.size();
+  train_experts(
+      base, trainings, options.at_once,
+      [&](std::size_t number, const Expert& expert) {
+        commit(expert, trainings[number].options.checkpoint, library, options.if_exists);
+        log_info("expert " + std::to_string(++done) + " of " + std::to_string(plans.size()) + ": " +
+                 expert.info.name);
+      },
+      [&](std::size_t number, const TrainingStep& step) { progress.advance(number, step); });
 }
 
 }  // namespace quiver::program

@@ -35,10 +35,11 @@ std::vector<ExpertPlan> plan_experts(const ExperimentConfig& config, const TaskD
 struct TrainingRunOptions {
   bool resume = false;  // pass over experts that are in the library, go on from checkpoints
   IfExists if_exists = IfExists::kRefuse;
+  std::size_t at_once = 0;  // trainings side by side; 0: see quiver::train_experts
 };
 
-// Trains the planned experts one after another on one loaded base and commits each to the library as it ends.
-void train_experts(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
+// Trains the planned experts on one loaded base and commits each to the library as it ends.
+void run_trainings(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
                    const ExperimentConfig& config, ExpertLibrary& library, const TrainingRunOptions& options);
 
 }  // namespace quiver::program

@@ -63,7 +63,7 @@ class Tutorial {
 
   void train(ExpertLibrary& library, const std::vector<ExpertPlan>& plans, ExperimentConfig config) const {
     config.output_dir = out_.string();
-    train_experts(*base_, data_, plans, config, library, {.resume = true});
+    run_trainings(*base_, data_, plans, config, library, {.resume = true});
   }
 
   std::vector<ExpertPlan> cluster_plans(const ExpertLibrary& tasks) const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,22 @@ using TrainingObserver = std::function<void(const TrainingStep&)>;
 // themselves; kStale when the checkpoint belongs to other settings or data.
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
                     const TrainingOptions& options, const TrainingObserver& observer = {});
+
+// What train_expert takes, for one of several experts.
+struct ExpertTraining {
+  std::string name;
+  TaskDataset data;
+  TrainingOptions options;
+};
+
+// Trains several experts on one loaded base, `at_once` of them together (0: one per thread, at most 8), each
+// with its share of the threads; a single training leaves threads idle in its serial parts. `on_trained`
+// takes each expert as it ends; it and `observer`, which is told the training's number too, are called from
+// the training threads, one call at a time. Throws as train_expert does: no further training starts, those
+// that run end first, and their experts are handed over.
+void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings, std::size_t at_once,
+                   const std::function<void(std::size_t, const Expert&)>& on_trained,
+                   const std::function<void(std::size_t, const TrainingStep&)>& observer = {});
 
 // One PhatGOOSE gate per adapted slot (Muqeeth et al. 2024, section 3): base and expert stay frozen, the
 // expert's update is scaled by sigmoid(v . x), and v, zero at the start, is trained with the same loss.

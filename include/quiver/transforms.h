@@ -45,7 +45,8 @@ std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recomput
 
 // Trains PhatGOOSE gates for every expert, each on the training rows of its own tasks in `data`, and stores
 // them as the artefact "phatgoose" as each ends. kMissing leaves those that were trained with the same
-// settings on the present weights. Returns how many experts were trained.
+// settings on the present weights. Several experts train at once (see train_experts), so that the observers
+// are called from their threads, one call at a time. Returns how many experts were trained.
 std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base, const TaskDataset& data,
                                    const TrainingOptions& options, Recompute recompute,
                                    const ExpertObserver& observer = {}, const TrainingObserver& steps = {});

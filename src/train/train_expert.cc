@@ -1,4 +1,4 @@
-#include <set>
+#include <mutex>
 
 #include "core/check.h"
 #include "core/json.h"
@@ -6,6 +6,7 @@
 #include "core/sha256.h"
 #include "quiver/training.h"
 #include "tensor/digest.h"
+#include "train/jobs.h"
 #include "train/loop.h"
 
 namespace quiver {
@@ -139,6 +140,22 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
   return expert;
+}
+
+void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings, std::size_t at_once,
+                   const std::function<void(std::size_t, const Expert&)>& on_trained,
+                   const std::function<void(std::size_t, const TrainingStep&)>& observer) {
+  std::mutex callbacks;
+  run_jobs(trainings.size(), at_once > 0 ? at_once : default_jobs_at_once(), [&](std::size_t number) {
+    const ExpertTraining& training = trainings[number];
+    const auto tell = [&](const TrainingStep& step) {
+      const std::lock_guard lock(callbacks);
+      if (observer) observer(number, step);
+    };
+    const Expert expert = train_expert(base, training.name, training.data, training.options, tell);
+    const std::lock_guard lock(callbacks);
+    on_trained(number, expert);
+  });
 }
 
 std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Expert& expert,

@@ -1,9 +1,12 @@
 #include "routing/prototypes.h"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 
 #include "core/json.h"
 #include "quiver/transforms.h"
+#include "train/jobs.h"
 
 namespace quiver {
 namespace {
@@ -77,8 +80,15 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                          {"max_input_length", options.max_input_length},
                          {"truncation_side", options.truncate_left ? "left" : "right"},
                          {"seed", options.seed}};
-  std::int64_t trained = 0;
-  for (const std::string& name : library.names()) {
+  const std::vector<std::string> names = library.names();
+  std::atomic<std::int64_t> trained = 0;
+  std::mutex callbacks;
+  const TrainingObserver tell = [&](const TrainingStep& step) {
+    const std::lock_guard lock(callbacks);
+    if (steps) steps(step);
+  };
+  run_jobs(names.size(), default_jobs_at_once(), [&](std::size_t number) {
+    const std::string& name = names[number];
     if (recompute == Recompute::kAll || !has_current(library, name, kPhatgoose, settings)) {
       const Expert expert = library.load(name);
       if (expert.info.tasks.empty()) {
@@ -87,12 +97,13 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                                                      "there is no data to train its gates with");
       }
       const std::map<std::string, at::Tensor> gates =
-          train_gates(base, expert, data.only(expert.info.tasks), options, steps);
+          train_gates(base, expert, data.only(expert.info.tasks), options, tell);
       library.put_artefact(name, kPhatgoose, {settings, gates, expert_digest(expert)});
       ++trained;
     }
+    const std::lock_guard lock(callbacks);
     if (observer) observer(name);
-  }
+  });
   return trained;
 }
 

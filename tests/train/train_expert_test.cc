@@ -235,6 +235,50 @@ TEST_F(TrainExpertTest, RefusesWhatItCannotTrain) {
             "keep=best needs a validation split, and the data has none");
 }
 
+TEST_F(TrainExpertTest, SeveralAtOnceAreTheSameAsEachAlone) {
+  std::vector<ExpertTraining> trainings;
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    TrainingOptions chosen = options();
+    chosen.seed = seed;
+    trainings.push_back({"flight " + std::to_string(seed), data(), chosen});
+  }
+  std::map<std::string, Expert> trained;
+  std::map<std::size_t, std::int64_t> steps;
+  train_experts(
+      *golden_base("tiny_llama"), trainings, 3,
+      [&](std::size_t number, const Expert& expert) {
+        EXPECT_EQ(expert.info.name, trainings[number].name);
+        trained[expert.info.name] = expert;
+      },
+      [&](std::size_t number, const TrainingStep&) { ++steps[number]; });
+  ASSERT_EQ(trained.size(), 3u);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(std::max(1, threads / 3));  // as many as each had: the same bits
+  for (std::size_t i = 0; i < trainings.size(); ++i) {
+    const ExpertTraining& training = trainings[i];
+    const Expert alone =
+        train_expert(*golden_base("tiny_llama"), training.name, training.data, training.options);
+    expect_equal_weights(trained.at(training.name), alone);
+    EXPECT_EQ(steps[i], alone.info.metrics.at("steps"));
+  }
+  at::set_num_threads(threads);
+}
+
+TEST_F(TrainExpertTest, OneFailureAmongSeveralKeepsTheOthers) {
+  TrainingOptions broken = options();
+  broken.learning_rate = 1e30;
+  broken.clip_norm = 0;
+  broken.warmup_proportion = 0;
+  const std::vector<ExpertTraining> trainings = {{"good", data(), options()}, {"bad", data(), broken}};
+  std::vector<std::string> trained;
+  const std::string message = error_message([&] {
+    train_experts(*golden_base("tiny_llama"), trainings, 2,
+                  [&](std::size_t, const Expert& expert) { trained.push_back(expert.info.name); });
+  });
+  EXPECT_NE(message.find("training diverged"), std::string::npos);
+  EXPECT_EQ(trained, std::vector<std::string>{"good"});
+}
+
 TEST_F(TrainExpertTest, GatesLearnAndTheExpertStays) {
   const Expert expert = train(options());
   TrainingOptions chosen = options();
