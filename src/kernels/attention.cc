@@ -67,14 +67,14 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
     // Decoding: the group's heads are consecutive in memory and see the same keys, so they form one block.
     const KeyRange range = key_range(group, 0, 1, shape.window);
     const std::int64_t count = range.end - range.begin;
-    gemm(Transpose::kNo, Transpose::kYes, group_heads, count, shape.head_dim, 1, group.query, shape.head_dim,
-         group.key + range.begin * group.key_stride, group.key_stride, 0, scores, count);
+    gemm(Transpose::kNo, Transpose::kYes, group_heads, count, shape.head_dim, group.query, shape.head_dim,
+         group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet);
     for (std::int64_t head = 0; head < group_heads; ++head) {
       const float row_lse = row_loops::softmax(scores + head * count, count, scale);
       if (lse != nullptr) lse[head] = row_lse;
     }
-    gemm(Transpose::kNo, Transpose::kNo, group_heads, shape.head_dim, count, 1, scores, count,
-         group.value + range.begin * group.key_stride, group.key_stride, 0, out, shape.head_dim);
+    gemm(Transpose::kNo, Transpose::kNo, group_heads, shape.head_dim, count, scores, count,
+         group.value + range.begin * group.key_stride, group.key_stride, out, shape.head_dim, Update::kSet);
     return;
   }
   for (std::int64_t head = 0; head < group_heads; ++head) {
@@ -82,9 +82,9 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
       const std::int64_t row_end = std::min(group.rows, row_begin + kRowBlock);
       const KeyRange range = key_range(group, row_begin, row_end, shape.window);
       const std::int64_t count = range.end - range.begin;
-      gemm(Transpose::kNo, Transpose::kYes, row_end - row_begin, count, shape.head_dim, 1,
+      gemm(Transpose::kNo, Transpose::kYes, row_end - row_begin, count, shape.head_dim,
            group.query + row_begin * group.query_stride + head * shape.head_dim, group.query_stride,
-           group.key + range.begin * group.key_stride, group.key_stride, 0, scores, count);
+           group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet);
       for (std::int64_t row = row_begin; row < row_end; ++row) {
         float* line = scores + (row - row_begin) * count;
         const KeyRange seen = key_range(group, row, row + 1, shape.window);
@@ -94,9 +94,9 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
         std::fill(line + last, line + count, 0.0f);
         if (lse != nullptr) lse[row * lse_stride + head] = row_lse;
       }
-      gemm(Transpose::kNo, Transpose::kNo, row_end - row_begin, shape.head_dim, count, 1, scores, count,
-           group.value + range.begin * group.key_stride, group.key_stride, 0,
-           out + row_begin * out_stride + head * shape.head_dim, out_stride);
+      gemm(Transpose::kNo, Transpose::kNo, row_end - row_begin, shape.head_dim, count, scores, count,
+           group.value + range.begin * group.key_stride, group.key_stride,
+           out + row_begin * out_stride + head * shape.head_dim, out_stride, Update::kSet);
     }
   }
 }
@@ -127,10 +127,10 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
       const float* query = group.query + row_begin * group.query_stride + head * dim;
       const float* key = group.key + range.begin * group.key_stride;
       const float* dout = at.dout + row_begin * at.out_stride + head * dim;
-      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, query, group.query_stride, key,
-           group.key_stride, 0, weights, count);
-      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, 1, dout, at.out_stride,
-           group.value + range.begin * group.key_stride, group.key_stride, 0, dweights, count);
+      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, query, group.query_stride, key,
+           group.key_stride, weights, count, Update::kSet);
+      gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, dout, at.out_stride,
+           group.value + range.begin * group.key_stride, group.key_stride, dweights, count, Update::kSet);
       for (std::int64_t row = row_begin; row < row_end; ++row) {
         float* line = weights + (row - row_begin) * count;
         float* dline = dweights + (row - row_begin) * count;
@@ -145,12 +145,12 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
           std::fill(buffer + last, buffer + count, 0.0f);
         }
       }
-      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, weights, count, dout, at.out_stride, 1,
-           at.dvalue + range.begin * at.dkey_stride, at.dkey_stride);
-      gemm(Transpose::kNo, Transpose::kNo, rows, dim, count, 1, dweights, count, key, group.key_stride, 0,
-           at.dquery + row_begin * group.query_stride + head * dim, group.query_stride);
-      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, 1, dweights, count, query, group.query_stride,
-           1, at.dkey + range.begin * at.dkey_stride, at.dkey_stride);
+      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, weights, count, dout, at.out_stride,
+           at.dvalue + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd);
+      gemm(Transpose::kNo, Transpose::kNo, rows, dim, count, dweights, count, key, group.key_stride,
+           at.dquery + row_begin * group.query_stride + head * dim, group.query_stride, Update::kSet);
+      gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, dweights, count, query, group.query_stride,
+           at.dkey + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd);
     }
   }
 }

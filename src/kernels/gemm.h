@@ -5,12 +5,13 @@
 namespace quiver {
 
 enum class Transpose { kNo, kYes };
+enum class Update { kSet, kAdd };
 
-// Row-major float32 C = alpha op(A) op(B) + beta C with C (m, n), op(A) (m, k), op(B) (k, n) and row strides
-// lda, ldb, ldc. Calls the BLAS that LibTorch carries; inside at::parallel_for it runs on the calling thread
-// alone.
-void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
-          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta,
-          float* c, std::int64_t ldc);
+// C = or += op(A) op(B) with C (rows, columns), op(A) (rows, inner), op(B) (inner, columns); row-major
+// float32, rows lda, ldb, ldc apart. For the small matrices of attention, on the calling thread alone: B is
+// read where it stands, or packed whole when it is transposed or its width is not a multiple of 32.
+void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t rows, std::int64_t columns,
+          std::int64_t inner, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c,
+          std::int64_t ldc, Update update);
 
 }  // namespace quiver

@@ -1,0 +1,51 @@
+#include "kernels/gemm.h"
+
+#include "support/tensors.h"
+#include "support/test_support.h"
+
+namespace quiver {
+namespace {
+
+using test::max_difference;
+using test::random_tensor;
+
+struct Size {
+  std::int64_t rows, columns, inner;
+};
+
+class GemmTest : public testing::TestWithParam<Size> {};
+
+// Against ATen in float64, on parts of wider matrices, in every layout.
+TEST_P(GemmTest, AgreesWithMatmul) {
+  const auto [rows, columns, inner] = GetParam();
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      for (const bool add : {false, true}) {
+        SCOPED_TRACE(testing::Message() << transpose_a << transpose_b << add);
+        const at::Tensor a = random_tensor({transpose_a ? inner : rows, (transpose_a ? rows : inner) + 3}, 1);
+        const at::Tensor b =
+            random_tensor({transpose_b ? columns : inner, (transpose_b ? inner : columns) + 1}, 2);
+        at::Tensor c = random_tensor({rows, columns + 2}, 3);
+        const at::Tensor left = a.narrow(1, 0, transpose_a ? rows : inner).to(at::kDouble);
+        const at::Tensor right = b.narrow(1, 0, transpose_b ? inner : columns).to(at::kDouble);
+        at::Tensor expected = c.to(at::kDouble);
+        at::Tensor part = expected.narrow(1, 0, columns);
+        const at::Tensor product =
+            at::mm(transpose_a ? left.t() : left, transpose_b ? right.t() : right) + (add ? part : part * 0);
+        part.copy_(product);
+        gemm(transpose_a ? Transpose::kYes : Transpose::kNo, transpose_b ? Transpose::kYes : Transpose::kNo,
+             rows, columns, inner, a.const_data_ptr<float>(), a.size(1), b.const_data_ptr<float>(), b.size(1),
+             c.mutable_data_ptr<float>(), c.size(1), add ? Update::kAdd : Update::kSet);
+        EXPECT_LT(max_difference(c.to(at::kDouble), expected), 1e-6 * static_cast<double>(inner + 10));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, GemmTest,
+                         testing::Values(Size{1, 1, 1}, Size{8, 32, 64}, Size{7, 33, 5}, Size{64, 300, 64},
+                                         Size{13, 15, 70}, Size{3, 64, 0}, Size{0, 5, 4}, Size{5, 0, 4},
+                                         Size{65, 17, 31}));
+
+}  // namespace
+}  // namespace quiver
