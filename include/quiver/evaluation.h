@@ -28,8 +28,8 @@ using EvaluationObserver = std::function<void(std::int64_t)>;
 
 // Rouge-L (Lin 2004, eq. 4 with beta = 1; the tokenisation and stemming of google-research rouge_score) of
 // greedy continuations against the examples' targets, times 100. One Evaluation per model, in their order.
-// All models must share one base; their requests share batches, and no weights are loaded twice. Throws what
-// generate() throws.
+// All models must share one base; their requests share batches of options.batch_size sequences a model, and
+// no weights are loaded twice. Throws what generate() throws.
 std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const std::vector<Example>& examples, const GenerationOptions& options,
                                        const EvaluationObserver& observer = {});

@@ -15,9 +15,12 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
   for (const Example& example : examples) {
     for (const RoutedModel& model : models) requests.push_back({&model, example.source, example.task_name});
   }
+  // Every model gets the batch it would have alone: the weights are read once a step for all of them.
+  GenerationOptions together = options;
+  together.batch_size *= static_cast<std::int64_t>(models.size());
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Generation> generations =
-      generate(requests, options, [&](std::size_t, const Generation&) {
+      generate(requests, together, [&](std::size_t, const Generation&) {
         if (observer) observer(1);
       });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -11,6 +11,8 @@
 namespace quiver {
 namespace {
 
+constexpr std::int64_t kPromptTokens = 4096;  // about as many tokens of prompts run in one step
+
 // One sequence being generated.
 struct Active {
   std::size_t request;
@@ -119,11 +121,14 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
   std::size_t next = 0;
 
   while (next < requests.size() || !active.empty()) {
-    while (next < requests.size() && static_cast<std::int64_t>(active.size()) < options.batch_size) {
+    std::int64_t prompt_tokens = 0;
+    while (next < requests.size() && static_cast<std::int64_t>(active.size()) < options.batch_size &&
+           prompt_tokens < kPromptTokens) {
       const GenerationRequest& request = requests[next];
       std::vector<std::int32_t> ids = prompt_ids(request, options);
       const auto length = static_cast<std::int64_t>(ids.size());
       results[next].prompt_tokens = length;
+      prompt_tokens += length;
       active.push_back({next, request.model->adapter_for(request.task_name), std::move(ids),
                         base.make_cache(length + options.max_new_tokens)});
       ++next;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -46,7 +47,15 @@ fs::path engine_path() {
   return fs::exists(beside) ? beside : (here / QUIVER_ENGINE_FOLDER / QUIVER_ENGINE_FILE).lexically_normal();
 }
 
+// OpenMP's threads spin for milliseconds while they wait for each other; on a machine that others use too,
+// that costs most of the speed. The time of some thousand spins is about that of waking a thread. The
+// variable is read when the engine is loaded, so it must be set before.
+void spin_briefly() {
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "2000", 0);
+}
+
 int become_engine(char** argv) {
+  spin_briefly();
   const fs::path engine = engine_path();
   ::execv(engine.c_str(), argv);
   log(LogLevel::kError, "cannot start '" + engine.string() + "': " + std::strerror(errno) +
