@@ -50,7 +50,7 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
     examples.resize(static_cast<std::size_t>(arguments.limit));
   }
   GlobalOptions with_config = global;
-  if (!global.precision && config.precision == Precision::kBFloat16) with_config.precision = "bfloat16";
+  if (!global.precision) with_config.precision = precision_name(config.precision);
   const std::vector<RoutedModel> models = arguments.model.load(with_config);
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);

@@ -14,7 +14,7 @@
 
 namespace quiver {
 
-// "float32", "32", "bfloat16", "bf16". Throws Error(kInvalidArgument) for anything else.
+// "float32", "32", "fp32", "bfloat16", "bf16", "q8", "q4". Throws Error(kInvalidArgument) for anything else.
 Precision parse_precision(const std::string& text);
 
 // One linear layer that an adapter may change.
@@ -94,8 +94,8 @@ struct BaseModelOptions {
 class BaseModel {
  public:
   // `path`: a Hugging Face directory (config.json, model.safetensors or shards, tokenizer.json) or a .gguf
-  // file. Throws Error: kNotFound, kCorruptFile, kUnsupported (family, tensor type, tokenizer kind, device),
-  // each naming it.
+  // file. Throws Error: kNotFound, kCorruptFile, kUnsupported (family, tensor type, tokenizer kind, device,
+  // precision), each naming it.
   static std::shared_ptr<const BaseModel> load(const std::filesystem::path& path,
                                                const BaseModelOptions& options = {});
 
@@ -106,6 +106,8 @@ class BaseModel {
   std::int32_t eos_id() const;                        // appended to training targets
   const std::vector<std::int32_t>& stop_ids() const;  // any of them ends a generation
   const std::string& name() const;                    // the path it was loaded from
+  Precision precision() const;
+  at::Device device() const;
   // SHA-256 over the architecture and a sample of every weight, independent of file format and precision.
   const std::string& fingerprint() const;
 
@@ -119,9 +121,10 @@ class BaseModel {
   at::Tensor forward(const RaggedBatch& batch, const LinearAdapter* adapter = nullptr,
                      std::span<SequenceCache* const> caches = {}) const;
 
-  // (N, hidden) -> (N, vocabulary), in the model's precision.
+  // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
-  const at::Tensor& head_weight() const;  // (vocabulary, hidden)
+  // (vocabulary, hidden). REQUIRES: not is_quantised(precision()).
+  const at::Tensor& head_weight() const;
 
   SequenceCache make_cache(std::int64_t capacity) const;
 

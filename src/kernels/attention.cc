@@ -10,6 +10,7 @@
 #include "kernels/fused.h"
 #include "kernels/gemm.h"
 #include "kernels/row_loops.h"
+#include "kernels/token_attention.h"
 
 namespace quiver {
 namespace {
@@ -57,24 +58,24 @@ KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t 
   return {begin, past + row_end};
 }
 
+// out (group heads, head_dim) = softmax(scale q k^T) v of a group of one row, for its heads [begin, end).
+void attend_one_row(const HeadGroup& group, const AttentionShape& shape, std::int64_t begin, std::int64_t end,
+                    float* out, float* scores) {
+  const KeyRange range = key_range(group, 0, 1, shape.window);
+  const std::int64_t first = range.begin * group.key_stride;
+  row_loops::attend_token(group.query + begin * shape.head_dim, end - begin, group.key + first,
+                          group.value + first, group.key_stride, range.end - range.begin, shape.head_dim,
+                          static_cast<float>(shape.scale), scores, out + begin * shape.head_dim);
+}
+
 // out (rows, group heads) = softmax(scale q k^T) v; lse, when given, receives the rows' log-sum-exp,
 // `lse_stride` apart, one column per head of the group.
 void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::int64_t group_heads, float* out,
                     std::int64_t out_stride, float* lse, std::int64_t lse_stride, float* scores) {
   const std::int64_t past = group.keys - group.rows;
   const auto scale = static_cast<float>(shape.scale);
-  if (group.rows == 1) {
-    // Decoding: the group's heads are consecutive in memory and see the same keys, so they form one block.
-    const KeyRange range = key_range(group, 0, 1, shape.window);
-    const std::int64_t count = range.end - range.begin;
-    gemm(Transpose::kNo, Transpose::kYes, group_heads, count, shape.head_dim, group.query, shape.head_dim,
-         group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet);
-    for (std::int64_t head = 0; head < group_heads; ++head) {
-      const float row_lse = row_loops::softmax(scores + head * count, count, scale);
-      if (lse != nullptr) lse[head] = row_lse;
-    }
-    gemm(Transpose::kNo, Transpose::kNo, group_heads, shape.head_dim, count, scores, count,
-         group.value + range.begin * group.key_stride, group.key_stride, out, shape.head_dim, Update::kSet);
+  if (group.rows == 1 && lse == nullptr) {
+    attend_one_row(group, shape, 0, group_heads, out, scores);
     return;
   }
   for (std::int64_t head = 0; head < group_heads; ++head) {
@@ -304,21 +305,44 @@ at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAng
   at::Tensor out = at::empty({rows, shape.query_width()}, qkv.options());
   float* out_data = out.mutable_data_ptr<float>();
   const std::int64_t group_heads = shape.heads / shape.kv_heads;
-  const std::int64_t items = static_cast<std::int64_t>(caches.size()) * shape.kv_heads;
-  for_each_item(items, std::max(kRowBlock, group_heads) * most_keys, [&](std::int64_t item, float* scratch) {
-    const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
-    const KeyValueCache& cache = *caches[sequence];
+  const auto cached_group = [&](std::int64_t sequence, std::int64_t kv_head) {
+    const KeyValueCache& cache = *caches[static_cast<std::size_t>(sequence)];
     HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
-    if (group.rows == 0) return;
     group.key = cache.keys.const_data_ptr<float>() + kv_head * shape.head_dim;
     group.value = cache.values.const_data_ptr<float>() + kv_head * shape.head_dim;
     group.key_stride = kv_width;
     group.keys = cache.length + group.rows;
-    const std::int64_t head = kv_head * group_heads;
-    attend_forward(group, shape, group_heads,
-                   out_data + offsets[sequence] * shape.query_width() + head * shape.head_dim,
-                   shape.query_width(), nullptr, 0, scratch);
-  });
+    return group;
+  };
+  const auto out_of = [&](std::int64_t sequence, std::int64_t kv_head) {
+    return out_data + offsets[sequence] * shape.query_width() + kv_head * group_heads * shape.head_dim;
+  };
+  const auto sequences = static_cast<std::int64_t>(caches.size());
+  if (longest(offsets) == 1) {
+    // Decoding: a thread takes a range of heads, which are few.
+    at::parallel_for(0, sequences * shape.heads, row_grain(2 * most_keys * shape.head_dim),
+                     [&](std::int64_t begin, std::int64_t end) {
+                       const std::unique_ptr<float[]> scores(new float[static_cast<std::size_t>(most_keys)]);
+                       while (begin < end) {
+                         const std::int64_t sequence = begin / shape.heads, head = begin % shape.heads;
+                         const std::int64_t kv_head = head / group_heads, first = head % group_heads;
+                         const std::int64_t last = std::min(group_heads, first + end - begin);
+                         const HeadGroup group = cached_group(sequence, kv_head);
+                         if (group.rows == 1)
+                           attend_one_row(group, shape, first, last, out_of(sequence, kv_head), scores.get());
+                         begin += last - first;
+                       }
+                     });
+    return out;
+  }
+  for_each_item(sequences * shape.kv_heads, std::max(kRowBlock, group_heads) * most_keys,
+                [&](std::int64_t item, float* scratch) {
+                  const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
+                  const HeadGroup group = cached_group(sequence, kv_head);
+                  if (group.rows == 0) return;
+                  attend_forward(group, shape, group_heads, out_of(sequence, kv_head), shape.query_width(),
+                                 nullptr, 0, scratch);
+                });
   return out;
 }
 

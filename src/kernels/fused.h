@@ -1,6 +1,10 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cstdint>
 
 namespace quiver {
 
@@ -9,6 +13,9 @@ namespace quiver {
 inline bool fused_kernel_applies(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
 }
+
+// Whether an operation on x must leave a node for autograd. Going through a Function costs microseconds.
+inline bool records_gradients(const at::Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
 
 // at::parallel_for over rows, in pieces of at least this many floats: less does not pay for waking a thread.
 inline std::int64_t row_grain(std::int64_t row_floats) {

@@ -67,15 +67,16 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
   return LinearCrossEntropy::apply(hidden, weight, targets);
 }
 
-TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& targets,
+                           const std::function<at::Tensor(const at::Tensor&)>& logits) {
   std::vector<at::Tensor> log_probabilities, greedy;
   const std::vector<at::Tensor> hidden_blocks = hidden.split(kBlockRows);
   const std::vector<at::Tensor> target_blocks = targets.split(kBlockRows);
   for (std::size_t i = 0; i < hidden_blocks.size(); ++i) {
-    const at::Tensor logits = frozen_linear(hidden_blocks[i], weight).to(at::kFloat);  // (block, V)
-    const at::Tensor chosen = logits.gather(1, target_blocks[i].unsqueeze(1)).squeeze(1);
-    log_probabilities.push_back(chosen - logits.logsumexp(1));
-    greedy.push_back(logits.argmax(1) == target_blocks[i]);
+    const at::Tensor scores = logits(hidden_blocks[i]).to(at::kFloat);  // (block, V)
+    const at::Tensor chosen = scores.gather(1, target_blocks[i].unsqueeze(1)).squeeze(1);
+    log_probabilities.push_back(chosen - scores.logsumexp(1));
+    greedy.push_back(scores.argmax(1) == target_blocks[i]);
   }
   return {at::cat(log_probabilities), at::cat(greedy)};
 }

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
+
 namespace quiver {
 
 // Sum of the cross-entropy losses of a linear head, without ever holding all logits:
@@ -20,6 +22,8 @@ struct TargetScores {
   at::Tensor log_probability;  // (N) float32, natural logarithm
   at::Tensor is_greedy;        // (N) bool
 };
-TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
+// hidden (N, D), targets (N) int64; `logits` is the head, (n, D) to (n, V), called for a few rows at a time.
+TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& targets,
+                           const std::function<at::Tensor(const at::Tensor&)>& logits);
 
 }  // namespace quiver

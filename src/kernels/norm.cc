@@ -12,23 +12,29 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// y = rms_norm(x); rstd (rows), when given, receives 1 / sqrt(mean(x^2) + eps).
+at::Tensor normalise_rows(const at::Tensor& x, const at::Tensor& weight, double eps, float* rstd) {
+  const std::int64_t rows = x.size(0), width = x.size(1);
+  at::Tensor y = at::empty(x.sizes(), x.options());
+  const float* x_data = x.const_data_ptr<float>();
+  const float* weight_data = weight.const_data_ptr<float>();
+  float* y_data = y.mutable_data_ptr<float>();
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float row_rstd = row_loops::rms_norm(x_data + row * width, weight_data, y_data + row * width,
+                                                 width, static_cast<float>(eps));
+      if (rstd != nullptr) rstd[row] = row_rstd;
+    }
+  });
+  return y;
+}
+
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             double eps) {
-    const std::int64_t rows = x.size(0), width = x.size(1);
-    at::Tensor y = at::empty_like(x);
-    at::Tensor rstd = at::empty({rows}, x.options());
-    const float* x_data = x.const_data_ptr<float>();
-    const float* weight_data = weight.const_data_ptr<float>();
-    float* y_data = y.mutable_data_ptr<float>();
-    float* rstd_data = rstd.mutable_data_ptr<float>();
-    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        rstd_data[row] = row_loops::rms_norm(x_data + row * width, weight_data, y_data + row * width, width,
-                                             static_cast<float>(eps));
-      }
-    });
+    at::Tensor rstd = at::empty({x.size(0)}, x.options());
+    const at::Tensor y = normalise_rows(x, weight, eps, rstd.mutable_data_ptr<float>());
     context->save_for_backward({x, weight, rstd});
     return y;
   }
@@ -62,6 +68,7 @@ at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, dou
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   if (!fused_kernel_applies(x)) return rms_norm_reference(x, weight, eps);
+  if (!records_gradients(x)) return normalise_rows(x, weight, eps, nullptr);
   return RmsNorm::apply(x, weight, eps);
 }
 

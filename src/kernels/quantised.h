@@ -34,10 +34,12 @@ class QuantisedMatrix {
   bool defined() const { return out_ > 0; }
   std::int64_t bytes() const;  // of memory
 
-  // The weights as float32: (out, in), and those of the given rows: (N, in). For GGUF blocks the bits that
-  // GgufFile::read gives. REQUIRES: 0 <= rows[i] < out().
+  // The weights as float32, for GGUF blocks the bits that GgufFile::read gives: all (out, in), and those of
+  // the given rows (N, in). REQUIRES: 0 <= rows[i] < out().
   at::Tensor dequantise() const;
   at::Tensor rows(std::span<const std::int32_t> rows) const;
+  // Every `stride`-th of the values in row-major order, from the first on: (ceil(out in / stride)).
+  at::Tensor every(std::int64_t stride) const;
 
   // One panel of up to 16 rows, and the output column of its first row.
   struct PlacedPanel {
@@ -48,6 +50,7 @@ class QuantisedMatrix {
 
  private:
   class Builder;
+  const PlacedPanel& panel_of(std::int64_t row) const;
 
   std::int64_t out_ = 0, in_ = 0;
   std::vector<PlacedPanel> panels_;                             // in column order

@@ -212,15 +212,29 @@ std::int64_t QuantisedMatrix::bytes() const {
   return total;
 }
 
+const QuantisedMatrix::PlacedPanel& QuantisedMatrix::panel_of(std::int64_t row) const {
+  QUIVER_CHECK(row >= 0 && row < out_, "row ", row, " of ", out_);
+  return *std::prev(std::ranges::upper_bound(panels_, row, {}, &PlacedPanel::column));
+}
+
+at::Tensor QuantisedMatrix::every(std::int64_t stride) const {
+  at::Tensor result = at::empty({(out_ * in_ + stride - 1) / stride}, at::kFloat);
+  float* target = result.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < out_ * in_; i += stride) {
+    const std::int64_t row = i / in_, column = i % in_;
+    const PlacedPanel& placed = panel_of(row);
+    *target++ = dequantised(placed.panel, column / kBlock, row - placed.column, column % kBlock);
+  }
+  return result;
+}
+
 at::Tensor QuantisedMatrix::rows(std::span<const std::int32_t> rows) const {
   at::Tensor result = at::empty({static_cast<std::int64_t>(rows.size()), in_}, at::kFloat);
   float* target = result.mutable_data_ptr<float>();
   at::parallel_for(0, result.size(0), 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = rows[static_cast<std::size_t>(i)];
-      QUIVER_CHECK(row >= 0 && row < out_, "row ", row, " of ", out_);
-      const auto& [panel, column] =
-          *std::prev(std::ranges::upper_bound(panels_, row, {}, &PlacedPanel::column));
+      const auto& [panel, column] = panel_of(row);
       for (std::int64_t j = 0; j < in_; ++j)
         target[i * in_ + j] = dequantised(panel, j / kBlock, row - column, j % kBlock);
     }

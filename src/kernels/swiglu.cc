@@ -12,21 +12,25 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+at::Tensor swiglu_rows(const at::Tensor& gate_up) {
+  const std::int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
+  at::Tensor y = at::empty({rows, width}, gate_up.options());
+  const float* in = gate_up.const_data_ptr<float>();
+  float* out = y.mutable_data_ptr<float>();
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float* gate = in + row * 2 * width;
+      row_loops::swiglu(gate, gate + width, out + row * width, width);
+    }
+  });
+  return y;
+}
+
 class SwiGlu : public torch::autograd::Function<SwiGlu> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up) {
-    const std::int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
-    at::Tensor y = at::empty({rows, width}, gate_up.options());
-    const float* in = gate_up.const_data_ptr<float>();
-    float* out = y.mutable_data_ptr<float>();
-    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const float* gate = in + row * 2 * width;
-        row_loops::swiglu(gate, gate + width, out + row * width, width);
-      }
-    });
     context->save_for_backward({gate_up});
-    return y;
+    return swiglu_rows(gate_up);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -57,6 +61,7 @@ at::Tensor swiglu_reference(const at::Tensor& gate_up) {
 
 at::Tensor swiglu(const at::Tensor& gate_up) {
   if (!fused_kernel_applies(gate_up)) return swiglu_reference(gate_up);
+  if (!records_gradients(gate_up)) return swiglu_rows(gate_up);
   return SwiGlu::apply(gate_up);
 }
 

@@ -1,7 +1,6 @@
 #include "quiver/base_model.h"
 
 #include "core/check.h"
-#include "kernels/linear.h"
 #include "model/decoder.h"
 
 namespace quiver {
@@ -9,7 +8,10 @@ namespace quiver {
 Precision parse_precision(const std::string& text) {
   if (text == "float32" || text == "32" || text == "fp32") return Precision::kFloat32;
   if (text == "bfloat16" || text == "bf16") return Precision::kBFloat16;
-  throw Error(ErrorKind::kInvalidArgument, "unknown precision '" + text + "'", "use float32 or bfloat16");
+  if (text == "q8") return Precision::kQ8;
+  if (text == "q4") return Precision::kQ4;
+  throw Error(ErrorKind::kInvalidArgument, "unknown precision '" + text + "'",
+              "use float32, bfloat16, q8 or q4");
 }
 
 void RaggedBatch::add(std::span<const std::int32_t> sequence) {
@@ -57,16 +59,18 @@ const std::string& BaseModel::name() const { return parts_->name; }
 const std::string& BaseModel::fingerprint() const { return parts_->fingerprint; }
 const std::vector<LinearSlot>& BaseModel::slots() const { return parts_->slots; }
 const std::vector<LinearGroup>& BaseModel::groups() const { return parts_->groups; }
-const at::Tensor& BaseModel::head_weight() const { return parts_->head; }
+Precision BaseModel::precision() const { return parts_->precision; }
+at::Device BaseModel::device() const { return parts_->state.device(); }
+const at::Tensor& BaseModel::head_weight() const { return parts_->head.dense(); }
 
-at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return frozen_linear(hidden, parts_->head); }
+at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return parts_->head.apply(hidden); }
 
 SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
   auto state = std::make_unique<SequenceCache::State>();
   const std::int64_t width = parts_->config.attention.kv_width();
   for (std::int64_t layer = 0; layer < parts_->config.layers; ++layer) {
-    state->layers.push_back({at::empty({capacity, width}, parts_->embedding.options()),
-                             at::empty({capacity, width}, parts_->embedding.options()), 0});
+    state->layers.push_back(
+        {at::empty({capacity, width}, parts_->state), at::empty({capacity, width}, parts_->state), 0});
   }
   return SequenceCache(std::move(state));
 }

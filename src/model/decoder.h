@@ -6,16 +6,11 @@
 #include <vector>
 
 #include "model/decoder_config.h"
+#include "model/stacked_linear.h"
 #include "model/weight_source.h"
 #include "quiver/base_model.h"
 
 namespace quiver {
-
-// Linear layers of one group, weights stacked by rows.
-struct StackedLinear {
-  at::Tensor weight;  // (out, in)
-  at::Tensor bias;    // (out) or undefined
-};
 
 struct NormWeights {
   at::Tensor weight;  // (D)
@@ -42,9 +37,11 @@ struct BaseModel::Parts {
   std::string fingerprint;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::int32_t eos_id = 0;
-  at::Tensor embedding;  // (V, D)
-  at::Tensor positions;  // (max_positions, D) or undefined
-  at::Tensor head;       // (V, D)
+  Precision precision = Precision::kFloat32;
+  at::TensorOptions state;  // type and place of hidden states and caches
+  StackedLinear embedding;  // (V, D)
+  at::Tensor positions;     // (max_positions, D) or undefined
+  StackedLinear head;       // (V, D)
   NormWeights final_norm;
   std::vector<DecoderLayer> layers;
   at::Tensor rotary_cos, rotary_sin;  // (max_positions, head_dim / 2) float32, or undefined

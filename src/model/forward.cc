@@ -1,7 +1,4 @@
-#include <ATen/core/grad_mode.h>
-
 #include "kernels/attention.h"
-#include "kernels/linear.h"
 #include "kernels/norm.h"
 #include "kernels/swiglu.h"
 #include "model/decoder.h"
@@ -12,16 +9,6 @@ namespace {
 at::Tensor normalise(const at::Tensor& x, const NormWeights& norm, const DecoderConfig& config) {
   if (config.norm == NormKind::kRmsNorm) return rms_norm(x, norm.weight, config.norm_eps);
   return at::layer_norm(x, {config.hidden}, norm.weight, norm.bias, config.norm_eps);
-}
-
-at::Tensor linear(const at::Tensor& x, const StackedLinear& layer) {
-  return frozen_linear(x, layer.weight, layer.bias);
-}
-
-// residual + layer(x); in place when no gradients are recorded.
-at::Tensor add_linear(at::Tensor residual, const at::Tensor& x, const StackedLinear& layer) {
-  const at::Tensor update = linear(x, layer);
-  return at::GradMode::is_enabled() ? residual + update : residual.add_(update);
 }
 
 // Position of every token in its sequence, cached tokens counted.
@@ -72,13 +59,11 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
   const Parts& parts = *parts_;
   const DecoderConfig& config = parts.config;
   check_batch(batch, caches, parts.shape);
-  const auto device = parts.embedding.device();
+  const auto device = parts.state.device();
   std::vector<std::int64_t> positions = token_positions(batch, caches);
   const at::Tensor position_index = at::tensor(positions).to(device);  // (T)
-  const at::Tensor token_index =
-      at::tensor(std::vector<std::int64_t>(batch.ids.begin(), batch.ids.end())).to(device);
 
-  at::Tensor hidden = parts.embedding.index_select(0, token_index);  // (T, D)
+  at::Tensor hidden = parts.embedding.rows(batch.ids);  // (T, D)
   std::optional<RotaryAngles> rotary;
   if (parts.rotary_cos.defined()) {
     rotary = RotaryAngles{parts.rotary_cos.index_select(0, position_index),
@@ -99,19 +84,19 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     attention.window = config.windows[static_cast<std::size_t>(i)];
 
     at::Tensor x = normalise(hidden, layer.attention_norm, config);  // (T, D)
-    at::Tensor qkv = adapted(i, GroupKind::kQkv, x, linear(x, layer.qkv));
+    at::Tensor qkv = adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x));
     for (std::size_t s = 0; s < caches.size(); ++s)
       layer_caches[s] = &caches[s]->state_->layers[static_cast<std::size_t>(i)];
     at::Tensor context = caches.empty()
                              ? ragged_attention(qkv, rotary, batch.offsets, attention)
                              : cached_attention(qkv, rotary, batch.offsets, layer_caches, attention);
-    hidden = adapted(i, GroupKind::kAttentionOut, context, add_linear(hidden, context, layer.attention_out));
+    hidden = adapted(i, GroupKind::kAttentionOut, context, layer.attention_out.add_to(hidden, context));
 
     x = normalise(hidden, layer.mlp_norm, config);
-    const at::Tensor mlp_in = adapted(i, GroupKind::kMlpIn, x, linear(x, layer.mlp_in));
+    const at::Tensor mlp_in = adapted(i, GroupKind::kMlpIn, x, layer.mlp_in.apply(x));
     const at::Tensor activated =
         config.mlp == MlpKind::kSwiGlu ? swiglu(mlp_in) : at::gelu(mlp_in, "tanh");  // (T, I)
-    hidden = adapted(i, GroupKind::kMlpOut, activated, add_linear(hidden, activated, layer.mlp_out));
+    hidden = adapted(i, GroupKind::kMlpOut, activated, layer.mlp_out.add_to(hidden, activated));
   }
   for (std::size_t s = 0; s < caches.size(); ++s) {
     const std::int64_t added = batch.offsets[s + 1] - batch.offsets[s];

@@ -51,11 +51,22 @@ class GgufSource : public WeightSource {
 
   at::Tensor read(const std::string& name) const override {
     const at::Tensor weight = file_.read(llama_gguf_name(name));
-    if (name.find("self_attn.q_proj") != std::string::npos)
-      return uninterleave(weight, config_.attention.heads);
-    if (name.find("self_attn.k_proj") != std::string::npos)
-      return uninterleave(weight, config_.attention.kv_heads);
-    return weight;
+    const std::int64_t heads = interleaved_heads(name);
+    if (heads == 0) return weight;
+    check_heads(weight.sizes(), heads);
+    return uninterleave_heads(weight, heads);
+  }
+
+  std::optional<QuantisedBlocks> read_blocks(const std::string& name) const override {
+    std::optional<QuantisedBlocks> blocks = file_.read_blocks(llama_gguf_name(name));
+    const std::int64_t heads = interleaved_heads(name);
+    if (!blocks || heads == 0) return blocks;
+    check_heads({blocks->rows, blocks->width}, heads);
+    const auto size = static_cast<std::int64_t>(blocks->bytes.size());
+    const at::Tensor bytes =
+        at::from_blob(blocks->bytes.data(), {blocks->rows, size / blocks->rows}, at::kByte);
+    bytes.copy_(uninterleave_heads(bytes, heads));
+    return blocks;
   }
 
  private:
@@ -79,11 +90,17 @@ class GgufSource : public WeightSource {
     }
   }
 
-  static at::Tensor uninterleave(const at::Tensor& weight, std::int64_t heads) {
-    if (weight.dim() != 2 || weight.size(0) % (2 * heads) != 0) {
+  // 0 for tensors whose rows need no other order.
+  std::int64_t interleaved_heads(const std::string& name) const {
+    if (name.find("self_attn.q_proj") != std::string::npos) return config_.attention.heads;
+    if (name.find("self_attn.k_proj") != std::string::npos) return config_.attention.kv_heads;
+    return 0;
+  }
+
+  static void check_heads(at::IntArrayRef shape, std::int64_t heads) {
+    if (shape.size() != 2 || shape[0] % (2 * heads) != 0) {
       throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");
     }
-    return uninterleave_heads(weight, heads);
   }
 
   GgufFile file_;

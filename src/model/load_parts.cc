@@ -13,25 +13,43 @@ std::string shape_text(at::IntArrayRef shape) {
   return text + ")";
 }
 
-// Reads tensors in the wanted type and on the wanted device, and hashes a sample of each for the fingerprint.
+// Reads tensors in the wanted precision and on the wanted device, and hashes a sample of each for the
+// fingerprint.
 class Reader {
  public:
   Reader(const WeightSource& source, const BaseModelOptions& options)
       : source_(source),
-        type_(options.precision == Precision::kFloat32 ? at::kFloat : at::kBFloat16),
-        device_(parse_device(options.device)) {}
+        precision_(options.precision),
+        state_(at::TensorOptions(options.precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat)
+                   .device(parse_device(options.device))) {
+    if (is_quantised(precision_) && !state_.device().is_cpu()) {
+      throw Error(ErrorKind::kUnsupported,
+                  std::string("precision ") + precision_name(precision_) + " runs on the CPU only",
+                  "use float32 or bfloat16, or --device cpu");
+    }
+  }
 
   at::Tensor read(const std::string& name, at::IntArrayRef shape) {
-    if (!source_.contains(name)) {
-      throw Error(ErrorKind::kCorruptFile, "the base model has no tensor '" + name + "'");
+    return read_float(name, shape).to(state_).contiguous();
+  }
+
+  // A weight that only StackedLinear computes with.
+  StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape) {
+    if (!is_quantised(precision_)) return StackedLinear(read(name, shape));
+    check_contains(name);
+    const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
+    if (blocks && (precision_ == Precision::kQ4 || !blocks->four_bit())) {
+      check_shape(name, {blocks->rows, blocks->width}, shape);
+      has_four_bit_ = has_four_bit_ || blocks->four_bit();
+      auto matrix = QuantisedMatrix::from_blocks(*blocks);
+      hash_sample(name, shape, matrix.every(sample_stride(shape)));
+      return StackedLinear(std::move(matrix));
     }
-    const at::Tensor tensor = source_.read(name).to(at::kFloat);
-    if (tensor.sizes() != shape) {
-      throw Error(ErrorKind::kCorruptFile, "tensor '" + name + "' has shape " + shape_text(tensor.sizes()) +
-                                               ", the model's configuration asks for " + shape_text(shape));
+    try {
+      return StackedLinear(QuantisedMatrix::from_float(read_float(name, shape)));
+    } catch (const Error& error) {
+      throw Error(error.kind(), "tensor '" + name + "': " + error.what(), error.hint());
     }
-    hash_sample(name, tensor);
-    return tensor.to(device_, type_).contiguous();
   }
 
   at::Tensor read_if_present(const std::string& name, at::IntArrayRef shape) {
@@ -44,21 +62,49 @@ class Reader {
 
   void hash(const std::string& text) { hash_.update(text); }
   std::string fingerprint() { return hash_.finish(); }
-  at::Device device() const { return device_; }
+  const at::TensorOptions& state() const { return state_; }
+
+  void refuse_q4_without_four_bits() const {
+    if (precision_ != Precision::kQ4 || has_four_bit_) return;
+    throw Error(ErrorKind::kUnsupported,
+                "precision q4 keeps a file's 4-bit tensors, and the base model has none in Q4_0 or Q4_1",
+                "use q8, or a GGUF file in Q4_0 or Q4_1");
+  }
 
  private:
-  void hash_sample(const std::string& name, const at::Tensor& tensor) {
+  void check_contains(const std::string& name) const {
+    if (source_.contains(name)) return;
+    throw Error(ErrorKind::kCorruptFile, "the base model has no tensor '" + name + "'");
+  }
+
+  static void check_shape(const std::string& name, at::IntArrayRef found, at::IntArrayRef wanted) {
+    if (found == wanted) return;
+    throw Error(ErrorKind::kCorruptFile, "tensor '" + name + "' has shape " + shape_text(found) +
+                                             ", the model's configuration asks for " + shape_text(wanted));
+  }
+
+  at::Tensor read_float(const std::string& name, at::IntArrayRef shape) {
+    check_contains(name);
+    at::Tensor tensor = source_.read(name).to(at::kFloat);
+    check_shape(name, tensor.sizes(), shape);
+    hash_sample(name, shape, tensor.flatten().slice(0, 0, tensor.numel(), sample_stride(shape)).contiguous());
+    return tensor;
+  }
+
+  static std::int64_t sample_stride(at::IntArrayRef shape) {
     constexpr std::int64_t kSample = 4096;
-    const at::Tensor flat = tensor.flatten();
-    const std::int64_t stride = std::max<std::int64_t>(1, flat.numel() / kSample);
-    const at::Tensor sample = flat.slice(0, 0, flat.numel(), stride).contiguous();
-    hash_.update(name + shape_text(tensor.sizes()));
+    return std::max<std::int64_t>(1, c10::multiply_integers(shape) / kSample);
+  }
+
+  void hash_sample(const std::string& name, at::IntArrayRef shape, const at::Tensor& sample) {
+    hash_.update(name + shape_text(shape));
     hash_.update({static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()});
   }
 
   const WeightSource& source_;
-  at::ScalarType type_;
-  at::Device device_;
+  Precision precision_;
+  at::TensorOptions state_;
+  bool has_four_bit_ = false;
   Sha256 hash_;
 };
 
@@ -69,17 +115,17 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, std::int64_t l
   LinearGroup group;
   group.index = static_cast<std::int64_t>(parts.groups.size());
   group.in = in;
-  std::vector<at::Tensor> weights, biases;
+  std::vector<StackedLinear> weights;
+  std::vector<at::Tensor> biases;
   for (const auto& [pattern, out] : paths_and_widths) {
     const std::string path = TensorNames::at_layer(pattern, layer);
-    weights.push_back(reader.read(path + ".weight", {out, in}));
+    weights.push_back(reader.read_matrix(path + ".weight", {out, in}));
     biases.push_back(reader.read_if_present(path + ".bias", {out}));
     group.slots.push_back(static_cast<std::int64_t>(parts.slots.size()));
     parts.slots.push_back({path, layer, in, out, group.index, group.out});
     group.out += out;
   }
   parts.groups.push_back(group);
-  StackedLinear stacked{weights.size() == 1 ? weights[0] : at::cat(weights), {}};
   const auto has_bias = [](const at::Tensor& bias) { return bias.defined(); };
   const auto biased = std::count_if(biases.begin(), biases.end(), has_bias);
   if (biased != 0 && biased != static_cast<std::ptrdiff_t>(biases.size())) {
@@ -87,8 +133,7 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, std::int64_t l
     throw Error(ErrorKind::kUnsupported,
                 "only some of the linear layers beside '" + first.path + "' have a bias");
   }
-  if (biased > 0) stacked.bias = biases.size() == 1 ? biases[0] : at::cat(biases);
-  return stacked;
+  return StackedLinear::stack(weights, biased > 0 ? at::cat(biases) : at::Tensor());
 }
 
 DecoderLayer read_layer(Reader& reader, BaseModel::Parts& parts, const TensorNames& names,
@@ -148,16 +193,19 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
                                              std::to_string(config.vocabulary));
   }
   reader.hash(config.family);
-  parts->embedding = reader.read(names.embedding, {config.vocabulary, config.hidden});
+  parts->precision = options.precision;
+  parts->state = reader.state();
+  parts->embedding = reader.read_matrix(names.embedding, {config.vocabulary, config.hidden});
   if (!names.positions.empty())
     parts->positions = reader.read(names.positions, {config.max_positions, config.hidden});
   parts->final_norm = reader.norm(names.final_norm, config.hidden);
-  parts->head =
-      config.tied_head ? parts->embedding : reader.read(names.head, {config.vocabulary, config.hidden});
+  parts->head = config.tied_head ? parts->embedding
+                                 : reader.read_matrix(names.head, {config.vocabulary, config.hidden});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     parts->layers.push_back(read_layer(reader, *parts, names, layer));
   }
-  if (config.rope_theta) make_rotary_tables(*parts, reader.device());
+  reader.refuse_q4_without_four_bits();
+  if (config.rope_theta) make_rotary_tables(*parts, reader.state().device());
   parts->fingerprint = reader.fingerprint();
   return parts;
 }

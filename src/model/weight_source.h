@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "model/decoder_config.h"
 #include "quiver/tokenizer.h"
+#include "tensor/quantised_blocks.h"
 
 namespace quiver {
 
@@ -22,6 +24,8 @@ class WeightSource {
   virtual std::int32_t eos_id() const = 0;
   virtual bool contains(const std::string& name) const = 0;
   virtual at::Tensor read(const std::string& name) const = 0;
+  // The same tensor in the blocks of 4 or 8 bits in which the file holds it, or nothing where it does not.
+  virtual std::optional<QuantisedBlocks> read_blocks(const std::string&) const { return std::nullopt; }
 };
 
 // A Hugging Face directory, or a .gguf file. Throws as BaseModel::load.

@@ -100,7 +100,7 @@ std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vec
     }
   }
   check_tasks(set->experts);
-  const auto device = base.head_weight().device();
+  const auto device = base.device();
   for (const auto& [slot, weights] : by_slot) {
     const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
     std::int64_t rank = 0;

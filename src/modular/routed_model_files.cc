@@ -124,7 +124,7 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
   const SafetensorsFile file = SafetensorsFile::open(directory / kTensorFile);
   std::map<std::int64_t, at::Tensor> vectors;
   const bool routed = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
-  const auto device = base->head_weight().device();
+  const auto device = base->device();
   for (std::size_t slot = 0; slot < base->slots().size(); ++slot) {
     const LinearSlot& layer = base->slots()[slot];
     if (!file.contains(layer.path + ".a")) continue;

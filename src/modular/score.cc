@@ -126,8 +126,9 @@ class GroupRunner {
     }
     const at::Tensor hidden = base_.forward(batch, adapter.for_batch(batch.tokens()), caches);
     const auto device = hidden.device();
-    const TargetScores token_scores = score_targets(hidden.index_select(0, at::tensor(rows).to(device)),
-                                                    base_.head_weight(), at::tensor(targets).to(device));
+    const TargetScores token_scores =
+        score_targets(hidden.index_select(0, at::tensor(rows).to(device)), at::tensor(targets).to(device),
+                      [&](const at::Tensor& block) { return base_.logits(block); });
     add_up(groups, requests, token_scores, scores);
   }
 

@@ -189,4 +189,25 @@ at::Tensor GgufFile::read(const std::string& name) const {
   return tensor;
 }
 
+std::optional<QuantisedBlocks> GgufFile::read_blocks(const std::string& name) const {
+  const GgufEntry& place = entry(name);
+  const std::string type = gguf_type_name(place.type);
+  QuantisedBlocks blocks;
+  if (type == "Q4_0") {
+    blocks.format = BlockFormat::kQ4_0;
+  } else if (type == "Q4_1") {
+    blocks.format = BlockFormat::kQ4_1;
+  } else if (type == "Q8_0") {
+    blocks.format = BlockFormat::kQ8_0;
+  } else {
+    return std::nullopt;
+  }
+  if (place.shape.size() != 2) return std::nullopt;
+  blocks.rows = place.shape[0];
+  blocks.width = place.shape[1];
+  const char* source = content_->file.bytes().data() + place.begin;
+  blocks.bytes.assign(source, source + place.bytes);
+  return blocks;
+}
+
 }  // namespace quiver

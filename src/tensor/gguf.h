@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tensor/gguf_header.h"
 #include "tensor/mapped_file.h"
+#include "tensor/quantised_blocks.h"
 
 namespace quiver {
 
@@ -40,6 +42,9 @@ class GgufFile {
   // A CPU tensor of shape(name), dequantised to float32 on the threads of at::parallel_for; the caller owns
   // it. Throws also Error(kUnsupported) naming the type and the tensor when Quiver cannot read the type.
   at::Tensor read(const std::string& name) const;
+
+  // The blocks of a matrix in Q4_0, Q4_1 or Q8_0, as they are in the file; nothing for any other tensor.
+  std::optional<QuantisedBlocks> read_blocks(const std::string& name) const;
 
  private:
   struct Content {

@@ -92,8 +92,9 @@ double validation_loss(const BaseModel& base, const LinearAdapter& adapter,
   double sum = 0;
   for (const ExamplePointers& part : micro_batches(all, 0, token_budget)) {
     const Targets targets = run_forward(base, adapter, part);
-    const at::Tensor losses =
-        score_targets(targets.hidden, base.head_weight(), targets.ids).log_probability.neg();
+    const at::Tensor losses = score_targets(targets.hidden, targets.ids, [&](const at::Tensor& block) {
+                                return base.logits(block);
+                              }).log_probability.neg();
     std::int64_t begin = 0;
     for (const TokenizedExample* example : part) {
       const std::int64_t count = target_count(*example);

@@ -86,6 +86,13 @@ Json describe(const TrainingOptions& options) {
           {"non_trainable_param_names", options.frozen.value_or("")}};
 }
 
+void refuse_quantised(const BaseModel& base) {
+  if (!is_quantised(base.precision())) return;
+  throw Error(ErrorKind::kUnsupported,
+              std::string("a base model in ") + precision_name(base.precision()) + " cannot be trained on",
+              "train in float32; the expert then runs on a quantised base as well");
+}
+
 std::string identity(const BaseModel& base, const std::string& kind,
                      const std::vector<TokenizedExample>& examples, const TrainingOptions& options) {
   Sha256 hash;
@@ -125,6 +132,7 @@ std::vector<TokenizedExample> tokenise_training_split(const BaseModel& base, con
 
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
                     const TrainingOptions& options, const TrainingObserver& observer) {
+  refuse_quantised(base);
   const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, name);
   const std::vector<TokenizedExample> validation = tokenise(base, data.examples(Split::kValidation), options);
   LoraTrainer trainer(base, options.lora, options.trainable, options.frozen, options.seed);
@@ -161,6 +169,7 @@ void train_experts(const BaseModel& base, std::span<const ExpertTraining> traini
 std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Expert& expert,
                                               const TaskDataset& data, const TrainingOptions& options,
                                               const TrainingObserver& observer) {
+  refuse_quantised(base);
   check_base(expert.info, base.fingerprint(), base.name());
   const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, expert.info.name);
   GateTrainer trainer(base, expert);

@@ -34,6 +34,19 @@ TEST_F(Failure, VersionAndHelpGoToStdout) {
   }
 }
 
+TEST_F(Failure, PrecisionsThatDoNotFit) {
+  EXPECT_EQ(
+      error(1, "--precision q4 generate " + base() + " --prompt x"),
+      "quiver: error: precision q4 keeps a file's 4-bit tensors, and the base model has none in Q4_0 or "
+      "Q4_1 (use q8, or a GGUF file in Q4_0 or Q4_1)");
+  EXPECT_EQ(error(1, "--precision int3 generate " + base() + " --prompt x"),
+            "quiver: error: unknown precision 'int3' (use float32, bfloat16, q8 or q4)");
+  EXPECT_EQ(
+      error(1, "--precision q8 train " + config_option(experiment())),
+      "quiver: error: a base model in q8 cannot be trained on (train in float32; the expert then runs on "
+      "a quantised base as well)");
+}
+
 TEST_F(Failure, WrongUsageIsStatusTwo) {
   EXPECT_NE(error(2, "").find("quiver --help"), std::string::npos);
   EXPECT_EQ(error(2, "generat x"), "quiver: error: unknown command 'generat' (did you mean 'generate'?)");

@@ -56,6 +56,22 @@ TEST_F(Text, SamplingFollowsTheSeed) {
   EXPECT_NE(run_ok(options + "2"), first);
 }
 
+TEST_F(Text, GenerateAndScoreOnAQuantisedBase) {
+  const std::string model = quote(test::smollm2_path());
+  const std::string prompt = "'The capital of France is'";
+  for (const std::string precision : {"q4", "q8"}) {
+    const std::string text =
+        run_ok("--precision " + precision + " generate " + model + " --max-new-tokens 8 --prompt " + prompt);
+    EXPECT_NE(text.find("Paris"), std::string::npos) << text;
+    write_file_atomic(path("score.jsonl"),
+                      dump_json({{"prompt", "The capital of France is"}, {"completion", " Paris"}}) + "\n");
+    const Json score = test::json_lines_of(run_ok("--precision " + precision + " score " + model +
+                                                  " --input " + arg("score.jsonl")))
+                           .front();
+    EXPECT_TRUE(score.at("greedy").get<bool>()) << dump_json(score);
+  }
+}
+
 TEST_F(Text, GenerateStopsAtAText) {
   const std::string whole = continuation("colour of the sea:");
   ASSERT_GT(whole.size(), 2u);

@@ -266,8 +266,10 @@ TEST(BaseModelOptions, Devices) {
 TEST(BaseModelOptions, Precisions) {
   for (const char* text : {"float32", "32", "fp32"}) EXPECT_EQ(parse_precision(text), Precision::kFloat32);
   for (const char* text : {"bfloat16", "bf16"}) EXPECT_EQ(parse_precision(text), Precision::kBFloat16);
+  EXPECT_EQ(parse_precision("q8"), Precision::kQ8);
+  EXPECT_EQ(parse_precision("q4"), Precision::kQ4);
   EXPECT_EQ(error_message([] { parse_precision("int3"); }),
-            "unknown precision 'int3' | use float32 or bfloat16");
+            "unknown precision 'int3' | use float32, bfloat16, q8 or q4");
 }
 
 }  // namespace

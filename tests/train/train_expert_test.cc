@@ -162,6 +162,16 @@ TEST_F(TrainExpertTest, ACheckpointOfAnotherRunIsStale) {
   EXPECT_NO_THROW(train(chosen));
 }
 
+TEST_F(TrainExpertTest, AQuantisedBaseIsRefused) {
+  const auto base = BaseModel::load(test::golden_path("tiny_llama"), {.precision = Precision::kQ8});
+  const std::string expected =
+      "a base model in q8 cannot be trained on | train in float32; the expert then runs on a quantised base "
+      "as "
+      "well";
+  EXPECT_EQ(error_message([&] { train_expert(*base, "flight", data(), options()); }), expected);
+  EXPECT_EQ(error_message([&] { train_gates(*base, Expert(), data(), options()); }), expected);
+}
+
 TEST_F(TrainExpertTest, ABrokenCheckpointIsNamed) {
   TrainingOptions chosen = options();
   chosen.resume = true;

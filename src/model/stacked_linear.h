@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/quantised.h"
+
+namespace quiver {
+
+// Linear layers of one group, weights stacked by rows; or an embedding, which is the same matrix looked up by
+// row. Immutable, thread-safe.
+class StackedLinear {
+ public:
+  StackedLinear() = default;
+  explicit StackedLinear(at::Tensor weight) : dense_(std::move(weight)) {}
+  explicit StackedLinear(QuantisedMatrix weight) : quantised_(std::move(weight)) {}
+
+  // The rows of all parts, which are all dense or all quantised, one below the other, with their biases:
+  // (out) in all, or undefined.
+  static StackedLinear stack(const std::vector<StackedLinear>& parts, at::Tensor bias);
+
+  bool is_quantised() const { return quantised_.defined(); }
+  // (out, in). REQUIRES: not is_quantised().
+  const at::Tensor& dense() const;
+
+  // x W^T + bias: (T, in) to (T, out). A quantised layer is not differentiable: throws Error(kUnsupported)
+  // when x needs gradients.
+  at::Tensor apply(const at::Tensor& x) const;
+
+  // residual + apply(x); in place when no gradients are recorded.
+  at::Tensor add_to(at::Tensor residual, const at::Tensor& x) const;
+
+  // Rows of W for the ids: (N, in).
+  at::Tensor rows(std::span<const std::int32_t> ids) const;
+
+ private:
+  at::Tensor dense_;  // (out, in)
+  QuantisedMatrix quantised_;
+  at::Tensor bias_;  // (out) or undefined
+};
+
+}  // namespace quiver

@@ -1,0 +1,68 @@
+// SmolLM2-135M-Instruct with the weights of its GGUF file as they are (layers Q4_1, embedding Q8_0), and in 8
+// bits.
+#include "support/golden.h"
+#include "support/tensors.h"
+
+namespace quiver {
+namespace {
+
+using test::batch_of;
+using test::max_difference;
+
+class QuantisedSmolLm2Test : public testing::TestWithParam<Precision> {
+ protected:
+  static std::shared_ptr<const BaseModel> load(Precision precision) {
+    static std::map<Precision, std::shared_ptr<const BaseModel>> loaded;
+    std::shared_ptr<const BaseModel>& base = loaded[precision];
+    if (!base) base = BaseModel::load(test::smollm2_path(), {.precision = precision});
+    return base;
+  }
+
+  void SetUp() override {
+    ASSERT_TRUE(std::filesystem::exists(test::smollm2_path()))
+        << test::smollm2_path() << " is not there: run `quiver fetch smollm2-135m`";
+    whole_ = load(Precision::kFloat32);
+    quantised_ = load(GetParam());
+    ids_ = whole_->tokenizer()
+               .encode(
+                   "Air pollution is harmful to human beings and other living things. About 22 million "
+                   "people die from air pollution each year. Question: What does it increase the risk of?")
+               .ids;
+  }
+
+  std::shared_ptr<const BaseModel> whole_, quantised_;
+  std::vector<std::int32_t> ids_;
+};
+
+// Logits are of size 20. In q4 the weights are those of float32, so only inputs are rounded.
+TEST_P(QuantisedSmolLm2Test, LogitsAreNearFloat32) {
+  const at::Tensor expected = whole_->logits(whole_->forward(batch_of({ids_})));
+  const at::Tensor logits = quantised_->logits(quantised_->forward(batch_of({ids_})));
+  const at::Tensor difference = (logits - expected).abs();
+  EXPECT_LT(difference.max().item<double>(), 2.0);
+  EXPECT_LT(difference.mean().item<double>(), 0.4);
+  EXPECT_GT((logits.argmax(1) == expected.argmax(1)).to(at::kFloat).mean().item<double>(), 0.9);
+}
+
+TEST_P(QuantisedSmolLm2Test, HasTheFingerprintOfTheFloats) {
+  EXPECT_EQ(quantised_->fingerprint(), whole_->fingerprint());
+}
+
+TEST_P(QuantisedSmolLm2Test, PrefillAndCachedStepsGiveTheWholeForward) {
+  const at::Tensor whole = quantised_->logits(quantised_->forward(batch_of({ids_})));
+  SequenceCache cache = quantised_->make_cache(static_cast<std::int64_t>(ids_.size()));
+  SequenceCache* const caches[] = {&cache};
+  const std::size_t prefill = ids_.size() - 8;
+  quantised_->forward(batch_of({{ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(prefill)}}),
+                      nullptr, caches);
+  for (std::size_t i = prefill; i < ids_.size(); ++i) {
+    const at::Tensor step = quantised_->logits(quantised_->forward(batch_of({{ids_[i]}}), nullptr, caches));
+    EXPECT_LT(max_difference(step[0], whole[static_cast<std::int64_t>(i)]), 1.0) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, QuantisedSmolLm2Test, testing::Values(Precision::kQ8, Precision::kQ4),
+                         [](const auto& instance) { return precision_name(instance.param); });
+
+}  // namespace
+}  // namespace quiver
