@@ -26,17 +26,28 @@ struct Rows {
 constexpr float kSmallest = 1e-30f;                  // inputs below it count as 0: 127 / x would overflow
 constexpr std::uint32_t kInfinityBits = 0x7f800000;  // float32 magnitudes from here on are not finite
 
-// kPanelRows rows of weights, w = d (q + offset) + m with unsigned q. Rows are interleaved: a block is 8
-// chunks of 4 columns; an 8-bit chunk is (kPanelRows, kChunk) bytes, and 4-bit chunks 2 j and 2 j + 1 share
-// such bytes as their low and their high nibbles.
+// kPanelRows rows of weights, w = d (q + offset) + m with unsigned q, block after block. A block is its q,
+// then kPanelRows half-precision d, then, if there are minima, kPanelRows half-precision m; without them m =
+// 0. The q of the rows are interleaved: 8 chunks of 4 columns; an 8-bit chunk is (kPanelRows, kChunk) bytes,
+// and 4-bit chunks 2 j and 2 j + 1 share such bytes as their low and their high nibbles.
 struct Panel {
-  const std::uint8_t* quants = nullptr;   // (blocks, 512 or 256), 64-byte aligned
-  const std::uint16_t* scales = nullptr;  // (blocks, kPanelRows) half-precision d
-  const std::uint16_t* minima = nullptr;  // (blocks, kPanelRows) half-precision m, or null: m = 0
+  const std::uint8_t* data = nullptr;  // (blocks, block_bytes()), 32-byte aligned
   std::int32_t offset = 0;
   std::int32_t rows = 0;  // 1 .. kPanelRows; the rest is padding
   bool four_bit = false;
+  bool has_minima = false;
+
+  std::int64_t quant_bytes() const { return kPanelRows * kBlock / (four_bit ? 2 : 1); }
+  std::int64_t block_bytes() const { return quant_bytes() + kPanelRows * 2 * (has_minima ? 2 : 1); }
+  const std::uint8_t* quants(std::int64_t block) const { return data + block * block_bytes(); }
+  const std::uint16_t* scales(std::int64_t block) const {
+    return reinterpret_cast<const std::uint16_t*>(quants(block) + quant_bytes());
+  }
+  const std::uint16_t* minima(std::int64_t block) const { return scales(block) + kPanelRows; }
 };
+
+constexpr std::int64_t kAheadBytes =
+    4096;  // between what is used and what is fetched, where memory is the limit
 
 // What happens to the results' old values.
 enum class Store { kOverwrite, kAdd };

@@ -83,16 +83,21 @@ QUIVER_AVX2 void multiply_tile(const Panel& panel, const Rows& x, std::int64_t f
   // 8-bit weights were made signed in the dot product.
   const std::int32_t offset = panel.four_bit ? panel.offset : panel.offset + 128;
   for (std::int64_t block = 0; block < x.blocks; ++block) {
+    if constexpr (kRows == 1) {  // as fast as memory is; panels follow one another
+      const auto* ahead = reinterpret_cast<const char*>(panel.quants(block)) + kAheadBytes;
+      for (std::int64_t line = 0; line < panel.block_bytes(); line += 64)
+        _mm_prefetch(ahead + line, _MM_HINT_T0);
+    }
     const std::int8_t* values[kRows];
     for (int row = 0; row < kRows; ++row)
       values[row] = x.values + ((first + row) * x.blocks + block) * kBlock;
     __m256i sums[kRows][2];
     if (panel.four_bit) {
-      dot_4_bit<kRows>(panel.quants + block * kPanelRows * kBlock / 2, values, sums);
+      dot_4_bit<kRows>(panel.quants(block), values, sums);
     } else {
-      dot_8_bit<kRows>(panel.quants + block * kPanelRows * kBlock, values, sums);
+      dot_8_bit<kRows>(panel.quants(block), values, sums);
     }
-    const Pair scale = load_halves(panel.scales + block * kPanelRows);
+    const Pair scale = load_halves(panel.scales(block));
     for (int row = 0; row < kRows; ++row) {
       const std::int64_t at = (first + row) * x.blocks + block;
       const __m256 x_scale = _mm256_set1_ps(x.scales[at]);
@@ -102,8 +107,8 @@ QUIVER_AVX2 void multiply_tile(const Panel& panel, const Rows& x, std::int64_t f
       result[row][0] = _mm256_fmadd_ps(low, _mm256_mul_ps(scale.low, x_scale), result[row][0]);
       result[row][1] = _mm256_fmadd_ps(high, _mm256_mul_ps(scale.high, x_scale), result[row][1]);
     }
-    if (panel.minima == nullptr) continue;
-    const Pair minimum = load_halves(panel.minima + block * kPanelRows);
+    if (!panel.has_minima) continue;
+    const Pair minimum = load_halves(panel.minima(block));
     for (int row = 0; row < kRows; ++row) {
       const std::int64_t at = (first + row) * x.blocks + block;
       const __m256 x_sum = _mm256_set1_ps(x.scales[at] * static_cast<float>(x.sums[at]));

@@ -25,18 +25,16 @@ QUIVER_AVX512 inline __m512 load_halves(const std::uint16_t* source) {
 
 // q of one block: a register a chunk, 4 columns of 16 rows each.
 template <bool kFourBit>
-QUIVER_AVX512 inline void load_block(const Panel& panel, std::int64_t block, __m512i (&weight)[kChunks]) {
+QUIVER_AVX512 inline void load_quants(const std::uint8_t* quants, __m512i (&weight)[kChunks]) {
   if constexpr (kFourBit) {
     const __m512i low_bits = _mm512_set1_epi8(15);
-    const std::uint8_t* quants = panel.quants + block * kPanelRows * kBlock / 2;
     for (int pair = 0; pair < kChunks / 2; ++pair) {
-      const __m512i packed = _mm512_load_si512(quants + pair * 64);
+      const __m512i packed = _mm512_loadu_si512(quants + pair * 64);
       weight[2 * pair] = _mm512_and_si512(packed, low_bits);
       weight[2 * pair + 1] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_bits);
     }
   } else {
-    const std::uint8_t* quants = panel.quants + block * kPanelRows * kBlock;
-    for (int chunk = 0; chunk < kChunks; ++chunk) weight[chunk] = _mm512_load_si512(quants + chunk * 64);
+    for (int chunk = 0; chunk < kChunks; ++chunk) weight[chunk] = _mm512_loadu_si512(quants + chunk * 64);
   }
 }
 
@@ -45,12 +43,20 @@ QUIVER_AVX512 void multiply_tile(const Panel& panel, const Rows& x, std::int64_t
                                  std::int64_t y_stride, Store store) {
   __m512 result[kRows];
   for (int row = 0; row < kRows; ++row) result[row] = _mm512_setzero_ps();
-  for (std::int64_t block = 0; block < x.blocks; ++block) {
+  constexpr std::int64_t kQuantBytes = kPanelRows * kBlock / (kFourBit ? 2 : 1);
+  constexpr std::int64_t kBlockBytes = kQuantBytes + kPanelRows * (kMinima ? 4 : 2);
+  const std::uint8_t* data = panel.data;
+  for (std::int64_t block = 0; block < x.blocks; ++block, data += kBlockBytes) {
+    if constexpr (kRows == 1) {  // as fast as memory is; panels follow one another
+      for (std::int64_t line = 0; line < kBlockBytes; line += 64)
+        _mm_prefetch(reinterpret_cast<const char*>(data + kAheadBytes + line), _MM_HINT_T0);
+    }
     __m512i weight[kChunks];
-    load_block<kFourBit>(panel, block, weight);
-    const __m512 scale = load_halves(panel.scales + block * kPanelRows);
+    load_quants<kFourBit>(data, weight);
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(data + kQuantBytes);
+    const __m512 scale = load_halves(halves);
     __m512 minimum;
-    if constexpr (kMinima) minimum = load_halves(panel.minima + block * kPanelRows);
+    if constexpr (kMinima) minimum = load_halves(halves + kPanelRows);
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       const std::int64_t at = (first + row) * x.blocks + block;
@@ -89,7 +95,7 @@ QUIVER_AVX512 void multiply_rows(const Panel& panel, const Rows& x, float* y, st
 
 QUIVER_AVX512 void multiply(const Panel& panel, const Rows& x, float* y, std::int64_t y_stride, Store store) {
   if (!panel.four_bit) return multiply_rows<false, false>(panel, x, y, y_stride, store);
-  if (panel.minima == nullptr) return multiply_rows<true, false>(panel, x, y, y_stride, store);
+  if (!panel.has_minima) return multiply_rows<true, false>(panel, x, y, y_stride, store);
   return multiply_rows<true, true>(panel, x, y, y_stride, store);
 }
 

@@ -35,10 +35,10 @@ void round_row(const float* x, std::int64_t width, std::int8_t* values, float* s
 void unpack(const Panel& panel, std::int64_t block, std::uint8_t* quants) {
   constexpr std::int64_t kChunkBytes = kPanelRows * kChunk;
   if (!panel.four_bit) {
-    std::copy_n(panel.quants + block * kPanelRows * kBlock, kPanelRows * kBlock, quants);
+    std::copy_n(panel.quants(block), kPanelRows * kBlock, quants);
     return;
   }
-  const std::uint8_t* packed = panel.quants + block * kPanelRows * kBlock / 2;
+  const std::uint8_t* packed = panel.quants(block);
   for (std::int64_t pair = 0; pair < 4; ++pair) {
     for (std::int64_t i = 0; i < kChunkBytes; ++i) {
       quants[2 * pair * kChunkBytes + i] = packed[pair * kChunkBytes + i] & 15;
@@ -57,8 +57,8 @@ void multiply(const Panel& panel, const Rows& x, float* y, std::int64_t y_stride
       unpack(panel, block, quants);
       float scale[kPanelRows], minimum[kPanelRows];
       for (std::int64_t i = 0; i < kPanelRows; ++i) {
-        scale[i] = from_half(panel.scales[block * kPanelRows + i]);
-        minimum[i] = panel.minima == nullptr ? 0.0f : from_half(panel.minima[block * kPanelRows + i]);
+        scale[i] = from_half(panel.scales(block)[i]);
+        minimum[i] = panel.has_minima ? from_half(panel.minima(block)[i]) : 0.0f;
       }
       for (std::int64_t row = 0; row < count; ++row) {
         const std::int64_t at = (first + row) * x.blocks + block;

@@ -47,13 +47,12 @@ float dequantised(const quantised::Panel& panel, std::int64_t block, std::int64_
   std::int32_t quant;
   if (panel.four_bit) {
     const NibblePlace place = place_4_bit(row, column);
-    quant = panel.quants[block * kPanelRows * kBlock / 2 + place.byte] >> place.shift & 15;
+    quant = panel.quants(block)[place.byte] >> place.shift & 15;
   } else {
-    quant = panel.quants[block * kPanelRows * kBlock + place_8_bit(row, column)];
+    quant = panel.quants(block)[place_8_bit(row, column)];
   }
-  const float value =
-      from_half(panel.scales[block * kPanelRows + row]) * static_cast<float>(quant + panel.offset);
-  return panel.minima == nullptr ? value : value + from_half(panel.minima[block * kPanelRows + row]);
+  const float value = from_half(panel.scales(block)[row]) * static_cast<float>(quant + panel.offset);
+  return panel.has_minima ? value + from_half(panel.minima(block)[row]) : value;
 }
 
 }  // namespace
@@ -63,49 +62,38 @@ float dequantised(const quantised::Panel& panel, std::int64_t block, std::int64_
 class QuantisedMatrix::Builder {
  public:
   Builder(BlockFormat format, std::int64_t out, std::int64_t in) {
-    blocks_ = (in + kBlock - 1) / kBlock;
-    const std::int64_t panels = (out + kPanelRows - 1) / kPanelRows;
-    four_bit_ = format != BlockFormat::kQ8_0;
-    const bool has_minima = format == BlockFormat::kQ4_1;
-    const std::int64_t quant_bytes = blocks_ * kPanelRows * kBlock / (four_bit_ ? 2 : 1);
-    const std::int64_t scale_bytes = blocks_ * kPanelRows * 2;
-    const std::int64_t used = quant_bytes + scale_bytes * (has_minima ? 2 : 1);
-    const std::int64_t panel_bytes = (used + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = allocate(panels * panel_bytes);
-    matrix_.out_ = out;
-    matrix_.in_ = in;
-    matrix_.storage_.push_back(data_);
+    const std::int64_t blocks = (in + kBlock - 1) / kBlock, panels = (out + kPanelRows - 1) / kPanelRows;
+    quantised::Panel panel;
+    panel.offset = format == BlockFormat::kQ4_0 ? -8 : format == BlockFormat::kQ4_1 ? 0 : -128;
+    panel.four_bit = format != BlockFormat::kQ8_0;
+    panel.has_minima = format == BlockFormat::kQ4_1;
+    const std::shared_ptr<std::uint8_t[]> data = allocate(panels * blocks * panel.block_bytes());
     for (std::int64_t i = 0; i < panels; ++i) {
-      std::uint8_t* quants = data_.get() + i * panel_bytes;
-      auto* scales = reinterpret_cast<std::uint16_t*>(quants + quant_bytes);
-      quantised::Panel panel;
-      panel.quants = quants;
-      panel.scales = scales;
-      if (has_minima) panel.minima = scales + blocks_ * kPanelRows;
-      panel.offset = format == BlockFormat::kQ4_0 ? -8 : format == BlockFormat::kQ4_1 ? 0 : -128;
+      panel.data = data.get() + i * blocks * panel.block_bytes();
       panel.rows = static_cast<std::int32_t>(std::min(kPanelRows, out - i * kPanelRows));
-      panel.four_bit = four_bit_;
       matrix_.panels_.push_back({panel, i * kPanelRows});
     }
+    matrix_.out_ = out;
+    matrix_.in_ = in;
+    matrix_.storage_.push_back(data);
   }
 
   // q, unsigned.
   void set_quant(std::int64_t row, std::int64_t column, std::uint32_t quant) {
-    auto* quants = const_cast<std::uint8_t*>(panel_of(row).quants);
-    const std::int64_t block = column / kBlock, lane = row % kPanelRows;
-    if (four_bit_) {
-      const NibblePlace place = place_4_bit(lane, column % kBlock);
-      quants[block * kPanelRows * kBlock / 2 + place.byte] |= static_cast<std::uint8_t>(quant << place.shift);
+    const quantised::Panel& panel = panel_of(row);
+    auto* quants = const_cast<std::uint8_t*>(panel.quants(column / kBlock));
+    if (panel.four_bit) {
+      const NibblePlace place = place_4_bit(row % kPanelRows, column % kBlock);
+      quants[place.byte] |= static_cast<std::uint8_t>(quant << place.shift);
     } else {
-      quants[block * kPanelRows * kBlock + place_8_bit(lane, column % kBlock)] =
-          static_cast<std::uint8_t>(quant);
+      quants[place_8_bit(row % kPanelRows, column % kBlock)] = static_cast<std::uint8_t>(quant);
     }
   }
   void set_scale(std::int64_t row, std::int64_t block, std::uint16_t half) {
-    const_cast<std::uint16_t*>(panel_of(row).scales)[block * kPanelRows + row % kPanelRows] = half;
+    const_cast<std::uint16_t*>(panel_of(row).scales(block))[row % kPanelRows] = half;
   }
   void set_minimum(std::int64_t row, std::int64_t block, std::uint16_t half) {
-    const_cast<std::uint16_t*>(panel_of(row).minima)[block * kPanelRows + row % kPanelRows] = half;
+    const_cast<std::uint16_t*>(panel_of(row).minima(block))[row % kPanelRows] = half;
   }
 
   QuantisedMatrix finish() { return std::move(matrix_); }
@@ -125,9 +113,6 @@ class QuantisedMatrix::Builder {
     return matrix_.panels_[static_cast<std::size_t>(row / kPanelRows)].panel;
   }
 
-  std::int64_t blocks_ = 0;
-  bool four_bit_ = false;
-  std::shared_ptr<std::uint8_t[]> data_;
   QuantisedMatrix matrix_;
 };
 
@@ -204,11 +189,8 @@ QuantisedMatrix QuantisedMatrix::stack(std::span<const QuantisedMatrix> matrices
 }
 
 std::int64_t QuantisedMatrix::bytes() const {
-  const std::int64_t blocks = (in_ + kBlock - 1) / kBlock;
   std::int64_t total = 0;
-  for (const auto& [panel, column] : panels_) {
-    total += blocks * kPanelRows * (kBlock / (panel.four_bit ? 2 : 1) + (panel.minima == nullptr ? 2 : 4));
-  }
+  for (const auto& [panel, column] : panels_) total += (in_ + kBlock - 1) / kBlock * panel.block_bytes();
   return total;
 }
 

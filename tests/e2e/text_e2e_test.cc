@@ -57,7 +57,7 @@ TEST_F(Text, SamplingFollowsTheSeed) {
 }
 
 TEST_F(Text, GenerateAndScoreOnAQuantisedBase) {
-  const std::string model = quote(test::smollm2_path());
+  const std::string model = test::quote(test::smollm2_path());
   const std::string prompt = "'The capital of France is'";
   for (const std::string precision : {"q4", "q8"}) {
     const std::string text =
