@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
 namespace quiver {
@@ -56,7 +57,7 @@ at::Tensor read_factor(const SafetensorsFile& file, const std::string& name, con
                 "save the adapter as float32, float16 or bfloat16");
   }
   const at::Tensor factor = file.read(name).to(at::kFloat);
-  if (!at::isfinite(factor).all().item<bool>()) {
+  if (!all_finite(factor)) {
     throw Error(ErrorKind::kCorruptFile, where + ": '" + name + "' holds numbers that are not finite");
   }
   return factor;
@@ -64,18 +65,19 @@ at::Tensor read_factor(const SafetensorsFile& file, const std::string& name, con
 
 void check_shapes(const LoraWeights& weights, const std::string& module, std::int64_t rank,
                   const std::string& where) {
-  const std::string shapes =
-      "lora_A " + shape_text(weights.a.sizes()) + ", lora_B " + shape_text(weights.b.sizes());
+  const auto shapes = [&] {
+    return "lora_A " + shape_text(weights.a.sizes()) + ", lora_B " + shape_text(weights.b.sizes());
+  };
   if (weights.a.size(0) != weights.b.size(1)) {
-    throw Error(ErrorKind::kCorruptFile, where + ": ranks of '" + module + "' do not fit: " + shapes);
+    throw Error(ErrorKind::kCorruptFile, where + ": ranks of '" + module + "' do not fit: " + shapes());
   }
   if (weights.a.size(0) != rank) {
-    throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' has " + shapes +
+    throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' has " + shapes() +
                                              ", but its rank in adapter_config.json is " +
                                              std::to_string(rank));
   }
   if (weights.a.numel() == 0 || weights.b.numel() == 0) {
-    throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' is empty: " + shapes);
+    throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' is empty: " + shapes());
   }
 }
 
@@ -88,9 +90,7 @@ std::optional<std::string> find_problem(const LoraWeights& weights) {
     return "A " + shape_text(weights.a.sizes()) + " and B " + shape_text(weights.b.sizes()) + " do not fit";
   }
   if (!std::isfinite(weights.scale) || weights.scale <= 0) return "scale " + std::to_string(weights.scale);
-  if (!at::isfinite(weights.a).all().item<bool>() || !at::isfinite(weights.b).all().item<bool>()) {
-    return "numbers that are not finite";
-  }
+  if (!all_finite(weights.a) || !all_finite(weights.b)) return "numbers that are not finite";
   return std::nullopt;
 }
 

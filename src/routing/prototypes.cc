@@ -10,6 +10,8 @@
 #include <sstream>
 #include <tuple>
 
+#include "tensor/finite.h"
+
 namespace quiver {
 namespace {
 
@@ -94,14 +96,16 @@ std::vector<at::Tensor> arrow_prototypes(std::span<const at::Tensor> a, std::spa
     for (std::int64_t unit = begin; unit < end; ++unit) {
       std::vector<at::Tensor> unit_a, unit_b;
       for (const std::int64_t i : units[unit]) {
-        unit_a.push_back(a[i].to(at::kCPU, at::kDouble));
-        unit_b.push_back(b[i].to(at::kCPU, at::kDouble));
-        if (!std::isfinite((unit_a.back().sum() + unit_b.back().sum()).item<double>())) {
+        unit_a.push_back(a[i].to(at::kCPU));
+        unit_b.push_back(b[i].to(at::kCPU));
+        if (!all_finite(unit_a.back()) || !all_finite(unit_b.back())) {
           refuse("a LoRA factor holds a number that is not finite", i, pairs);
         }
       }
+      const at::Tensor stacked_a = at::stack(unit_a).to(at::kDouble);
+      const at::Tensor stacked_b = at::stack(unit_b).to(at::kDouble);
       const at::Tensor vectors =
-          top_right_singular_vectors(at::stack(unit_a), at::stack(unit_b), units[unit], pairs).to(at::kFloat);
+          top_right_singular_vectors(stacked_a, stacked_b, units[unit], pairs).to(at::kFloat);
       for (std::size_t i = 0; i < units[unit].size(); ++i) {
         prototypes[units[unit][i]] = vectors[static_cast<std::int64_t>(i)];
       }

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "core/files.h"
 #include "core/json.h"
 #include "quiver/transforms.h"
@@ -9,8 +11,13 @@ Clusters cluster_experts(const ExpertLibrary& library, const ClusterOptions& opt
   const std::vector<std::string> names = library.names();
   if (names.empty())
     throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert to cluster");
+  // Of every expert that was read before; an expert is read once for every filling of the memory.
+  std::vector<std::optional<double>> thresholds(names.size());
   const auto vector_of = [&](std::int64_t index) {
-    return sparsify(flatten_expert(library.load(names[static_cast<std::size_t>(index)])), options.sparsity);
+    const auto expert = static_cast<std::size_t>(index);
+    const at::Tensor flat = flatten_expert(library.load(names[expert]));
+    if (!thresholds[expert]) thresholds[expert] = sparsify_threshold(flat, options.sparsity);
+    return drop_up_to(flat, *thresholds[expert]);
   };
   const at::Tensor similarity = cosine_similarity_matrix(names, vector_of);
   Clusters clusters;

@@ -1,7 +1,6 @@
 #include "transforms/k_means.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -12,40 +11,53 @@
 #include <string>
 #include <utility>
 
+#include "tensor/finite.h"
+#include "transforms/centred_rows.h"
+
 namespace quiver {
 namespace {
 
 // A number in [0, 1) with 53 bits; std::uniform_real_distribution differs between standard libraries.
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
-// Squared distances (m, n) between centres (m, d) and rows (n, d).
-at::Tensor squared_distances(const at::Tensor& centres, const at::Tensor& rows) {
-  const at::Tensor row_norms = rows.square().sum(1);
-  const at::Tensor centre_norms = centres.square().sum(1, /*keepdim=*/true);
-  return (row_norms - 2 * at::mm(centres, rows.t()) + centre_norms).clamp_min(0);
-}
-
-// Greedy k-means++: each further centre is the best of several rows drawn with probability proportional to
-// the squared distance to the centres so far. (k, d).
-at::Tensor starting_centres(const at::Tensor& rows, std::int64_t k, std::mt19937_64& random) {
-  const std::int64_t n = rows.size(0);
+// Rows that become the starting centres, one list a start. Greedy k-means++: each further centre is the best
+// of several rows drawn with probability proportional to the squared distance to the centres so far. All
+// starts go side by side, so that the rows are read once per centre and not once per centre and start.
+std::vector<std::vector<std::int64_t>> starting_rows(const CentredRows& rows, std::int64_t k,
+                                                     std::vector<std::mt19937_64>& randoms) {
+  const std::int64_t n = rows.count();
   const std::int64_t trials = 2 + static_cast<std::int64_t>(std::log(static_cast<double>(k)));
-  std::vector<std::int64_t> chosen = {
-      std::min(static_cast<std::int64_t>(uniform(random) * static_cast<double>(n)), n - 1)};
-  at::Tensor nearest = squared_distances(rows.narrow(0, chosen[0], 1), rows)[0];  // (n)
-  while (static_cast<std::int64_t>(chosen.size()) < k) {
-    const at::Tensor cumulative = nearest.cumsum(0);
-    const double potential = cumulative[n - 1].item<double>();
-    at::Tensor draws = at::empty({trials}, at::kDouble);
-    for (std::int64_t i = 0; i < trials; ++i) draws[i] = uniform(random) * potential;
-    const at::Tensor candidates = at::searchsorted(cumulative, draws).clamp_max(n - 1);  // (trials)
-    const at::Tensor left =
-        at::minimum(squared_distances(rows.index_select(0, candidates), rows), nearest);  // (trials, n)
-    const std::int64_t best = left.sum(1).argmin().item<std::int64_t>();
-    nearest = left[best];
-    chosen.push_back(candidates[best].item<std::int64_t>());
+  const std::size_t starts = randoms.size();
+  std::vector<std::vector<std::int64_t>> chosen(starts);
+  std::vector<std::int64_t> first;
+  for (std::size_t start = 0; start < starts; ++start) {
+    const auto drawn = static_cast<std::int64_t>(uniform(randoms[start]) * static_cast<double>(n));
+    first.push_back(std::min(drawn, n - 1));
+    chosen[start].push_back(first.back());
   }
-  return rows.index_select(0, at::tensor(chosen, at::kLong));
+  // (starts, n): squared distance of each row to the nearest centre of the start.
+  at::Tensor nearest = rows.squared_distances(rows.select(at::tensor(first, at::kLong)));
+  for (std::int64_t centre = 1; centre < k; ++centre) {
+    at::Tensor draws = at::empty({static_cast<std::int64_t>(starts), trials}, at::kDouble);
+    const at::Tensor cumulative = nearest.cumsum(1);
+    for (std::size_t start = 0; start < starts; ++start) {
+      const auto row = static_cast<std::int64_t>(start);
+      const double potential = cumulative[row][n - 1].item<double>();
+      for (std::int64_t i = 0; i < trials; ++i) draws[row][i] = uniform(randoms[start]) * potential;
+    }
+    const at::Tensor candidates = at::searchsorted(cumulative, draws).clamp_max_(n - 1);  // (starts, trials)
+    const at::Tensor distances = rows.squared_distances(rows.select(candidates.flatten()))
+                                     .view({static_cast<std::int64_t>(starts), trials, n});
+    const at::Tensor left = at::minimum(distances, nearest.unsqueeze(1));  // (starts, trials, n)
+    const at::Tensor best = left.sum(2).argmin(1).contiguous();            // (starts)
+    for (std::size_t start = 0; start < starts; ++start) {
+      const auto row = static_cast<std::int64_t>(start);
+      const std::int64_t winner = best.const_data_ptr<std::int64_t>()[row];
+      nearest[row].copy_(left[row][winner]);
+      chosen[start].push_back(candidates[row][winner].item<std::int64_t>());
+    }
+  }
+  return chosen;
 }
 
 struct Assignment {
@@ -53,23 +65,20 @@ struct Assignment {
   at::Tensor distances;  // (n) float64, squared, to the row's centre
 };
 
-Assignment assign(const at::Tensor& rows, const at::Tensor& centres) {
-  const auto [distances, labels] = squared_distances(centres, rows).min(0);
+Assignment assign(const CentredRows& rows, const at::Tensor& centres) {
+  const auto [distances, labels] = rows.squared_distances(centres).min(0);
   return {labels, distances};
 }
 
 // The means of the clusters (k, d). Each cluster without members takes over the farthest row.
-at::Tensor means(const at::Tensor& rows, const Assignment& assignment, std::int64_t k) {
+at::Tensor means(const CentredRows& rows, const Assignment& assignment, std::int64_t k) {
   at::Tensor labels = assignment.labels.clone();
-  at::Tensor counts = at::bincount(labels, {}, k);
-  const at::Tensor empty = (counts == 0).nonzero().flatten();
+  const at::Tensor empty = (at::bincount(labels, {}, k) == 0).nonzero().flatten();
   if (empty.numel() > 0) {
     const at::Tensor farthest = std::get<1>(at::topk(assignment.distances, empty.numel()));
     labels.index_copy_(0, farthest, empty);
-    counts = at::bincount(labels, {}, k);
   }
-  const at::Tensor sums = at::zeros({k, rows.size(1)}, at::kDouble).index_add_(0, labels, rows);
-  return sums / counts.clamp_min(1).unsqueeze(1);
+  return rows.means(labels, k);
 }
 
 struct Start {
@@ -77,11 +86,8 @@ struct Start {
   double inertia = 0;
 };
 
-// Every start has its own random stream, so that starts can run side by side.
-Start run_once(const at::Tensor& rows, const KMeansOptions& options, std::int64_t start) {
-  std::seed_seq seeds = {options.seed & 0xffffffffu, options.seed >> 32, static_cast<std::uint64_t>(start)};
-  std::mt19937_64 random(seeds);
-  at::Tensor centres = starting_centres(rows, options.k, random);
+// Lloyd's iteration from centres (k, d).
+Start run_once(const CentredRows& rows, const KMeansOptions& options, at::Tensor centres) {
   Assignment assignment = assign(rows, centres);
   double inertia = std::numeric_limits<double>::infinity();
   for (std::int64_t step = 0; step < options.max_iter; ++step) {
@@ -92,13 +98,13 @@ Start run_once(const at::Tensor& rows, const KMeansOptions& options, std::int64_
     const double last = std::exchange(inertia, assignment.distances.sum().item<double>());
     if (at::equal(before, assignment.labels) || inertia >= last) break;
   }
-  const at::Tensor own = centres.index_select(0, assignment.labels);
-  return {assignment.labels, (rows - own).square().sum().item<double>()};
+  return {assignment.labels, rows.inertia(centres, assignment.labels)};
 }
 
 void check(const at::Tensor& rows, const KMeansOptions& options) {
-  if (rows.dim() != 2 || rows.scalar_type() != at::kDouble || rows.size(1) == 0) {
-    throw Error(ErrorKind::kInvalidArgument, "k-means needs rows (n, d) of float64");
+  const bool floating = rows.scalar_type() == at::kFloat || rows.scalar_type() == at::kDouble;
+  if (rows.dim() != 2 || !floating || rows.size(1) == 0) {
+    throw Error(ErrorKind::kInvalidArgument, "k-means needs rows (n, d) of float32 or float64");
   }
   if (options.k < 1 || options.k > rows.size(0)) {
     throw Error(ErrorKind::kInvalidArgument,
@@ -109,11 +115,10 @@ void check(const at::Tensor& rows, const KMeansOptions& options) {
     throw Error(ErrorKind::kInvalidArgument, "n_init " + std::to_string(options.n_init) + " and max_iter " +
                                                  std::to_string(options.max_iter) + " must be at least 1");
   }
-  const at::Tensor bad = at::isfinite(rows).logical_not().any(1);
-  if (bad.any().item<bool>()) {
-    throw Error(ErrorKind::kInvalidArgument, "k-means: row " +
-                                                 std::to_string(bad.nonzero()[0].item<std::int64_t>()) +
-                                                 " holds a number that is not finite");
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    if (all_finite(rows[i])) continue;
+    throw Error(ErrorKind::kInvalidArgument,
+                "k-means: row " + std::to_string(i) + " holds a number that is not finite");
   }
 }
 
@@ -122,17 +127,17 @@ void check(const at::Tensor& rows, const KMeansOptions& options) {
 KMeansResult k_means(const at::Tensor& rows, const KMeansOptions& options) {
   check(rows, options);
   const at::NoGradGuard no_grad;
-  const at::Tensor centred = (rows - rows.mean(0)).contiguous();  // distances lose fewer digits
-
-  std::vector<Start> starts(static_cast<std::size_t>(options.n_init));
-  at::parallel_for(0, options.n_init, 1, [&](std::int64_t begin, std::int64_t end) {
-    const at::NoGradGuard no_grad_here;  // thread-local
-    for (std::int64_t i = begin; i < end; ++i) starts[i] = run_once(centred, options, i);
-  });
-  Start best = starts.front();
-  for (const Start& start : starts) {
+  const CentredRows centred(rows);  // distances lose fewer digits
+  std::vector<std::mt19937_64> randoms;
+  for (std::int64_t i = 0; i < options.n_init; ++i) {
+    std::seed_seq seeds = {options.seed & 0xffffffffu, options.seed >> 32, static_cast<std::uint64_t>(i)};
+    randoms.emplace_back(seeds);
+  }
+  Start best;
+  for (const std::vector<std::int64_t>& chosen : starting_rows(centred, options.k, randoms)) {
+    const Start start = run_once(centred, options, centred.select(at::tensor(chosen, at::kLong)));
     // Without a margin, rounding would choose between starts that found the same clusters.
-    if (start.inertia < best.inertia * (1 - 1e-9)) best = start;
+    if (!best.labels.defined() || start.inertia < best.inertia * (1 - 1e-9)) best = start;
   }
 
   KMeansResult result;

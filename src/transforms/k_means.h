@@ -25,8 +25,10 @@ struct KMeansResult {
 // k-means with the semantics of scikit-learn's KMeans: greedy k-means++ starts (Arthur and Vassilvitskii
 // 2007, with 2 + floor(log k) trials per centre), Lloyd's iteration, a cluster that lost its members takes
 // the row farthest from its centre. Equal inputs and seeds give equal results on every machine with the same
-// LibTorch; the random stream is not scikit-learn's. `rows` is (n, d) float64. Throws Error(kInvalidArgument)
-// for k < 1, k > n, n_init or max_iter < 1, and numbers that are not finite. Thread-safe.
+// LibTorch; the random stream is not scikit-learn's. `rows` is (n, d) float32 or float64; the arithmetic is
+// in float64, and memory beyond the rows grows with n_init n and k d, not with n d. Throws
+// Error(kInvalidArgument) for k < 1, k > n, n_init or max_iter < 1, and numbers that are not finite.
+// Thread-safe.
 KMeansResult k_means(const at::Tensor& rows, const KMeansOptions& options);
 
 }  // namespace quiver

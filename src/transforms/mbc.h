@@ -23,22 +23,26 @@ at::Tensor flatten_expert(const Expert& expert);
 
 // `flat` (n) with zeros where |w| <= quantile(|w|, sparsity), the quantile with linear interpolation between
 // neighbours as in numpy. The share of zeros is then at least about `sparsity`, more with equal magnitudes or
-// with zeros that were there before. Same type as `flat` (float32), any length. Throws
-// Error(kInvalidArgument) for sparsity outside [0, 1), an empty vector, numbers that are not finite.
+// with zeros that were there before. (n) float32, any length. Throws Error(kInvalidArgument) for sparsity
+// outside [0, 1), an empty vector, numbers that are not finite. Thread-safe, as are its two halves.
 at::Tensor sparsify(const at::Tensor& flat, double sparsity);
+// The two halves: the quantile, which takes most of the time, and the zeros.
+double sparsify_threshold(const at::Tensor& flat, double sparsity);
+at::Tensor drop_up_to(const at::Tensor& flat, double threshold);
 
-// Cosine similarities (E, E) float64 of vectors that never are in memory all at once: `vector_of(i)` gives
-// expert i's vector (n) and is asked several times for each when they do not fit into `memory_bytes`
-// together. A vector of zeros has similarity 0 to all, itself included. Throws Error(kInvalidArgument) naming
-// the expert for lengths that differ and numbers that are not finite; what `vector_of` throws passes through.
+// Cosine similarities (E, E) float32, exact to 1e-7, of vectors that never are in memory all at once:
+// `vector_of(i)` gives expert i's vector (n), on several threads at a time, and is asked several times for
+// each when they do not fit into `memory_bytes` together. Memory is that and the result. A vector of zeros
+// has similarity 0 to all, itself included. Throws Error(kInvalidArgument) naming the expert for lengths that
+// differ and numbers that are not finite; what `vector_of` throws passes through.
 at::Tensor cosine_similarity_matrix(std::span<const std::string> names,
                                     const std::function<at::Tensor(std::int64_t)>& vector_of,
                                     std::int64_t memory_bytes = std::int64_t{1} << 30);
 
-// Clusters of experts by k-means on the rows of `similarity` (E, E) float64: "cluster_0", ... -> sorted
-// names, numbered by their first member in the order of names, whatever order `names` comes in. Fewer than k
-// clusters only when fewer than k rows differ. Throws Error(kInvalidArgument) for k outside [1, E], repeated
-// names, another shape.
+// Clusters of experts by k-means on the rows of `similarity` (E, E), float32 or float64: "cluster_0", ... ->
+// sorted names, numbered by their first member in the order of names, whatever order `names` comes in. Fewer
+// than k clusters only when fewer than k rows differ. Throws Error(kInvalidArgument) for k outside [1, E],
+// repeated names, another shape.
 std::map<std::string, std::vector<std::string>> mbc_clusters(std::span<const std::string> names,
                                                              const at::Tensor& similarity, std::int64_t k,
                                                              std::uint64_t seed = 42);

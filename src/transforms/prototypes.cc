@@ -1,8 +1,11 @@
 #include "routing/prototypes.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <span>
 
 #include "core/json.h"
 #include "quiver/transforms.h"
@@ -13,6 +16,8 @@ namespace {
 
 constexpr char kArrow[] = "arrow";
 constexpr char kPhatgoose[] = "phatgoose";
+// Other writers wait for so many experts at most, a tenth of a second.
+constexpr std::size_t kExpertsPerTurn = 32;
 
 // The artefact of an expert where it is there, belongs to the present weights and was made with these
 // settings.
@@ -27,33 +32,57 @@ bool has_current(const ExpertLibrary& library, const std::string& name, const ch
   }
 }
 
+// Arrow's prototype of every module of one expert.
+std::map<std::string, at::Tensor> prototypes_of(const Expert& expert) {
+  std::vector<at::Tensor> a, b;
+  for (const auto& [path, weights] : expert.modules) {
+    a.push_back(weights.a);
+    b.push_back(weights.b);
+  }
+  try {
+    const std::vector<at::Tensor> prototypes = arrow_prototypes(a, b);
+    std::map<std::string, at::Tensor> by_module;
+    std::size_t index = 0;
+    for (const auto& [path, weights] : expert.modules) by_module[path] = prototypes[index++];
+    return by_module;
+  } catch (const Error& error) {
+    throw Error(error.kind(), "expert '" + expert.info.name + "': " + error.what(), error.hint());
+  }
+}
+
+// Those of `names` without a current artefact, in their order.
+std::vector<std::string> without_current(const ExpertLibrary& library, std::span<const std::string> names,
+                                         const char* kind, const Json& settings) {
+  std::vector<char> current(names.size());  // not bool: threads write neighbours
+  at::parallel_for(0, static_cast<std::int64_t>(names.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) current[i] = has_current(library, names[i], kind, settings);
+  });
+  std::vector<std::string> absent;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!current[i]) absent.push_back(names[i]);
+  }
+  return absent;
+}
+
 }  // namespace
 
 std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recompute,
                                       const ExpertObserver& observer) {
   const Json settings = {{"method", "exact_svd"}};
+  const std::vector<std::string> names = library.names();
   std::int64_t computed = 0;
-  for (const std::string& name : library.names()) {
-    if (recompute == Recompute::kAll || !has_current(library, name, kArrow, settings)) {
-      const Expert expert = library.load(name);
-      std::vector<at::Tensor> a, b;
-      for (const auto& [path, weights] : expert.modules) {
-        a.push_back(weights.a);
-        b.push_back(weights.b);
-      }
-      std::vector<at::Tensor> prototypes;
-      try {
-        prototypes = arrow_prototypes(a, b);
-      } catch (const Error& error) {
-        throw Error(error.kind(), "expert '" + name + "': " + error.what(), error.hint());
-      }
-      Artefact artefact{settings, {}, expert_digest(expert)};
-      std::size_t index = 0;
-      for (const auto& [path, weights] : expert.modules) artefact.tensors[path] = prototypes[index++];
-      library.put_artefact(name, kArrow, artefact);
-      ++computed;
+  for (std::size_t start = 0; start < names.size(); start += kExpertsPerTurn) {
+    const auto part = std::span(names).subspan(start, std::min(kExpertsPerTurn, names.size() - start));
+    const std::vector<std::string> wanted = recompute == Recompute::kAll
+                                                ? std::vector<std::string>(part.begin(), part.end())
+                                                : without_current(library, part, kArrow, settings);
+    library.make_artefacts(wanted, kArrow, [&](const Expert& expert) {
+      return Artefact{settings, prototypes_of(expert)};
+    });
+    computed += static_cast<std::int64_t>(wanted.size());
+    for (const std::string& name : part) {
+      if (observer) observer(name);
     }
-    if (observer) observer(name);
   }
   return computed;
 }

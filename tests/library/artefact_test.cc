@@ -53,6 +53,50 @@ TEST(LibraryArtefacts, OnePerExpertAndKind) {
   }
 }
 
+TEST(LibraryArtefacts, MadeForSeveralExpertsAtOnce) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  std::vector<std::string> names;
+  for (int i = 0; i < 9; ++i) {
+    names.push_back("expert" + std::to_string(i));
+    library.add(make_expert(names.back(), i));
+  }
+  const auto make = [](const Expert& expert) { return make_artefact(expert.info.name.back() - '0'); };
+  library.make_artefacts(names, "arrow", make);
+  for (int i = 0; i < 9; ++i) {
+    expect_artefact(library.find_artefact(names[i], "arrow"), i);
+    EXPECT_EQ(library.find_artefact(names[i], "arrow")->expert_digest,
+              expert_digest(make_expert(names[i], i)));
+  }
+  EXPECT_TRUE(library.verify().empty());
+  library.make_artefacts({}, "arrow", make);
+  EXPECT_NE(error_message([&] { library.make_artefacts(names, "a/b", make); }).find("artefact kind"),
+            std::string::npos);
+  // Nothing is left of the preparation.
+  EXPECT_TRUE(fs::is_empty(scratch / "library" / ".staging"));
+}
+
+TEST(LibraryArtefacts, OneThatFailsLeavesTheOthers) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  for (const char* name : {"a", "damaged", "refused", "z"}) library.add(make_expert(name));
+  const fs::path weights = scratch / "library" / "damaged" / "adapter_model.safetensors";
+  std::fstream(weights, std::ios::in | std::ios::out | std::ios::binary).seekp(-1, std::ios::end).put('x');
+  const auto make = [](const Expert& expert) {
+    if (expert.info.name == "refused") throw Error(ErrorKind::kInvalidArgument, "zero update");
+    return make_artefact(1);
+  };
+  const std::vector<std::string> names = {"a", "damaged", "absent", "refused", "z"};
+  EXPECT_NE(error_message([&] { library.make_artefacts(names, "arrow", make); }).find("is damaged"),
+            std::string::npos);
+  expect_artefact(library.find_artefact("a", "arrow"), 1);
+  expect_artefact(library.find_artefact("z", "arrow"), 1);
+  EXPECT_FALSE(library.find_artefact("refused", "arrow").has_value());
+  EXPECT_FALSE(fs::exists(weights.parent_path() / "artefacts"));
+  const std::vector<std::string> later = {"refused", "absent"};
+  EXPECT_EQ(error_message([&] { library.make_artefacts(later, "arrow", make); }), "zero update");
+}
+
 TEST(LibraryArtefacts, TheyTravelAndVanishWithTheExpert) {
   ExpertLibrary library = ExpertLibrary::create("virtual://travel");
   ExpertLibrary copy = ExpertLibrary::create("virtual://travel_copy");

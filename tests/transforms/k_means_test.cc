@@ -58,6 +58,26 @@ TEST(KMeans, IsTheSameForTheSameSeed) {
   EXPECT_GT(found.size(), 1u);  // one start on unstructured rows depends on the seed
 }
 
+TEST(KMeans, OfFloat32RowsAndOfRowsFarFromZero) {
+  at::manual_seed(13);
+  // Wider than a block of rows is high, and more rows than one block holds.
+  const at::Tensor rows = at::randn({300, 5000}, at::kFloat) + at::arange(300).remainder(4).unsqueeze(1);
+  std::vector<std::int64_t> groups;
+  for (std::int64_t i = 0; i < 300; ++i) groups.push_back(i % 4);
+  for (const double shift : {0.0, 1e3}) {
+    const at::Tensor moved = rows.to(at::kDouble) + shift;
+    const KMeansResult result = k_means(moved, {.k = 4});
+    EXPECT_EQ(result.labels, groups);
+    double inertia = 0;
+    for (std::int64_t group = 0; group < 4; ++group) {
+      const at::Tensor own = moved.slice(0, group, 300, 4);
+      inertia += (own - own.mean(0)).square().sum().item<double>();
+    }
+    EXPECT_NEAR(result.inertia, inertia, 1e-9 * inertia);
+  }
+  EXPECT_EQ(k_means(rows, {.k = 4}).labels, groups);
+}
+
 TEST(KMeans, OfEqualRowsHasFewerClusters) {
   const KMeansResult result = k_means(column({1, 1, 2, 1, 2}), {.k = 4});
   EXPECT_EQ(result.labels, (std::vector<std::int64_t>{0, 0, 1, 0, 1}));
@@ -73,8 +93,8 @@ TEST(KMeans, RefusesBadInput) {
   EXPECT_NE(error_message([&] { k_means(rows, {.k = -3}); }).find("k = -3"), std::string::npos);
   EXPECT_EQ(error_message([&] { k_means(rows, {.k = 1, .n_init = 0}); }),
             "n_init 0 and max_iter 300 must be at least 1");
-  EXPECT_EQ(error_message([&] { k_means(rows.to(at::kFloat), {.k = 1}); }),
-            "k-means needs rows (n, d) of float64");
+  EXPECT_EQ(error_message([&] { k_means(rows.to(at::kLong), {.k = 1}); }),
+            "k-means needs rows (n, d) of float32 or float64");
   EXPECT_NE(error_message([&] {
               k_means(at::empty({0, 3}, at::kDouble), {.k = 1});
             }).find("0 rows"),

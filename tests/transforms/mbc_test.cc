@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -74,17 +75,35 @@ TEST(CosineSimilarity, IsTheSameForEveryMemoryLimit) {
   const at::Tensor unit = wide / wide.norm(2, 1, true).clamp_min(1e-300);
   const at::Tensor expected = at::mm(unit, unit.t());
   std::int64_t most = 0;
-  for (const std::int64_t memory :
-       {std::int64_t{1} << 30, std::int64_t{2} * 3 * 70000 * 4, std::int64_t{1}}) {
-    std::int64_t calls = 0;
+  // All seven at once, three kept while one passes by, one and one.
+  for (const std::int64_t memory : {std::int64_t{1} << 30, std::int64_t{4} * 70000 * 4, std::int64_t{1}}) {
+    std::atomic<std::int64_t> calls = 0;
     const at::Tensor actual = cosine_similarity_matrix(
         letters(7), [&](std::int64_t i) { return ++calls, vectors[i]; }, memory);
-    EXPECT_TRUE(at::allclose(actual, expected, 0, 1e-6)) << memory;
+    // float32 sums over stretches of columns: 1e-7.
+    EXPECT_TRUE(at::allclose(actual.to(at::kDouble), expected, 0, 2e-7)) << memory;
     EXPECT_TRUE(at::equal(actual, actual.t()));
-    most = std::max(most, calls);
+    EXPECT_TRUE(at::equal(actual.diagonal(), at::tensor({1, 1, 1, 0, 1, 1, 1}).to(at::kFloat)));
+    most = std::max(most, calls.load());
   }
   EXPECT_EQ(most, 1 + 7 * 8 / 2);  // one row at a time: each pair once, and the first for its length
   EXPECT_EQ(cosine_similarity_matrix({}, {}).numel(), 0);
+}
+
+TEST(CosineSimilarity, ReadsTheStreamedExpertsOncePerFilling) {
+  // 40 fit: 35 are kept while 5 at a time pass by, so 100 experts take three fillings.
+  std::vector<std::atomic<int>> calls(100);
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i) names.push_back(std::to_string(i));
+  const auto vector_of = [&](std::int64_t i) {
+    ++calls[static_cast<std::size_t>(i)];
+    return at::full({10}, static_cast<float>(i + 1));
+  };
+  EXPECT_TRUE(at::allclose(cosine_similarity_matrix(names, vector_of, 40 * 10 * 4), at::ones({100, 100})));
+  EXPECT_EQ(calls[0], 2);  // the first is asked for its length, too
+  EXPECT_EQ(calls[34], 1);
+  EXPECT_EQ(calls[35], 2);
+  EXPECT_EQ(calls[99], 3);
 }
 
 TEST(CosineSimilarity, OfKnownVectors) {
@@ -94,7 +113,7 @@ TEST(CosineSimilarity, OfKnownVectors) {
   const at::Tensor expected =
       at::tensor({1., -1., .96, 0., -1., 1., -.96, 0., .96, -.96, 1., 0., 0., 0., 0., 0.}, at::kDouble)
           .view({4, 4});
-  EXPECT_TRUE(at::allclose(actual, expected, 0, 1e-6)) << actual;
+  EXPECT_TRUE(at::allclose(actual.to(at::kDouble), expected, 0, 1e-6)) << actual;
 }
 
 TEST(CosineSimilarity, RefusesBadVectorsByName) {
