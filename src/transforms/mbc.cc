@@ -9,6 +9,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "kernels/linear.h"
 #include "tensor/finite.h"
 #include "transforms/k_means.h"
 
@@ -19,7 +20,7 @@ namespace {
 // beyond, which keeps the sums within 1e-7 of exact at the speed of float32.
 constexpr std::int64_t kColumnsPerStretch = 4096;
 // Experts that are read at a time to be compared with those in memory.
-constexpr std::int64_t kMostStreamed = 64;
+constexpr std::int64_t kMostStreamed = 128;
 
 std::string number_text(double value) {
   std::ostringstream out;
@@ -39,18 +40,26 @@ double linear_quantile(std::vector<float>& values, double quantile) {
   return share < 0.5 ? a + (b - a) * share : b - (b - a) * (1 - share);
 }
 
-// Experts first .. first + count - 1 as float32 rows of length 1, or 0 for vectors of zeros.
+// Experts first .. first + count - 1 as float32 rows of length 1, or 0 for vectors of zeros, cut into
+// stretches of columns.
 class UnitRows {
  public:
   UnitRows(std::span<const std::string> names, const std::function<at::Tensor(std::int64_t)>& vector_of)
       : names_(names), vector_of_(vector_of) {}
 
-  // (count, n) float32, read on all threads.
+  // (stretches, count, columns of a stretch) float32, the last stretch filled with zeros; read on all
+  // threads.
   at::Tensor load(std::int64_t first, std::int64_t count) {
-    at::Tensor rows = at::empty({count, width()}, at::kFloat);
+    const std::int64_t columns = std::min(kColumnsPerStretch, width());
+    const std::int64_t stretches = (width() + columns - 1) / columns;
+    at::Tensor rows = at::empty({stretches, count, columns}, at::kFloat);
     at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
       const at::NoGradGuard no_grad;  // thread-local
-      for (std::int64_t i = begin; i < end; ++i) rows[i].copy_(unit_vector(first + i));
+      for (std::int64_t i = begin; i < end; ++i) {
+        const at::Tensor padded =
+            at::constant_pad_nd(unit_vector(first + i), {0, stretches * columns - width()});
+        rows.select(1, i).copy_(padded.view({stretches, columns}));
+      }
     });
     return rows;
   }
@@ -84,12 +93,11 @@ class UnitRows {
   std::int64_t width_ = -1;
 };
 
-// (m, p) float64 inner products of rows (m, n) and (p, n) float32.
+// (m, p) float64 inner products of rows (stretches, m, columns) and (stretches, p, columns) float32.
 at::Tensor inner_products(const at::Tensor& left, const at::Tensor& right) {
-  at::Tensor products = at::zeros({left.size(0), right.size(0)}, at::kDouble);
-  for (std::int64_t start = 0; start < left.size(1); start += kColumnsPerStretch) {
-    const std::int64_t columns = std::min(kColumnsPerStretch, left.size(1) - start);
-    products.add_(at::mm(left.narrow(1, start, columns), right.narrow(1, start, columns).t()));
+  at::Tensor products = at::zeros({left.size(1), right.size(1)}, at::kDouble);
+  for (std::int64_t stretch = 0; stretch < left.size(0); ++stretch) {
+    products.add_(frozen_linear(left[stretch], right[stretch]));
   }
   return products;
 }
@@ -161,11 +169,11 @@ at::Tensor cosine_similarity_matrix(std::span<const std::string> names,
     for (std::int64_t second = first; second < experts;) {
       // A stretch of the kept rows themselves, or the next ones.
       const std::int64_t end = std::min(second + streamed, second < first + rows ? first + rows : experts);
-      const at::Tensor right = end <= first + rows ? left.slice(0, second - first, end - first)
+      const at::Tensor right = end <= first + rows ? left.slice(1, second - first, end - first)
                                                    : unit_rows.load(second, end - second);
-      const at::Tensor upper = left.slice(0, 0, std::min(rows, end - first));
+      const at::Tensor upper = left.slice(1, 0, std::min(rows, end - first));
       const at::Tensor products = inner_products(upper, right).to(at::kFloat);
-      similarity.slice(0, first, first + upper.size(0)).slice(1, second, end).copy_(products);
+      similarity.slice(0, first, first + upper.size(1)).slice(1, second, end).copy_(products);
       second = end;
     }
     // Below the diagonal stands what is above it.
