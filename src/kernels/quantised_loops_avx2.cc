@@ -83,7 +83,7 @@ QUIVER_AVX2 void multiply_tile(const Panel& panel, const Rows& x, std::int64_t f
   // 8-bit weights were made signed in the dot product.
   const std::int32_t offset = panel.four_bit ? panel.offset : panel.offset + 128;
   for (std::int64_t block = 0; block < x.blocks; ++block) {
-    if constexpr (kRows == 1) {  // as fast as memory is; panels follow one another
+    if (first == 0) {  // the first reading of the panel; the next one follows it in memory
       const auto* ahead = reinterpret_cast<const char*>(panel.quants(block)) + kAheadBytes;
       for (std::int64_t line = 0; line < panel.block_bytes(); line += 64)
         _mm_prefetch(ahead + line, _MM_HINT_T0);

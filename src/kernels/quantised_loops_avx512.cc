@@ -47,7 +47,7 @@ QUIVER_AVX512 void multiply_tile(const Panel& panel, const Rows& x, std::int64_t
   constexpr std::int64_t kBlockBytes = kQuantBytes + kPanelRows * (kMinima ? 4 : 2);
   const std::uint8_t* data = panel.data;
   for (std::int64_t block = 0; block < x.blocks; ++block, data += kBlockBytes) {
-    if constexpr (kRows == 1) {  // as fast as memory is; panels follow one another
+    if (first == 0) {  // the first reading of the panel; the next one follows it in memory
       for (std::int64_t line = 0; line < kBlockBytes; line += 64)
         _mm_prefetch(reinterpret_cast<const char*>(data + kAheadBytes + line), _MM_HINT_T0);
     }
