@@ -102,7 +102,7 @@ class QuantisedMatrix::Builder {
   static constexpr std::int64_t kAlignment = 64;
 
   static std::shared_ptr<std::uint8_t[]> allocate(std::int64_t bytes) {
-    const auto size = static_cast<std::size_t>(std::max(bytes, kAlignment));
+    const auto size = static_cast<std::size_t>((bytes + kAlignment) / kAlignment * kAlignment);
     auto* data = static_cast<std::uint8_t*>(std::aligned_alloc(kAlignment, size));
     if (data == nullptr) throw std::bad_alloc();
     std::memset(data, 0, size);

@@ -5,6 +5,7 @@
 #include "support/tensors.h"
 #include "support/test_support.h"
 #include "tensor/dequantise.h"
+#include "tensor/gguf.h"
 
 namespace quiver {
 namespace {
@@ -203,6 +204,22 @@ TEST(QuantisedMatrix, HoldsTheValuesOfGgufBlocks) {
     dequantise(blocks.bytes.data(), 35 * 5, expected.mutable_data_ptr<float>());
     EXPECT_TRUE(at::equal(QuantisedMatrix::from_blocks(blocks).dequantise(), expected));
   }
+}
+
+// Written by the gguf package: tests/golden/make_gguf.py.
+TEST(QuantisedMatrix, HoldsTheValuesOfAGgufFile) {
+  const GgufFile file = GgufFile::open(test::golden_path("gguf_types.gguf"));
+  int matrices = 0;
+  for (const std::string& name : file.names()) {
+    const std::string type = file.type_name(name);
+    const bool expected = type == "Q4_0" || type == "Q4_1" || type == "Q8_0";
+    const std::optional<QuantisedBlocks> blocks = file.read_blocks(name);
+    ASSERT_EQ(blocks.has_value(), expected && file.shape(name).size() == 2) << name;
+    if (!blocks) continue;
+    EXPECT_TRUE(at::equal(QuantisedMatrix::from_blocks(*blocks).dequantise(), file.read(name))) << name;
+    ++matrices;
+  }
+  EXPECT_EQ(matrices, 3);
 }
 
 TEST(QuantisedMatrix, RowsInAnyOrder) {
