@@ -4,13 +4,15 @@ SHELL := /bin/bash
 BUILD := build/release
 # LibTorch's threads otherwise spin while they wait for each other, which costs a shared machine most of its speed.
 export OMP_WAIT_POLICY ?= passive
-.PHONY: help deps build quickstart test test-debug tutorial-p3 install format check-format clean
+.PHONY: help deps build quickstart test test-debug tutorial-p3 bench bench-peers install format check-format clean
 
 help:
 	@echo "make quickstart          set up, build, run the whole tutorial on a small task set (results in out/quickstart)"
 	@echo "make test                set up, build the tests and run them all"
 	@echo "make build               the program at build/quiver"
 	@echo "make tutorial-p3 DATA=D  the tutorial on real P3 tasks; D holds p3-flat/ and arc/ (results in out/tutorial_p3)"
+	@echo "make bench               micro-benchmarks of the kernels (FILTER=REGEX)"
+	@echo "make bench-peers         Quiver beside PEFT, transformers, lm-eval and llama.cpp; writes docs/benchmarks.md"
 	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
 	@echo "make install PREFIX=P    the program, the library and its CMake package"
 
@@ -44,11 +46,20 @@ tutorial-p3: build
 	QUIVER_P3="$(DATA)/p3-flat/p3-flat.parquet" QUIVER_ARC="$(DATA)/arc/ARC-Easy-Test.jsonl" \
 	  ./build/quiver tutorial -c configs/tutorial_p3.json --out out/tutorial_p3
 
+# What is measured has the machine to itself: threads may spin.
+bench: deps
+	cmake --preset release -DQUIVER_BUILD_BENCHMARKS=ON >/dev/null
+	cmake --build $(BUILD) --target quiver_kernel_benchmarks
+	env -u OMP_WAIT_POLICY $(BUILD)/quiver_kernel_benchmarks $(if $(FILTER),--benchmark_filter="$(FILTER)")
+
+bench-peers: build
+	env -u OMP_WAIT_POLICY ./scripts/bench_peers $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only "$(ONLY)")
+
 install: build
 	cmake --build $(BUILD)
 	cmake --install $(BUILD) --prefix "$(PREFIX)"
 
-SOURCES = $(shell find include src apps tests tools examples -name '*.h' -o -name '*.cc')
+SOURCES = $(shell find include src apps bench tests tools examples -name '*.h' -o -name '*.cc')
 format: deps
 	clang-format-14 -i $(SOURCES)
 check-format: deps

@@ -36,5 +36,6 @@ void add_route(CLI::App& program, GlobalOptions& global);
 void add_eval(CLI::App& program, GlobalOptions& global);
 void add_plot(CLI::App& program);
 void add_tutorial(CLI::App& program, GlobalOptions& global);
+void add_bench(CLI::App& program, GlobalOptions& global);
 
 }  // namespace quiver::program

@@ -88,6 +88,7 @@ int run(int argc, char** argv) {
   add_eval(program, global);
   add_plot(program);
   add_tutorial(program, global);
+  add_bench(program, global);
   try {
     program.parse(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -55,6 +56,9 @@ class TaskDataset {
   // rows); kept rows stay in their order. Throws Error(kInvalidArgument) for 0 and for other negative
   // numbers.
   void subsample(Split split, double count_or_fraction, bool per_task);
+
+  // Keeps the first `per_task` rows of each task of a split; none when 0.
+  void take_first(Split split, std::int64_t per_task);
 
  private:
   std::array<std::vector<Example>, 3> splits_;

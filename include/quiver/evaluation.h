@@ -21,6 +21,7 @@ struct Evaluation {
   std::int64_t n = 0;                      // examples
   double seconds = 0;                      // of the whole call, shared out among the models by their tokens
   std::int64_t tokens = 0;                 // generated, or scored
+  std::vector<std::size_t> chosen = {};    // multiple choice: the answer taken, by question
 };
 
 // Called with the number of finished examples since the last call, over all models.

@@ -87,6 +87,7 @@ struct GenerationOptions {
   std::int64_t batch_size = 8;           // sequences decoded together
   std::int64_t max_input_length = 1024;  // longer prompts lose their beginning
   std::vector<std::string> stop = {};    // texts that end a generation; they and what follows are cut off
+  bool ignore_stop_tokens = false;       // go on after an end-of-text token, up to max_new_tokens
   double sampling_temperature = 0;       // 0: greedy
   double top_p = 1;                      // sampling: the smallest set of tokens with this probability
   std::uint64_t seed = 42;
@@ -94,7 +95,7 @@ struct GenerationOptions {
 
 struct Generation {
   std::string text;               // without special tokens
-  std::vector<std::int32_t> ids;  // new tokens, the end-of-text token not among them
+  std::vector<std::int32_t> ids;  // new tokens, the end-of-text token that ended them left out
   std::int64_t prompt_tokens = 0;
 };
 

@@ -185,4 +185,10 @@ void TaskDataset::subsample(Split split, double count_or_fraction, bool per_task
   rows = std::move(kept);
 }
 
+void TaskDataset::take_first(Split split, std::int64_t per_task) {
+  std::map<std::string, std::int64_t> seen;
+  std::erase_if(splits_[static_cast<int>(split)],
+                [&](const Example& row) { return ++seen[row.task_name] > per_task; });
+}
+
 }  // namespace quiver

@@ -58,9 +58,11 @@ std::vector<std::vector<Evaluation>> evaluate_choices(std::span<const RoutedMode
         per_token.push_back((score.logprob + score.end_logprob) / static_cast<double>(score.tokens + 1));
         tokens += score.tokens + 1;
       }
-      metrics[0].value += best(sum) == question.answer ? 1 : 0;
-      metrics[1].value += best(per_character) == question.answer ? 1 : 0;
-      metrics[2].value += best(per_token) == question.answer ? 1 : 0;
+      const std::vector<double>* values[] = {&sum, &per_character, &per_token};
+      for (std::size_t i = 0; i < metrics.size(); ++i) {
+        metrics[i].chosen.push_back(best(*values[i]));
+        metrics[i].value += metrics[i].chosen.back() == question.answer ? 1 : 0;
+      }
     }
     const char* names[] = {"acc", "acc_norm", "mttl"};
     for (std::size_t i = 0; i < metrics.size(); ++i) {

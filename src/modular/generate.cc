@@ -153,7 +153,8 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
     std::vector<Active> running;
     for (std::size_t i = 0; i < active.size(); ++i) {
       Generation& result = results[active[i].request];
-      const bool ended = std::count(base.stop_ids().begin(), base.stop_ids().end(), chosen[i]) > 0;
+      const bool ended = !options.ignore_stop_tokens &&
+                         std::count(base.stop_ids().begin(), base.stop_ids().end(), chosen[i]) > 0;
       if (!ended) result.ids.push_back(chosen[i]);
       bool stopped = false;
       const bool full = static_cast<std::int64_t>(result.ids.size()) >= options.max_new_tokens;

@@ -169,5 +169,19 @@ TEST_F(Dataset, SubsamplesByCountFractionAndTask) {
   EXPECT_NE(error_message([&] { sampled(-2, false); }).find("must be above 0"), std::string::npos);
 }
 
+TEST_F(Dataset, TakesTheFirstRowsOfEachTask) {
+  std::string content;
+  for (const char* task : {"a", "b", "a", "a", "c", "b"})
+    content += line(task + std::to_string(content.size()), task, "train");
+  content += line("test row", "a", "test");
+  TaskDataset dataset = TaskDataset::load(write(content));
+  const Strings all = sources(dataset.examples(Split::kTrain));
+  dataset.take_first(Split::kTrain, 1);
+  EXPECT_EQ(sources(dataset.examples(Split::kTrain)), (Strings{all[0], all[1], all[4]}));
+  EXPECT_EQ(dataset.examples(Split::kTest).size(), 1u);
+  dataset.take_first(Split::kTest, 0);
+  EXPECT_TRUE(dataset.examples(Split::kTest).empty());
+}
+
 }  // namespace
 }  // namespace quiver

@@ -89,6 +89,7 @@ TEST_F(GenerateTest, EndOfTextEndsAndIsNotAmongTheTokens) {
   const auto first = std::find(ids.begin(), ids.end(), ids[3]);
   EXPECT_EQ(generate(again, {.max_new_tokens = 6}).front().ids,
             std::vector<std::int32_t>(ids.begin(), first));
+  EXPECT_EQ(generate(again, {.max_new_tokens = 6, .ignore_stop_tokens = true}).front().ids, ids);
 }
 
 TEST_F(GenerateTest, SamplingFollowsTheSeed) {

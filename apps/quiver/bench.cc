@@ -1,0 +1,15 @@
+#include "bench.h"
+
+namespace quiver::program {
+
+void add_bench(CLI::App& program, GlobalOptions& global) {
+  CLI::App* bench =
+      program.add_subcommand("bench", "Time Quiver on this machine, beside the machine's limits");
+  bench->require_subcommand(1);
+  add_bench_train(*bench, global);
+  add_bench_generate(*bench, global);
+  add_bench_route(*bench, global);
+  add_bench_arc(*bench, global);
+}
+
+}  // namespace quiver::program

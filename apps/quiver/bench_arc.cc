@@ -1,0 +1,70 @@
+#include <memory>
+
+#include "bench.h"
+#include "bench_inputs.h"
+#include "bench_report.h"
+#include "core/interrupt.h"
+#include "model_cache.h"
+#include "quiver/evaluation.h"
+
+namespace quiver::program {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  std::string data, out;
+  std::int64_t limit = 300, experts = 10, repetitions = 1;
+};
+
+void run(Arguments arguments, const GlobalOptions& global) {
+  if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
+  if (!arguments.model.top_k) arguments.model.top_k = 2;
+  const std::shared_ptr<const BaseModel> base =
+      BaseModel::load(resolve_base(arguments.model.model), global.model_options());
+  const std::vector<RoutedModel> models = bench_models(arguments.model, base, arguments.experts, global);
+  const auto evaluate = [&](const RoutedModel& model, std::int64_t limit) {
+    return evaluate_choices({&model, 1}, arguments.data, limit, "arc",
+                            [](std::int64_t) { throw_if_interrupted("nothing was written"); })
+        .front();
+  };
+  for (const RoutedModel& model : models) evaluate(model, 4);  // warm-up
+  start_peak_memory();
+  std::vector<Measurement> rates;
+  for (const RoutedModel& model : models) rates.push_back({bench_name(model), "questions/s", {}});
+  BenchReport report;
+  for (std::int64_t repetition = 0; repetition < arguments.repetitions; ++repetition) {
+    for (std::size_t i = 0; i < models.size(); ++i) {
+      const std::vector<Evaluation> metrics = evaluate(models[i], arguments.limit);
+      rates[i].values.push_back(static_cast<double>(metrics.front().n) / metrics.front().seconds);
+      for (const Evaluation& metric : metrics) {
+        report.quality[rates[i].name][metric.metric] = {
+            {"value", metric.value}, {"n", metric.n}, {"chosen", metric.chosen}};
+      }
+    }
+  }
+  report.measurements = std::move(rates);
+  publish(report, arguments.out);
+}
+
+}  // namespace
+
+void add_bench_arc(CLI::App& bench, GlobalOptions& global) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = bench.add_subcommand(
+      "arc", "Multiple choice from ARC's JSON lines, router by router (default: base and arrow)");
+  arguments->model.add_to(*command);
+  command->add_option("--data", arguments->data, "The JSON lines file")->required();
+  command->add_option("--limit", arguments->limit, "Only the first N questions; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--experts", arguments->experts, "Random experts where no --library is given")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--repetitions", arguments->repetitions)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--out", arguments->out, "JSON file to write");
+  command->callback([arguments, &global] { run(*arguments, global); });
+}
+
+}  // namespace quiver::program

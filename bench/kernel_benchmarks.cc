@@ -1,0 +1,133 @@
+// The kernels one by one, at the sizes of SmolLM2-135M: 576 wide, 9 heads of 64 over 3 key/value heads, MLP
+// 1536, 49152 tokens. Real time, on as many threads as ATen takes (OMP_NUM_THREADS).
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "kernels/attention.h"
+#include "kernels/linear.h"
+#include "kernels/loss.h"
+#include "kernels/mixture.h"
+#include "kernels/norm.h"
+#include "kernels/quantised.h"
+#include "kernels/swiglu.h"
+
+namespace quiver {
+namespace {
+
+constexpr std::int64_t kHidden = 576, kMlp = 1536, kVocabulary = 49152;
+constexpr AttentionShape kAttention{.heads = 9, .kv_heads = 3, .head_dim = 64, .scale = 0.125};
+
+void set_rate(benchmark::State& state, const char* name, double per_iteration) {
+  state.counters[name] = benchmark::Counter(per_iteration, benchmark::Counter::kIsIterationInvariantRate,
+                                            benchmark::Counter::kIs1000);
+}
+
+// Rows, in, out.
+void linear_sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"rows", "in", "out"})->UseRealTime();
+  for (const std::int64_t rows : {1, 8, 256, 2048}) {
+    for (const std::int64_t out : {kHidden, 2 * kMlp}) benchmark->Args({rows, kHidden, out});
+    benchmark->Args({rows, kMlp, kHidden});
+  }
+  benchmark->Args({1, kHidden, kVocabulary})->Args({8, kHidden, kVocabulary});
+}
+
+void frozen_linear(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor x = at::randn({state.range(0), state.range(1)});
+  const at::Tensor weight = at::randn({state.range(2), state.range(1)});
+  for (auto _ : state) benchmark::DoNotOptimize(quiver::frozen_linear(x, weight));
+  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * weight.numel()));
+  set_rate(state, "weight_bytes", static_cast<double>(weight.nbytes()));
+}
+BENCHMARK(frozen_linear)->Apply(linear_sizes);
+
+void quantised_linear(benchmark::State& state) {
+  const at::Tensor x = at::randn({state.range(0), state.range(1)});
+  const QuantisedMatrix weight = QuantisedMatrix::from_float(at::randn({state.range(2), state.range(1)}));
+  for (auto _ : state) benchmark::DoNotOptimize(quiver::quantised_linear(x, weight));
+  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * state.range(1) * state.range(2)));
+  set_rate(state, "weight_bytes", static_cast<double>(weight.bytes()));
+}
+BENCHMARK(quantised_linear)->Apply(linear_sizes);
+
+void rms_norm(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor x = at::randn({state.range(0), kHidden}), weight = at::ones({kHidden});
+  for (auto _ : state) benchmark::DoNotOptimize(quiver::rms_norm(x, weight, 1e-5));
+  set_rate(state, "bytes", 2.0 * static_cast<double>(x.nbytes()));
+}
+BENCHMARK(rms_norm)->ArgName("rows")->Arg(8)->Arg(2048)->UseRealTime();
+
+void swiglu(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor x = at::randn({state.range(0), 2 * kMlp});
+  for (auto _ : state) benchmark::DoNotOptimize(quiver::swiglu(x));
+  set_rate(state, "bytes", 1.5 * static_cast<double>(x.nbytes()));
+}
+BENCHMARK(swiglu)->ArgName("rows")->Arg(8)->Arg(2048)->UseRealTime();
+
+// Eight sequences from their first token.
+void ragged_attention(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const std::int64_t length = state.range(0);
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t s = 0; s <= 8; ++s) offsets.push_back(s * length);
+  const at::Tensor qkv = at::randn({8 * length, kAttention.qkv_width()});
+  for (auto _ : state)
+    benchmark::DoNotOptimize(quiver::ragged_attention(qkv, std::nullopt, offsets, kAttention));
+  set_rate(state, "flop", 8.0 * 2 * static_cast<double>(length * length * kAttention.query_width()));
+}
+BENCHMARK(ragged_attention)->ArgName("length")->Arg(64)->Arg(256)->Arg(1024)->UseRealTime();
+
+// One new token of eight sequences.
+void cached_attention(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const std::int64_t length = state.range(0);
+  std::vector<KeyValueCache> caches(8);
+  std::vector<KeyValueCache*> pointers;
+  std::vector<std::int64_t> offsets{0};
+  for (KeyValueCache& cache : caches) {
+    cache = {at::randn({length + 1, kAttention.kv_width()}), at::randn({length + 1, kAttention.kv_width()}),
+             length};
+    pointers.push_back(&cache);
+    offsets.push_back(offsets.back() + 1);
+  }
+  const at::Tensor qkv = at::randn({8, kAttention.qkv_width()});
+  for (auto _ : state)
+    benchmark::DoNotOptimize(quiver::cached_attention(qkv, std::nullopt, offsets, pointers, kAttention));
+  set_rate(state, "cache_bytes", 8.0 * 2 * static_cast<double>(caches[0].keys.nbytes()));
+}
+BENCHMARK(cached_attention)->ArgName("length")->Arg(256)->Arg(1024)->UseRealTime();
+
+// Two experts a token in one slot.
+void add_mixture(benchmark::State& state) {
+  constexpr std::int64_t kRank = 4;
+  const std::int64_t rows = state.range(0), experts = state.range(1);
+  const MixtureSlot slots[] = {
+      {at::randn({experts, kRank, kHidden}), at::randn({experts, kRank, kHidden}), 0}};
+  const at::Tensor x = at::randn({rows, kHidden}), logits = at::randn({rows, experts});
+  at::Tensor y = at::zeros({rows, kHidden}), products = logits.clone();
+  const MixtureRule rule{.top_k = 2, .merge_before = state.range(2) == 1};
+  for (auto _ : state) {
+    products.copy_(logits);
+    quiver::add_mixture(y, x, products, slots, rule);
+  }
+}
+BENCHMARK(add_mixture)
+    ->ArgNames({"rows", "experts", "merge_before"})
+    ->ArgsProduct({{8, 2048}, {10, 256}, {0, 1}})
+    ->UseRealTime();
+
+void linear_cross_entropy(benchmark::State& state) {
+  at::Tensor hidden = at::randn({state.range(0), kHidden});
+  hidden.requires_grad_(true);
+  const at::Tensor weight = at::randn({kVocabulary, kHidden});
+  const at::Tensor targets = at::randint(kVocabulary, {state.range(0)}, at::kLong);
+  for (auto _ : state) benchmark::DoNotOptimize(quiver::linear_cross_entropy(hidden, weight, targets));
+  set_rate(state, "flop", 4.0 * static_cast<double>(state.range(0) * weight.numel()));
+}
+BENCHMARK(linear_cross_entropy)->ArgName("targets")->Arg(16)->Arg(128)->UseRealTime();
+
+}  // namespace
+}  // namespace quiver
