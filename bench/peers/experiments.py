@@ -1,0 +1,239 @@
+"""What `make bench-peers` runs, and the rows that come out of it.
+
+An experiment is one `quiver bench` command and the peers' scripts on the same inputs, in turn. {names} are filled in by
+run.py; `turns` says who runs when: Q is Quiver, P every peer.
+"""
+
+import dataclasses
+import typing
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    key: str
+    quiver: str
+    peers: dict[str, str] = dataclasses.field(default_factory=dict)  # name -> script and arguments
+    turns: str = "QPQ"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table: a measurement of Quiver's file against one of a peer's, or of Quiver's own."""
+
+    title: str
+    experiment: str
+    quiver: str  # name of the measurement
+    unit: str
+    against: str = ""  # the peer's measurement; of Quiver itself where `peer` is empty; "": the figure stands alone
+    peer: str = ""  # key into Experiment.peers
+    peer_name: str = ""  # as the table calls it
+    at_least: float | None = None  # of the ratio
+    at_most: float | None = None
+    on_figure: bool = False  # the target is about the figure, not the ratio
+    lower_is_better: bool = False
+    limit: str = ""  # "share": of the matrix products; "weights": reading all weights once
+    quality: str = ""  # which text describes what was computed
+
+
+GENERATE = (
+    "generate {model} --library {library} --combine output --data {data} --tasks {task_a} --router base,arrow"
+)
+TRAIN = "train {model} --data {data} --limit 100 --batch-size 16 --dump-ids {ids}"
+ARC = "arc {model} --data {arc} --library {library} --combine output"
+PEER_TEXTS = "peer_generate.py --model {hf} --quiver {latest}"
+PEER_TRAIN = {"peft": "peer_train.py --model {hf} --ids {ids} --epochs 1"}
+PEER_ARC = "peer_arc.py --model {hf} --data {arc} --limit 300"
+
+EXPERIMENTS = [
+    Experiment("train_a", TRAIN + " --tasks {task_a} --epochs 2", PEER_TRAIN),
+    Experiment("train_b", TRAIN + " --tasks {task_b} --epochs 2", PEER_TRAIN),
+    Experiment("experts", "train {model} --data {data} --tasks {tasks} --limit 32 --epochs 1 --experts 8", turns="QQ"),
+    Experiment(
+        "gates",
+        "train {model} --data {data} --tasks {tasks} --experts 8 --gates --gate-steps 10 --dump-ids {ids}",
+        {"loop": "peer_gates.py --model {hf} --ids {ids} --steps 2"},
+    ),
+    Experiment(
+        "generate",
+        GENERATE,
+        {
+            "transformers": PEER_TEXTS + " --name base",
+            "peft": PEER_TEXTS + " --name {arrow_output} --experts {experts}",
+        },
+    ),
+    Experiment("route", "route {model} --data {data} --experts 10,256 --repetitions 3", turns="Q"),
+    Experiment(
+        "routers",
+        "generate {model} --data {data} --tasks {task_a} --router oracle,uniform,arrow,phatgoose --max-new-tokens 32",
+        turns="Q",
+    ),
+    Experiment(
+        "arc",
+        ARC + " --limit 300 --router base,arrow",
+        {"lm_eval": PEER_ARC, "peft": PEER_ARC + " --experts {experts}"},
+    ),
+    Experiment(
+        "stream",
+        GENERATE + " --batch-size 1 --repetitions 5 --precision q4",
+        {"llama": "peer_llama.py --gguf {gguf} --quiver {latest}"},
+    ),
+    Experiment("arc_float32", ARC + " --limit 500 --router base,arrow", turns="Q"),
+    Experiment("arc_q4", ARC + " --limit 500 --router base,arrow --precision q4", turns="Q"),
+    Experiment("arc_q8", ARC + " --limit 500 --router base,arrow --precision q8", turns="Q"),
+    Experiment("start", "", turns="Q"),
+]
+
+RATE = {"unit": "real tokens/s"}
+STEP = {"unit": "ms a step", "lower_is_better": True}
+SECONDS = {"unit": "s", "lower_is_better": True}
+TRANSFORMERS = {"peer": "transformers", "peer_name": "transformers"}
+PEFT = {"peer": "peft", "peer_name": "PEFT"}
+LLAMA = {"peer": "llama", "peer_name": "llama.cpp"}
+
+
+def training(title, experiment, ratio, memory_mib):
+    share, peak = "useful work, share of the limit", "peak memory"
+    return [
+        Row(
+            title,
+            experiment,
+            "training",
+            **RATE,
+            against="training",
+            **PEFT,
+            at_least=ratio,
+            limit="share",
+            quality="loss",
+        ),
+        Row(f"{title}: useful work against the GEMM rate", experiment, share, "", at_least=0.75, on_figure=True),
+        Row(f"{title}: {peak}", experiment, peak, "MiB", peak, **PEFT, at_most=memory_mib, on_figure=True),
+    ]
+
+
+def routing(experts, at_most):
+    rows = []
+    for router in ("arrow", "phatgoose"):
+        for combine in ("output", "parameter"):
+            for batch in ("8x256 tokens", "8 prompts"):
+                name = f"{experts} experts, {router}, {combine}, {batch}"
+                figure = {"quiver": name + ", against base", "unit": "times the base's time", "on_figure": True}
+                rows.append(Row(f"forward pass, {name}", "route", **figure, at_most=at_most))
+    return rows
+
+
+ROWS: list[Row] = [
+    *training("LoRA training, {task_a}", "train_a", 4.5, 3 * 1024),
+    *training("LoRA training, {task_b}", "train_b", 2.5, 4 * 1024),
+    Row(
+        "8 experts trained in one call",
+        "experts",
+        "in one call",
+        **RATE,
+        against="one after the other",
+        at_least=1.15,
+    ),
+    Row(
+        "PhatGOOSE gates of 8 experts",
+        "gates",
+        "gate training",
+        **RATE,
+        against="gate training",
+        peer="loop",
+        peer_name="PyTorch loop",
+        at_least=4,
+        quality="tokens",
+    ),
+    Row(
+        "prefill of 8 ragged prompts, base",
+        "generate",
+        "prefill, base",
+        **RATE,
+        against="prefill",
+        **TRANSFORMERS,
+        at_least=2.2,
+    ),
+    Row(
+        "decode, batch 8, base",
+        "generate",
+        "decode, base",
+        **STEP,
+        against="decode",
+        **TRANSFORMERS,
+        at_least=3.5,
+        limit="weights",
+        quality="texts",
+    ),
+    Row("prefill, 10 experts, Arrow", "generate", "prefill, arrow, output", **RATE, against="prefill", **PEFT),
+    Row(
+        "decode, batch 8, 10 experts, Arrow",
+        "generate",
+        "decode, arrow, output",
+        **STEP,
+        against="decode",
+        **PEFT,
+        at_least=5,
+        limit="weights",
+        quality="texts",
+    ),
+    Row(
+        "the same beside its own base",
+        "generate",
+        "decode, arrow, output",
+        **STEP,
+        against="decode, base",
+        at_most=1.10,
+    ),
+    *routing(10, 1.08),
+    *routing(256, 1.25),
+    Row(
+        "oracle, uniform, Arrow and PhatGOOSE evaluated in one call",
+        "routers",
+        "evaluation, all routers in one call",
+        **SECONDS,
+        against="evaluation, one router",
+        at_most=2.5,
+    ),
+    Row(
+        "multiple choice ({arc_name}), 300 questions, base",
+        "arc",
+        "base",
+        "questions/s",
+        "questions",
+        "lm_eval",
+        "lm-eval",
+        at_least=3.5,
+        quality="arc",
+    ),
+    Row(
+        "multiple choice ({arc_name}), 300 questions, 10 experts, Arrow",
+        "arc",
+        "arrow, output",
+        "questions/s",
+        "questions",
+        "peft",
+        "lm-eval over PEFT",
+        at_least=3.5,
+        quality="arc",
+    ),
+    Row(
+        "decode, one stream, 4-bit weights, base",
+        "stream",
+        "decode, base",
+        **STEP,
+        against="decode",
+        **LLAMA,
+        quality="stream",
+    ),
+    Row(
+        "decode, one stream, 4-bit weights, 10 experts, Arrow",
+        "stream",
+        "decode, arrow, output",
+        **STEP,
+        against="decode",
+        peer="llama",
+        peer_name="llama.cpp without experts",
+        at_least=1.2,
+    ),
+    Row("`quiver --version`", "start", "version", **SECONDS, at_most=0.3, on_figure=True),
+    Row("`quiver library ls`, 10 experts", "start", "library ls", **SECONDS, at_most=0.3, on_figure=True),
+]

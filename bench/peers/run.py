@@ -1,0 +1,155 @@
+"""Runs Quiver and its Python peers in turn on the same inputs and writes docs/benchmarks.md. See scripts/bench_peers.
+
+Every command leaves its figures in out/bench/. --only KEY,... runs some experiments again and keeps the figures of the
+others.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+
+import document
+import peer
+from experiments import EXPERIMENTS
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent
+ROOT = SCRIPTS.parents[1]
+OUT = ROOT / "out" / "bench"
+QUIVER = ROOT / "build" / "quiver"
+P3_TASKS = (
+    "sciq_Multiple_Choice,adversarial_qa_droberta_answer_the_following_q,cos_e_v1_11_description_question_option_id,"
+    "duorc_SelfRC_question_answering,quail_description_context_question_text,"
+    "social_i_qa_Show_choices_and_generate_answer,wiki_hop_original_explain_relation,"
+    "wiqa_what_is_the_final_step_of_the_following_process"
+)
+
+
+def output_of(*command):
+    return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
+
+
+def inputs_of(data_folder):
+    """Where data sets and tasks are: P3 and ARC in a folder, or what is checked in."""
+    if data_folder:
+        folder = pathlib.Path(data_folder)
+        names = {"data": folder / "p3-flat" / "p3-flat.parquet", "arc": folder / "arc" / "ARC-Easy-Test.jsonl"}
+        names["arc_name"] = "ARC-Easy"
+        tasks = P3_TASKS.split(",")
+    else:
+        names = {"data": ROOT / "data" / "tasks.jsonl", "arc": ROOT / "data" / "facts_choice.jsonl"}
+        names["arc_name"] = "facts_choice"
+        tasks = sorted({row["task_name"] for row in peer.read_json_lines(names["data"])})[:8]
+    return names | {"tasks": ",".join(tasks), "task_a": tasks[0], "task_b": tasks[1]}
+
+
+def prepare(data_folder):
+    """The model in both forms, ten experts in both forms, and every {name} of experiments.py."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    gguf = output_of(QUIVER, "fetch", "smollm2-135m").strip().splitlines()[-1]
+    names = inputs_of(data_folder) | {
+        "model": "smollm2-135m",
+        "gguf": gguf,
+        "hf": OUT / "smollm2-135m",
+        "experts": OUT / "experts",
+        "library": OUT / "library",
+        "arrow_output": "arrow, output",
+    }
+    if not (names["hf"] / "tokenizer.json").exists():
+        subprocess.run([sys.executable, SCRIPTS / "convert_model.py", gguf, names["hf"]], check=True)
+    if not names["library"].exists():
+        shutil.rmtree(names["experts"], ignore_errors=True)
+        subprocess.run([sys.executable, SCRIPTS / "make_experts.py", names["hf"], names["experts"], "10"], check=True)
+        for expert in sorted(names["experts"].iterdir()):
+            output_of(QUIVER, "library", "import", expert, names["library"])
+        output_of(QUIVER, "prototypes", "arrow", names["library"])
+    return names
+
+
+def filled(command, names):
+    """The words of a command, its {names} filled in."""
+    return [word.format(**names) for word in shlex.split(command)]
+
+
+def time_starts(names, path, threads):
+    """How long the program takes to answer what needs no model."""
+    commands = {"version": ["--version"], "library ls": ["library", "ls", str(names["library"])]}
+    rows = []
+    for name, arguments in commands.items():
+        times = [peer.seconds_of(lambda: output_of(QUIVER, *arguments))[0] for _ in range(11)]
+        rows.append(peer.measurement(name, "s", times[1:]))
+    peer.publish(path, threads, rows, {})
+
+
+def run(experiment, names, threads):
+    for old in OUT.glob(f"{experiment.key}.*"):
+        old.unlink()
+    names = names | {"ids": OUT / f"{experiment.key}.ids.jsonl"}
+    for turn, who in enumerate(experiment.turns):
+        print(f"== {experiment.key}: turn {turn + 1} of {len(experiment.turns)}", file=sys.stderr, flush=True)
+        latest = OUT / f"{experiment.key}.quiver.{turn}.json"
+        if experiment.key == "start":
+            time_starts(names, latest, threads)
+        elif who == "Q":
+            names["latest"] = latest
+            words = filled(experiment.quiver, names)
+            subprocess.run([QUIVER, "--threads", str(threads), "--quiet", "bench", *words, "--out", latest], check=True)
+        else:
+            for name, command in experiment.peers.items():
+                script, *words = filled(command, names)
+                path = OUT / f"{experiment.key}.{name}.{turn}.json"
+                command = [sys.executable, SCRIPTS / script, *words, "--threads", str(threads), "--out", path]
+                subprocess.run(command, check=True)
+
+
+def profile(experiment, names, threads):
+    """perf's view of one run of Quiver, for a figure that misses its target."""
+    if not shutil.which("perf") or not experiment.quiver:
+        return
+    names = names | {"ids": OUT / f"{experiment.key}.ids.jsonl"}
+    words = filled(experiment.quiver, names)
+    samples = OUT / f"{experiment.key}.perf"
+    program = [QUIVER, "--threads", str(threads), "--quiet", "bench", *words]
+    subprocess.run(["perf", "record", "-q", "-F", "199", "-o", samples, "--", *program], check=True)
+    report = output_of("perf", "report", "-i", samples, "--stdio", "--no-children", "--sort", "dso,symbol")
+    (OUT / f"{experiment.key}.profile.txt").write_text(report)
+    samples.unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="folder with p3-flat/ and arc/; default: the data that is checked in")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--only", help="keys of experiments, comma-separated; the others' figures are kept")
+    parser.add_argument("--document", default=str(ROOT / "docs" / "benchmarks.md"))
+    options = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    names = prepare(options.data)
+    known = [experiment.key for experiment in EXPERIMENTS]
+    wanted = options.only.split(",") if options.only else known
+    if unknown := set(wanted) - set(known):
+        sys.exit(f"no experiment {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    (OUT / "inputs.json").write_text(json.dumps({key: str(value) for key, value in names.items()}))
+    failed = []
+    for experiment in EXPERIMENTS:
+        if experiment.key not in wanted:
+            continue
+        try:
+            run(experiment, names, options.threads)
+            if document.misses_target(experiment.key, OUT):
+                profile(experiment, names, options.threads)
+        except subprocess.CalledProcessError as error:
+            failed.append(experiment.key)
+            print(f"bench_peers: {experiment.key}: {error}", file=sys.stderr)
+    pathlib.Path(options.document).write_text(document.render(OUT))
+    print(f"bench_peers: wrote {options.document}", file=sys.stderr)
+    if failed:
+        sys.exit("bench_peers: failed: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
