@@ -82,8 +82,8 @@ class ExpertLibrary {
   // Keeps an artefact of one kind ("arrow", "phatgoose", ...; rules as for names) per expert, replacing an
   // earlier one. Throws Error(kStale) when it carries a digest of other weights than the expert's.
   void put_artefact(const std::string& name, const std::string& kind, const Artefact& artefact);
-  // Makes an artefact of each named expert with `make`, which several of ATen's threads call at once, and
-  // keeps them as put_artefact does; `expert_digest` is filled in here. Faster than put_artefact: writers
+  // Makes an artefact of each named expert with `make`, which several threads call at once, and keeps
+  // them as put_artefact does; `expert_digest` is filled in here. Faster than put_artefact: writers
   // wait meanwhile, so that no expert is read twice. Where some fail, the others are kept and the first
   // failure in the order of `names` is thrown; each expert is loaded as by load().
   void make_artefacts(std::span<const std::string> names, const std::string& kind,

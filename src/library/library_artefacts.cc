@@ -1,4 +1,3 @@
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <exception>
@@ -12,11 +11,15 @@
 #include "quiver/error.h"
 #include "quiver/library.h"
 #include "storage/snapshot.h"
+#include "tensor/jobs.h"
 
 namespace fs = std::filesystem;
 
 namespace quiver {
 namespace {
+
+// More than there are cores: most of an expert's time is waiting for the disk to flush its artefact.
+constexpr std::size_t kExpertsAtOnce = 16;
 
 Error stale(const std::string& name, const std::string& kind) {
   return {ErrorKind::kStale,
@@ -24,17 +27,18 @@ Error stale(const std::string& name, const std::string& kind) {
           "compute it again"};
 }
 
-// Moves a prepared file to its place in the expert's folder.
-void publish_artefact(const fs::path& prepared, const fs::path& expert, const std::string& kind) {
+// Writes an artefact whole, in its expert's own folder: what several threads write then shares no folder,
+// which the system would flush for one of them at a time. REQUIRES: the caller holds the library's WriteLock.
+void publish_artefact(const Artefact& artefact, const fs::path& expert, const std::string& kind) {
   const fs::path target = artefact_path(expert, kind);
   std::error_code error;
-  fs::create_directory(target.parent_path(), error);
-  if (!error) fs::rename(prepared, target, error);
-  if (error) {
-    throw Error(ErrorKind::kIo, "cannot write '" + target.string() + "': " + error.message());
+  const bool created = fs::create_directory(target.parent_path(), error);
+  for (const auto& entry : fs::directory_iterator(target.parent_path(), error)) {
+    // Left by a writer that died.
+    if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path(), error);
   }
-  sync_path(target.parent_path());
-  sync_path(expert);
+  write_artefact_file(target, artefact);
+  if (created) sync_path(expert);
 }
 
 }  // namespace
@@ -48,9 +52,7 @@ void ExpertLibrary::put_artefact(const std::string& name, const std::string& kin
   if (!artefact.expert_digest.empty() && artefact.expert_digest != signed_artefact.expert_digest) {
     throw stale(name, kind);
   }
-  const fs::path prepared = turn.stage() / "artefact.safetensors";
-  write_artefact_file(prepared, signed_artefact);
-  publish_artefact(prepared, expert, kind);
+  publish_artefact(signed_artefact, expert, kind);
 }
 
 void ExpertLibrary::make_artefacts(std::span<const std::string> names, const std::string& kind,
@@ -61,19 +63,15 @@ void ExpertLibrary::make_artefacts(std::span<const std::string> names, const std
     const Expert expert = load(names[index]);
     Artefact artefact = make(expert);
     artefact.expert_digest = expert_digest(expert);
-    const fs::path prepared = turn.stage() / (std::to_string(index) + ".safetensors");
-    write_artefact_file(prepared, artefact);
-    publish_artefact(prepared, root_ / names[index], kind);
+    publish_artefact(artefact, root_ / names[index], kind);
   };
   std::vector<std::exception_ptr> failures(names.size());
-  at::parallel_for(0, static_cast<std::int64_t>(names.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-    const at::NoGradGuard no_grad;
-    for (std::int64_t i = begin; i < end; ++i) {
-      try {
-        make_one(static_cast<std::size_t>(i));
-      } catch (...) {
-        failures[static_cast<std::size_t>(i)] = std::current_exception();
-      }
+  run_jobs(names.size(), kExpertsAtOnce, [&](std::size_t index) {
+    const at::NoGradGuard no_grad;  // thread-local
+    try {
+      make_one(index);
+    } catch (...) {
+      failures[index] = std::current_exception();
     }
   });
   for (const std::exception_ptr& failure : failures) {

@@ -6,7 +6,7 @@
 #include "core/sha256.h"
 #include "quiver/training.h"
 #include "tensor/digest.h"
-#include "train/jobs.h"
+#include "tensor/jobs.h"
 #include "train/loop.h"
 
 namespace quiver {

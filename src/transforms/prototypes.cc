@@ -9,15 +9,15 @@
 
 #include "core/json.h"
 #include "quiver/transforms.h"
-#include "train/jobs.h"
+#include "tensor/jobs.h"
 
 namespace quiver {
 namespace {
 
 constexpr char kArrow[] = "arrow";
 constexpr char kPhatgoose[] = "phatgoose";
-// Other writers wait for so many experts at most, a tenth of a second.
-constexpr std::size_t kExpertsPerTurn = 32;
+// Other writers wait for so many experts at most, some tenths of a second.
+constexpr std::size_t kExpertsPerTurn = 64;
 
 // The artefact of an expert where it is there, belongs to the present weights and was made with these
 // settings.

@@ -97,6 +97,20 @@ TEST(LibraryArtefacts, OneThatFailsLeavesTheOthers) {
   EXPECT_EQ(error_message([&] { library.make_artefacts(later, "arrow", make); }), "zero update");
 }
 
+TEST(LibraryArtefacts, WhatADeadWriterLeftIsClearedByTheNext) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  library.put_artefact("a", "arrow", make_artefact(1));
+  const fs::path leftover = scratch / "library" / "a" / "artefacts" / ".tmp-arrow.safetensors-Abc123";
+  std::ofstream(leftover) << "half a file";
+  EXPECT_TRUE(library.verify().empty());
+  library.put_artefact("a", "phatgoose", make_artefact(2));
+  EXPECT_FALSE(fs::exists(leftover));
+  expect_artefact(library.find_artefact("a", "arrow"), 1);
+  expect_artefact(library.find_artefact("a", "phatgoose"), 2);
+}
+
 TEST(LibraryArtefacts, TheyTravelAndVanishWithTheExpert) {
   ExpertLibrary library = ExpertLibrary::create("virtual://travel");
   ExpertLibrary copy = ExpertLibrary::create("virtual://travel_copy");

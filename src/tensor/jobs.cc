@@ -1,4 +1,4 @@
-#include "train/jobs.h"
+#include "tensor/jobs.h"
 
 #include <ATen/Parallel.h>
 
