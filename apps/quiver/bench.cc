@@ -10,6 +10,7 @@ void add_bench(CLI::App& program, GlobalOptions& global) {
   add_bench_generate(*bench, global);
   add_bench_route(*bench, global);
   add_bench_arc(*bench, global);
+  add_bench_library(*bench, global);
 }
 
 }  // namespace quiver::program

@@ -11,5 +11,6 @@ void add_bench_train(CLI::App& bench, GlobalOptions& global);
 void add_bench_generate(CLI::App& bench, GlobalOptions& global);
 void add_bench_route(CLI::App& bench, GlobalOptions& global);
 void add_bench_arc(CLI::App& bench, GlobalOptions& global);
+void add_bench_library(CLI::App& bench, GlobalOptions& global);
 
 }  // namespace quiver::program

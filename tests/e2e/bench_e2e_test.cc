@@ -127,6 +127,17 @@ TEST_F(Bench, ArcGivesTheChoiceOfEveryQuestion) {
   EXPECT_EQ(metric.at("value"), static_cast<double>(right) / 2);
 }
 
+TEST_F(Bench, LibraryFindsTheGroupsItMade) {
+  std::filesystem::create_directory(path("folder"));
+  const Json document = measure("library --experts 9 --k 3 --dir " + arg("folder"));
+  EXPECT_EQ(names(document),
+            (Names{"make", "list", "list with what is known of each", "cluster", "arrow prototypes"}));
+  EXPECT_EQ(document.at("quality").at("experts"), 9);
+  EXPECT_EQ(document.at("quality").at("clusters"), 3);
+  EXPECT_EQ(document.at("quality").at("purity"), 1);
+  EXPECT_TRUE(std::filesystem::is_empty(path("folder")));
+}
+
 TEST_F(Bench, TooFewTasks) {
   const test::ProgramResult result =
       run("bench train " + base() + " --data " + arg("tasks.jsonl") + " --experts 4");
