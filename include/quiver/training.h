@@ -40,7 +40,7 @@ struct TrainingOptions {
   std::int64_t total_steps = -1;      // optimiser steps; wins over epochs
   std::int64_t batch_size = 4;        // examples of one optimiser step
   std::int64_t micro_batch_size = 0;  // examples run at once; 0: as many as the token budget allows
-  std::int64_t token_budget = 2048;   // tokens run at once; bounds the memory whatever the batch
+  std::int64_t token_budget = 1024;   // tokens run at once; bounds the memory whatever the batch
   LossMean loss_mean = LossMean::kTokenMean;
   std::int64_t max_input_length = 1024;
   bool truncate_left = false;
