@@ -1,8 +1,8 @@
 """docs/benchmarks.md from the files in out/bench/."""
 
 import json
-import re
 
+import profile_table
 import quality
 from experiments import EXPERIMENTS, ROWS
 from peer import measurement
@@ -28,6 +28,9 @@ AGAIN = """
 ARC from a folder, as `make tutorial-p3` does; without it the data that is checked in is used. `ONLY=KEY,...` repeats
 some experiments and keeps the other figures. One command runs at a time, each with a warm-up of its own:
 
+"""
+PROFILES = """perf, sampling the whole `quiver bench` command of a row that misses its target; loading, and the
+measurement of the machine's limits, are in it.
 """
 
 
@@ -85,6 +88,8 @@ def misses_target(experiment, folder):
 
 
 def number(value):
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1g}"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3
     return f"{value:,.{digits}f}"
 
@@ -161,7 +166,7 @@ def commands(names):
     """What ran, with the inputs' names instead of their places."""
     shown = dict(names) | {"ids": "ids.jsonl", "latest": "quiver.json", "data": "TASKS", "arc": "ARC.jsonl"}
     shown |= {"hf": "MODEL_FOLDER", "gguf": "MODEL.gguf", "experts": "ADAPTERS", "library": "LIBRARY"}
-    shown["tasks"] = "EIGHT_TASKS"
+    shown |= {"tasks": "EIGHT_TASKS", "arrow_output": "'arrow, output'"}
     lines = ""
     for experiment in EXPERIMENTS:
         if experiment.quiver:
@@ -177,12 +182,7 @@ def profiles(folder):
         path = folder / f"{experiment.key}.profile.txt"
         if not path.exists() or not misses_target(experiment.key, folder):
             continue
-        titles = [line for line in path.read_text().splitlines() if re.match(r"\s+\d+\.\d+%", line)]
-        text += f"\n### {experiment.key}\n\n| share | function |\n|---|---|\n"
-        for line in titles[:8]:
-            share, library, name = re.split(r"\s{2,}", line.strip(), maxsplit=2)
-            name = re.sub(r"^\[[.k]\]\s*", "", name).split("(")[0][:90]
-            text += f"| {share} | `{name}` in {library} |\n"
+        text += f"\n### {experiment.key}\n\n" + profile_table.table(path.read_text())
     return text
 
 
@@ -194,5 +194,5 @@ def render(folder):
     text += AGAIN
     text += "```\n" + commands(names) + "```\n"
     if found := profiles(folder):
-        text += "\n## Where the time goes in rows that miss their target\n\nperf, Quiver's whole command.\n" + found
+        text += "\n## Where the time goes in rows that miss their target\n\n" + PROFILES + found
     return text

@@ -38,7 +38,8 @@ class Row:
 GENERATE = (
     "generate {model} --library {library} --combine output --data {data} --tasks {task_a} --router base,arrow"
 )
-TRAIN = "train {model} --data {data} --limit 100 --batch-size 16 --dump-ids {ids}"
+BATCH_SIZE = 16
+TRAIN = f"train {{model}} --data {{data}} --limit 100 --batch-size {BATCH_SIZE} --dump-ids {{ids}}"
 ARC = "arc {model} --data {arc} --library {library} --combine output"
 PEER_TEXTS = "peer_generate.py --model {hf} --quiver {latest}"
 PEER_TRAIN = {"peft": "peer_train.py --model {hf} --ids {ids} --epochs 1"}
@@ -81,6 +82,7 @@ EXPERIMENTS = [
     Experiment("arc_q4", ARC + " --limit 500 --router base,arrow --precision q4", turns="Q"),
     Experiment("arc_q8", ARC + " --limit 500 --router base,arrow --precision q8", turns="Q"),
     Experiment("start", "", turns="Q"),
+    Experiment("library", "library --experts 10000", turns="Q"),
 ]
 
 RATE = {"unit": "real tokens/s"}
@@ -131,6 +133,7 @@ ROWS: list[Row] = [
         **RATE,
         against="one after the other",
         at_least=1.15,
+        quality="several",
     ),
     Row(
         "PhatGOOSE gates of 8 experts",
@@ -236,4 +239,7 @@ ROWS: list[Row] = [
     ),
     Row("`quiver --version`", "start", "version", **SECONDS, at_most=0.3, on_figure=True),
     Row("`quiver library ls`, 10 experts", "start", "library ls", **SECONDS, at_most=0.3, on_figure=True),
+    Row("10,000 experts: names", "library", "list", **SECONDS, at_most=1, on_figure=True),
+    Row("10,000 experts: Arrow prototypes", "library", "arrow prototypes", "experts/s", at_least=300, on_figure=True),
+    Row("10,000 experts: MBC into 100 clusters", "library", "cluster", **SECONDS, quality="clusters"),
 ]

@@ -1,18 +1,31 @@
 """What both sides computed, in words: speed means little where the answers differ."""
 
 import json
+from statistics import mean
+
+from experiments import BATCH_SIZE
 
 
 def loss(row, own, others):
-    first, last = own[0]["quality"], own[-1]["quality"]
-    text = f"{first['tokens']:,} tokens, {first['target_tokens']} targets an epoch; loss {first['loss_before']:.4f}"
-    epochs = round(len(last["step_losses"]) / max(1, -(-last["examples"] // 16)))
-    text += f", {last['loss_after']:.3f} after {epochs} epochs"
-    if others:
-        peer = others[0]["quality"]
-        text += f"; peer {peer['loss_before']:.4f}, {peer['loss_after']:.3f} after 1"
+    """Before training, over the steps of the first epoch, and after the last: mean losses per target token."""
+    mine, peer = own[0]["quality"], others[0]["quality"] if others else None
+    steps = -(-mine["examples"] // BATCH_SIZE)
+    epochs = len(mine["step_losses"]) // steps
+    text = f"{mine['tokens']:,} tokens and {mine['target_tokens']} targets an epoch"
+    text += f"; loss before {mine['loss_before']:.4f}, in the first epoch {mean(mine['step_losses'][:steps]):.3f}"
+    text += f", after {epochs} {mine['loss_after']:.3f}"
+    if peer:
+        text += f"; peer {peer['loss_before']:.4f}, {mean(peer['step_losses'][:steps]):.3f}"
+        text += f", after {len(peer['step_losses']) // steps} {peer['loss_after']:.3f}"
         text += f"; same ids in {100 * peer['same_ids']:.0f}% of the examples"
     return text
+
+
+def several(row, own, others):
+    last = own[-1]
+    alone = next(m["median"] for m in last["measurements"] if m["name"] == "peak memory, one after the other")
+    text = f"{last['quality']['tokens']:,} tokens; peak memory {last['peak_memory_mib']:,.0f} MiB"
+    return text + f", {alone:,.0f} one after the other"
 
 
 def tokens(row, own, others):
@@ -47,7 +60,20 @@ def stream(row, own, others):
     return f"the first {peer['same_tokens']} of {peer['tokens']} tokens equal"
 
 
-TEXTS = {"loss": loss, "tokens": tokens, "texts": texts, "arc": arc, "stream": stream}
+def clusters(row, own, others):
+    found = own[0]["quality"]
+    return f"{found['clustering_memory_mib']:,.0f} MiB of memory; {100 * found['purity']:.0f}% pure"
+
+
+TEXTS = {
+    "loss": loss,
+    "several": several,
+    "tokens": tokens,
+    "texts": texts,
+    "arc": arc,
+    "stream": stream,
+    "clusters": clusters,
+}
 
 
 def cell(row, own, others):

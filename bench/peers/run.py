@@ -16,6 +16,7 @@ import sys
 import document
 import peer
 from experiments import EXPERIMENTS
+from profile_table import COLUMN
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 ROOT = SCRIPTS.parents[1]
@@ -114,8 +115,10 @@ def profile(experiment, names, threads):
     words = filled(experiment.quiver, names)
     samples = OUT / f"{experiment.key}.perf"
     program = [QUIVER, "--threads", str(threads), "--quiet", "bench", *words]
-    subprocess.run(["perf", "record", "-q", "-F", "199", "-o", samples, "--", *program], check=True)
-    report = output_of("perf", "report", "-i", samples, "--stdio", "--no-children", "--sort", "dso,symbol")
+    if subprocess.run(["perf", "record", "-q", "-F", "199", "-o", samples, "--", *program]).returncode != 0:
+        return  # not everyone may use perf
+    columns = ["--sort", "dso,symbol", "-t", COLUMN]
+    report = output_of("perf", "report", "-i", samples, "--stdio", "--no-children", *columns)
     (OUT / f"{experiment.key}.profile.txt").write_text(report)
     samples.unlink()
 
@@ -125,8 +128,12 @@ def main():
     parser.add_argument("--data", help="folder with p3-flat/ and arc/; default: the data that is checked in")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="keys of experiments, comma-separated; the others' figures are kept")
+    parser.add_argument("--render", action="store_true", help="run nothing, write the page from the figures there are")
     parser.add_argument("--document", default=str(ROOT / "docs" / "benchmarks.md"))
     options = parser.parse_args()
+    if options.render:
+        pathlib.Path(options.document).write_text(document.render(OUT))
+        return
     os.environ["HF_HUB_OFFLINE"] = "1"
     names = prepare(options.data)
     known = [experiment.key for experiment in EXPERIMENTS]
