@@ -48,7 +48,7 @@ PEER_ARC = "peer_arc.py --model {hf} --data {arc} --limit 300"
 EXPERIMENTS = [
     Experiment("train_a", TRAIN + " --tasks {task_a} --epochs 2", PEER_TRAIN),
     Experiment("train_b", TRAIN + " --tasks {task_b} --epochs 2", PEER_TRAIN),
-    Experiment("experts", "train {model} --data {data} --tasks {tasks} --limit 32 --epochs 1 --experts 8", turns="QQ"),
+    Experiment("experts", "train {model} --data {data} --tasks {tasks} --limit 32 --epochs 1 --experts 8", turns="Q"),
     Experiment(
         "gates",
         "train {model} --data {data} --tasks {tasks} --experts 8 --gates --gate-steps 10 --dump-ids {ids}",
@@ -72,6 +72,7 @@ EXPERIMENTS = [
         "arc",
         ARC + " --limit 300 --router base,arrow",
         {"lm_eval": PEER_ARC, "peft": PEER_ARC + " --experts {experts}"},
+        turns="QP",
     ),
     Experiment(
         "stream",
