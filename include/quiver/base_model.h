@@ -77,11 +77,14 @@ class SequenceCache {
 
 // What the rest of the system asks of a model's configuration.
 struct ModelShape {
-  std::string family;  // "llama", "gpt_neo"
+  std::string family;  // as config.json's `model_type`
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
   std::int64_t vocabulary = 0;
   std::int64_t max_positions = 0;
+  // Above 0: sequences of more tokens have other rotary angles at every position, so that no cache may grow
+  // past it (longrope; see BaseModel::forward).
+  std::int64_t cache_boundary = 0;
 };
 
 struct BaseModelOptions {
@@ -117,14 +120,17 @@ class BaseModel {
   // Hidden states after the last norm, (T, hidden), for logits(). Keeps a graph for autograd only when
   // gradients are enabled and the adapter has trainable tensors. With `caches` (one per sequence) the batch
   // continues the cached sequences and the caches grow by it. Throws Error(kInvalidArgument) for an id
-  // outside the vocabulary, a position past max_positions or a full cache.
+  // outside the vocabulary, a position past max_positions, a full cache, or one that would grow past
+  // shape().cache_boundary.
   at::Tensor forward(const RaggedBatch& batch, const LinearAdapter* adapter = nullptr,
                      std::span<SequenceCache* const> caches = {}) const;
 
   // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
-  // (vocabulary, hidden). REQUIRES: not is_quantised(precision()).
+  // What logits() multiplies with, (vocabulary, hidden), and adds, (vocabulary) or undefined.
+  // REQUIRES: not is_quantised(precision()).
   const at::Tensor& head_weight() const;
+  const at::Tensor& head_bias() const;
 
   SequenceCache make_cache(std::int64_t capacity) const;
 

@@ -161,7 +161,7 @@ void rotate_rows(float* qkv, std::int64_t rows, const RotaryAngles& rotary, cons
                  float direction) {
   const float* cos = rotary.cos.const_data_ptr<float>();
   const float* sin = rotary.sin.const_data_ptr<float>();
-  const std::int64_t width = shape.qkv_width(), half = shape.head_dim / 2;
+  const std::int64_t width = shape.qkv_width(), half = rotary.cos.size(1);
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t head = 0; head < shape.heads + shape.kv_heads; ++head) {

@@ -23,10 +23,10 @@ struct AttentionShape {
 };
 
 // Rotary position embedding (Su et al. 2021, section 3.2.2) for the rows of one batch: pairs are (i, i +
-// half).
+// pairs); a head's dimensions from 2 pairs on are left as they are.
 struct RotaryAngles {
-  at::Tensor cos;  // (T, head_dim / 2) float32
-  at::Tensor sin;  // (T, head_dim / 2) float32
+  at::Tensor cos;  // (T, pairs) float32, pairs <= head_dim / 2
+  at::Tensor sin;  // (T, pairs) float32
 };
 
 // Keys and values of one sequence, position by position: (capacity, kv_width) each, in the model's type.

@@ -3,12 +3,13 @@
 namespace quiver {
 namespace {
 
-// Rotates (T, heads, head_dim) by angles (T, head_dim / 2), in float32, back to x's type.
+// Rotates the first 2 * pairs dimensions of (T, heads, head_dim) by angles (T, pairs), in x's type.
 at::Tensor rotate(const at::Tensor& x, const RotaryAngles& angles) {
   const at::Tensor cos = angles.cos.unsqueeze(1).to(x.scalar_type());
   const at::Tensor sin = angles.sin.unsqueeze(1).to(x.scalar_type());
-  const std::vector<at::Tensor> halves = x.chunk(2, -1);
-  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+  const std::int64_t pairs = cos.size(-1);
+  const std::vector<at::Tensor> parts = x.split_with_sizes({pairs, pairs, x.size(-1) - 2 * pairs}, -1);
+  return at::cat({parts[0] * cos - parts[1] * sin, parts[1] * cos + parts[0] * sin, parts[2]}, -1);
 }
 
 // One sequence: query (n, H, hd), key and value (m, KV, hd) with m >= n; the queries are the last n

@@ -19,7 +19,7 @@ constexpr std::int64_t kBlockRows =
 class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
-                            const at::Tensor& targets) {
+                            const at::Tensor& targets, const std::optional<at::Tensor>& bias) {
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
     const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
     at::Tensor losses = at::empty({rows}, hidden.options());
@@ -28,7 +28,8 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
     at::Tensor gradient = needs_gradient ? at::empty_like(hidden) : at::Tensor();
     for (std::int64_t first = 0; first < rows; first += kBlockRows) {
       const std::int64_t last = std::min(rows, first + kBlockRows);
-      at::Tensor logits = frozen_linear(hidden.slice(0, first, last), weight);  // (block, V)
+      at::Tensor logits =
+          frozen_linear(hidden.slice(0, first, last), weight, bias.value_or(at::Tensor()));  // (block, V)
       float* logit = logits.mutable_data_ptr<float>();
       at::parallel_for(first, last, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
@@ -47,24 +48,25 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    return {context->get_saved_variables()[0] * gradients[0], at::Tensor(), at::Tensor()};
+    return {context->get_saved_variables()[0] * gradients[0], at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
 at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Tensor& weight,
-                                          const at::Tensor& targets) {
-  const at::Tensor logits = at::matmul(hidden, weight.t()).to(at::kFloat);
+                                          const at::Tensor& targets, const at::Tensor& bias) {
+  const at::Tensor logits = at::linear(hidden, weight, bias).to(at::kFloat);
   return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
-                                const at::Tensor& targets) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                                const at::Tensor& bias) {
   if (!fused_kernel_applies(hidden) || hidden.size(0) == 0) {
-    return linear_cross_entropy_reference(hidden, weight, targets);
+    return linear_cross_entropy_reference(hidden, weight, targets, bias);
   }
-  return LinearCrossEntropy::apply(hidden, weight, targets);
+  return LinearCrossEntropy::apply(hidden, weight, targets,
+                                   bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
 TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& targets,

@@ -63,7 +63,8 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 
 at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor x32 = x.to(at::kFloat);
-  return weight * (x32 * at::rsqrt(x32.square().mean(-1, true) + eps)).to(x.scalar_type());
+  const at::Tensor normalised = x32 * at::rsqrt(x32.square().mean(-1, true) + eps);
+  return (weight * normalised.to(weight.scalar_type())).to(x.scalar_type());
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {

@@ -8,8 +8,7 @@ namespace quiver {
 // x (T, D), weight (D) frozen; returns (T, D) in x's type. Differentiable in x.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
-// The same in ATen operators: statistics in float32, cast to x's type, then multiplied by weight, as
-// transformers does.
+// The same in ATen operators: statistics in float32, cast to weight's type, multiplied, cast to x's type.
 at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 }  // namespace quiver

@@ -62,6 +62,7 @@ const std::vector<LinearGroup>& BaseModel::groups() const { return parts_->group
 Precision BaseModel::precision() const { return parts_->precision; }
 at::Device BaseModel::device() const { return parts_->state.device(); }
 const at::Tensor& BaseModel::head_weight() const { return parts_->head.dense(); }
+const at::Tensor& BaseModel::head_bias() const { return parts_->head.bias(); }
 
 at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return parts_->head.apply(hidden); }
 

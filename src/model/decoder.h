@@ -13,21 +13,19 @@
 namespace quiver {
 
 struct NormWeights {
-  at::Tensor weight;  // (D)
-  at::Tensor bias;    // (D) or undefined
+  at::Tensor weight;  // (width)
+  at::Tensor bias;    // (width) or undefined
 };
 
 struct DecoderLayer {
-  NormWeights attention_norm, mlp_norm;
-  StackedLinear qkv;            // (qkv_width, D)
-  StackedLinear attention_out;  // (D, query_width)
-  StackedLinear mlp_in;         // SwiGLU: gate then up, (2 I, D); else (I, D)
-  StackedLinear mlp_out;        // (D, I)
+  NormWeights attention_norm, mlp_norm;          // a parallel block has no mlp_norm
+  NormWeights attention_out_norm, mlp_out_norm;  // of a sandwich block
+  NormWeights query_norm, key_norm;              // over a head; undefined where the family has none
+  StackedLinear qkv;                             // (qkv_width, D)
+  StackedLinear attention_out;                   // (D, query_width)
+  StackedLinear mlp_in;                          // gated: gate then up, (2 I, D); else (I, D)
+  StackedLinear mlp_out;                         // (D, I)
 };
-
-// The four linear groups of a layer, in the order of their indices: group = 4 * layer + kind.
-enum class GroupKind { kQkv = 0, kAttentionOut = 1, kMlpIn = 2, kMlpOut = 3 };
-constexpr std::int64_t kGroupsPerLayer = 4;
 
 // A model's weights in the layout of the forward pass.
 struct BaseModel::Parts {
@@ -44,7 +42,7 @@ struct BaseModel::Parts {
   StackedLinear head;       // (V, D)
   NormWeights final_norm;
   std::vector<DecoderLayer> layers;
-  at::Tensor rotary_cos, rotary_sin;  // (max_positions, head_dim / 2) float32, or undefined
+  std::vector<RotaryEmbedding> rotary;  // as in config, on the device
   std::vector<LinearSlot> slots;
   std::vector<LinearGroup> groups;
 };

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "core/check.h"
 #include "kernels/attention.h"
 #include "kernels/norm.h"
 #include "kernels/swiglu.h"
@@ -9,6 +12,70 @@ namespace {
 at::Tensor normalise(const at::Tensor& x, const NormWeights& norm, const DecoderConfig& config) {
   if (config.norm == NormKind::kRmsNorm) return rms_norm(x, norm.weight, config.norm_eps);
   return at::layer_norm(x, {config.hidden}, norm.weight, norm.bias, config.norm_eps);
+}
+
+// Norms of every query and key head of qkv (T, qkv_width).
+at::Tensor normalise_heads(const at::Tensor& qkv, const DecoderLayer& layer, const DecoderConfig& config) {
+  if (!layer.query_norm.weight.defined()) return qkv;
+  const AttentionShape& shape = config.attention;
+  std::vector<at::Tensor> parts =
+      qkv.split_with_sizes({shape.query_width(), shape.kv_width(), shape.kv_width()}, 1);
+  const NormWeights* norms[] = {&layer.query_norm, &layer.key_norm};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const at::Tensor heads = parts[i].reshape({-1, shape.head_dim});
+    parts[i] = normalise(heads, *norms[i], config).view(parts[i].sizes());
+  }
+  return at::cat(parts, 1);
+}
+
+at::Tensor activate(const at::Tensor& mlp_in, MlpKind kind) {
+  switch (kind) {
+    case MlpKind::kSwiGlu:
+      return swiglu(mlp_in);
+    case MlpKind::kGeGlu: {
+      const std::vector<at::Tensor> halves = mlp_in.chunk(2, 1);
+      return at::gelu(halves[0], "tanh") * halves[1];
+    }
+    case MlpKind::kGelu:
+      return at::gelu(mlp_in, "tanh");
+  }
+  QUIVER_CHECK(false, "unknown activation");
+}
+
+// Whether each token's sequence is longer than `boundary`.
+at::Tensor in_long_sequence(const RaggedBatch& batch, const std::vector<std::int64_t>& positions,
+                            std::int64_t boundary) {
+  std::vector<std::int64_t> is_long(positions.size());
+  for (std::int64_t s = 0; s < batch.sequences(); ++s) {
+    const auto begin = static_cast<std::size_t>(batch.offsets[s]),
+               end = static_cast<std::size_t>(batch.offsets[s + 1]);
+    if (begin == end) continue;
+    std::fill(is_long.begin() + static_cast<std::ptrdiff_t>(begin),
+              is_long.begin() + static_cast<std::ptrdiff_t>(end), positions[end - 1] >= boundary ? 1 : 0);
+  }
+  return at::tensor(is_long);
+}
+
+// The angles of every token under each rotary embedding, in float32 as the reference computes them.
+std::vector<RotaryAngles> rotary_angles(const std::vector<RotaryEmbedding>& embeddings,
+                                        const RaggedBatch& batch, const std::vector<std::int64_t>& positions,
+                                        const at::Tensor& position_index) {
+  std::vector<RotaryAngles> angles;
+  const at::Tensor position = position_index.to(at::kFloat).unsqueeze(1);  // (T, 1)
+  for (const RotaryEmbedding& rotary : embeddings) {
+    at::Tensor frequencies = rotary.frequencies;
+    if (rotary.boundary > 0) {
+      const at::Tensor is_long = in_long_sequence(batch, positions, rotary.boundary).to(position.device());
+      frequencies = at::stack({rotary.frequencies, rotary.long_frequencies}).index_select(0, is_long);
+    }
+    const at::Tensor angle = position * frequencies;  // (T, pairs)
+    angles.push_back({angle.cos(), angle.sin()});
+    if (rotary.magnitude != 1) {
+      angles.back().cos.mul_(rotary.magnitude);
+      angles.back().sin.mul_(rotary.magnitude);
+    }
+  }
+  return angles;
 }
 
 // Position of every token in its sequence, cached tokens counted.
@@ -44,6 +111,13 @@ void check_batch(const RaggedBatch& batch, std::span<SequenceCache* const> cache
                       std::to_string(shape.max_positions) + " positions",
                   "shorten the input: max_input_length, or --max-new-tokens");
     }
+    if (past > 0 && past <= shape.cache_boundary && past + length > shape.cache_boundary) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "a cache of " + std::to_string(past) + " tokens cannot grow to " +
+                      std::to_string(past + length) + ": beyond " + std::to_string(shape.cache_boundary) +
+                      " tokens the model's positions change",
+                  "run the whole sequence again with a new cache");
+    }
     if (!caches.empty() && past + length > caches[static_cast<std::size_t>(s)]->capacity()) {
       throw Error(ErrorKind::kInvalidArgument,
                   "a cache for " + std::to_string(caches[static_cast<std::size_t>(s)]->capacity()) +
@@ -64,13 +138,9 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
   const at::Tensor position_index = at::tensor(positions).to(device);  // (T)
 
   at::Tensor hidden = parts.embedding.rows(batch.ids);  // (T, D)
-  std::optional<RotaryAngles> rotary;
-  if (parts.rotary_cos.defined()) {
-    rotary = RotaryAngles{parts.rotary_cos.index_select(0, position_index),
-                          parts.rotary_sin.index_select(0, position_index)};
-  } else {
-    hidden = hidden + parts.positions.index_select(0, position_index);
-  }
+  if (config.embedding_scale != 1) hidden.mul_(at::scalar_tensor(config.embedding_scale, hidden.options()));
+  if (parts.positions.defined()) hidden = hidden + parts.positions.index_select(0, position_index);
+  const std::vector<RotaryAngles> rotary = rotary_angles(parts.rotary, batch, positions, position_index);
 
   const auto adapted = [&](std::int64_t layer, GroupKind kind, const at::Tensor& x, at::Tensor y) {
     if (adapter == nullptr) return y;
@@ -83,20 +153,31 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     AttentionShape attention = config.attention;
     attention.window = config.windows[static_cast<std::size_t>(i)];
 
+    std::optional<RotaryAngles> angles;
+    if (!rotary.empty()) {
+      angles =
+          rotary[config.rotary_of_layer.empty() ? 0 : config.rotary_of_layer[static_cast<std::size_t>(i)]];
+    }
+
     at::Tensor x = normalise(hidden, layer.attention_norm, config);  // (T, D)
-    at::Tensor qkv = adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x));
+    const at::Tensor qkv = normalise_heads(adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x)), layer, config);
     for (std::size_t s = 0; s < caches.size(); ++s)
       layer_caches[s] = &caches[s]->state_->layers[static_cast<std::size_t>(i)];
-    at::Tensor context = caches.empty()
-                             ? ragged_attention(qkv, rotary, batch.offsets, attention)
-                             : cached_attention(qkv, rotary, batch.offsets, layer_caches, attention);
-    hidden = adapted(i, GroupKind::kAttentionOut, context, layer.attention_out.add_to(hidden, context));
+    const at::Tensor context = caches.empty()
+                                   ? ragged_attention(qkv, angles, batch.offsets, attention)
+                                   : cached_attention(qkv, angles, batch.offsets, layer_caches, attention);
+    // The adapted branch, added to the residual stream.
+    const auto join = [&](GroupKind kind, const StackedLinear& linear, const at::Tensor& input,
+                          const NormWeights& norm) {
+      if (config.block != BlockKind::kSandwich) return adapted(i, kind, input, linear.add_to(hidden, input));
+      return hidden + normalise(adapted(i, kind, input, linear.apply(input)), norm, config);
+    };
+    hidden = join(GroupKind::kAttentionOut, layer.attention_out, context, layer.attention_out_norm);
 
-    x = normalise(hidden, layer.mlp_norm, config);
-    const at::Tensor mlp_in = adapted(i, GroupKind::kMlpIn, x, layer.mlp_in.apply(x));
+    if (config.block != BlockKind::kParallel) x = normalise(hidden, layer.mlp_norm, config);
     const at::Tensor activated =
-        config.mlp == MlpKind::kSwiGlu ? swiglu(mlp_in) : at::gelu(mlp_in, "tanh");  // (T, I)
-    hidden = adapted(i, GroupKind::kMlpOut, activated, layer.mlp_out.add_to(hidden, activated));
+        activate(adapted(i, GroupKind::kMlpIn, x, layer.mlp_in.apply(x)), config.mlp);  // (T, I)
+    hidden = join(GroupKind::kMlpOut, layer.mlp_out, activated, layer.mlp_out_norm);
   }
   for (std::size_t s = 0; s < caches.size(); ++s) {
     const std::int64_t added = batch.offsets[s + 1] - batch.offsets[s];

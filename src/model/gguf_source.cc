@@ -1,6 +1,7 @@
+#include <algorithm>
 #include <set>
 
-#include "model/families/family.h"
+#include "model/families/gguf_architecture.h"
 #include "model/weight_source.h"
 
 namespace quiver {
@@ -9,27 +10,35 @@ namespace {
 // GGUF files of llama hold q and k rows in the order of interleaved rotary pairs (2i, 2i + 1) within each
 // head; this decoder, as Hugging Face, pairs (i, i + head_dim / 2).
 at::Tensor uninterleave_heads(const at::Tensor& weight, std::int64_t heads) {
-  const std::int64_t out = weight.size(0), in = weight.size(1);
-  return weight.reshape({heads, out / heads / 2, 2, in}).transpose(1, 2).reshape({out, in}).contiguous();
+  return weight.reshape({heads, weight.size(0) / heads / 2, 2, -1})
+      .transpose(1, 2)
+      .reshape(weight.sizes())
+      .contiguous();
 }
 
 class GgufSource : public WeightSource {
  public:
-  explicit GgufSource(const std::filesystem::path& path) : file_(GgufFile::open(path)) {
-    const std::string architecture = file_.text("general.architecture");
-    if (architecture != "llama") {
-      throw Error(ErrorKind::kUnsupported,
-                  path.string() + ": GGUF architecture '" + architecture + "' is not supported",
-                  "supported: llama");
-    }
-    config_ = llama_from_gguf(file_);
+  explicit GgufSource(const std::filesystem::path& path)
+      : file_(GgufFile::open(path)), architecture_(read_gguf_architecture(file_)) {
+    const Family& family = *architecture_.family;
+    config_ = family.from_config(architecture_.config, "GGUF");
+    names_ = family.names;
+    names_.linear_weights_are_transposed = false;  // the format holds (out, in) for every family
+    gguf_names_ = gguf_tensor_names(names_, config_.layers);
+    divide_frequencies();
     refuse_unknown_tensors(path);
     eos_id_ = static_cast<std::int32_t>(file_.integer("tokenizer.ggml.eos_token_id"));
     config_.stop_ids = {eos_id_};
+    for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+      if (file_.has(key)) config_.stop_ids.push_back(static_cast<std::int32_t>(file_.integer(key)));
+    }
+    std::sort(config_.stop_ids.begin(), config_.stop_ids.end());
+    config_.stop_ids.erase(std::unique(config_.stop_ids.begin(), config_.stop_ids.end()),
+                           config_.stop_ids.end());
   }
 
   const DecoderConfig& config() const override { return config_; }
-  const TensorNames& names() const override { return kLlamaFamily.names; }
+  const TensorNames& names() const override { return names_; }
   std::int32_t eos_id() const override { return eos_id_; }
 
   std::shared_ptr<const Tokenizer> tokenizer() const override {
@@ -47,21 +56,23 @@ class GgufSource : public WeightSource {
     return Tokenizer::from_vocabulary(vocabulary);
   }
 
-  bool contains(const std::string& name) const override { return file_.contains(llama_gguf_name(name)); }
+  bool contains(const std::string& name) const override { return file_.contains(gguf_name(name)); }
 
   at::Tensor read(const std::string& name) const override {
-    const at::Tensor weight = file_.read(llama_gguf_name(name));
+    const at::Tensor weight = file_.read(gguf_name(name));
+    // The format adds the offset of norms to their weights.
+    if (config_.norm_offset != 0 && name.ends_with("norm.weight")) return weight - config_.norm_offset;
     const std::int64_t heads = interleaved_heads(name);
     if (heads == 0) return weight;
-    check_heads(weight.sizes(), heads);
+    check_heads_fit(weight.sizes(), heads);
     return uninterleave_heads(weight, heads);
   }
 
   std::optional<QuantisedBlocks> read_blocks(const std::string& name) const override {
-    std::optional<QuantisedBlocks> blocks = file_.read_blocks(llama_gguf_name(name));
+    std::optional<QuantisedBlocks> blocks = file_.read_blocks(gguf_name(name));
     const std::int64_t heads = interleaved_heads(name);
     if (!blocks || heads == 0) return blocks;
-    check_heads({blocks->rows, blocks->width}, heads);
+    check_heads_fit({blocks->rows, blocks->width}, heads);
     const auto size = static_cast<std::int64_t>(blocks->bytes.size());
     const at::Tensor bytes =
         at::from_blob(blocks->bytes.data(), {blocks->rows, size / blocks->rows}, at::kByte);
@@ -70,41 +81,57 @@ class GgufSource : public WeightSource {
   }
 
  private:
-  // A tensor that the decoder would not read (biases, rotary factors) changes what the model computes.
-  void refuse_unknown_tensors(const std::filesystem::path& path) const {
-    const TensorNames& known_names = kLlamaFamily.names;
-    std::set<std::string> known = {llama_gguf_name(known_names.embedding), llama_gguf_name(known_names.head),
-                                   llama_gguf_name(known_names.final_norm + ".weight")};
-    for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
-      for (const std::string& part : {known_names.attention_norm, known_names.query, known_names.key,
-                                      known_names.value, known_names.attention_out, known_names.mlp_norm,
-                                      known_names.gate, known_names.up, known_names.down}) {
-        known.insert(llama_gguf_name(TensorNames::at_layer(part, layer) + ".weight"));
-      }
+  const std::string& gguf_name(const std::string& name) const {
+    const auto found = gguf_names_.find(name);
+    return found == gguf_names_.end() ? name : found->second;
+  }
+
+  // Llama 3's scaled rotary frequencies are stored as what to divide the plain ones by.
+  void divide_frequencies() {
+    if (!file_.contains("rope_freqs.weight")) return;
+    if (config_.rotary.size() != 1) {
+      throw Error(ErrorKind::kUnsupported, "GGUF: 'rope_freqs.weight' is not supported for this family");
     }
+    const at::Tensor divisors = file_.read("rope_freqs.weight");
+    at::Tensor& frequencies = config_.rotary.front().frequencies;
+    if (divisors.sizes() != frequencies.sizes() || !divisors.gt(0).all().item<bool>()) {
+      throw Error(ErrorKind::kCorruptFile,
+                  "GGUF: 'rope_freqs.weight' does not hold one positive number for each rotated pair");
+    }
+    frequencies = frequencies / divisors;
+  }
+
+  // A tensor that the decoder would not read changes what the model computes.
+  void refuse_unknown_tensors(const std::filesystem::path& path) const {
+    std::set<std::string> known = {"rope_freqs.weight", "rope_factors_long.weight",
+                                   "rope_factors_short.weight"};
+    for (const auto& [name, gguf] : gguf_names_) known.insert(gguf);
     for (const std::string& name : file_.names()) {
       if (known.count(name) > 0) continue;
-      throw Error(ErrorKind::kUnsupported,
-                  path.string() + ": tensor '" + name + "' has no place in the llama decoder",
-                  "rotary scaling factors and biases are not supported");
+      throw Error(ErrorKind::kUnsupported, path.string() + ": tensor '" + name + "' has no place in the " +
+                                               config_.family + " decoder");
     }
   }
 
   // 0 for tensors whose rows need no other order.
   std::int64_t interleaved_heads(const std::string& name) const {
+    if (!architecture_.heads_are_interleaved) return 0;
     if (name.find("self_attn.q_proj") != std::string::npos) return config_.attention.heads;
     if (name.find("self_attn.k_proj") != std::string::npos) return config_.attention.kv_heads;
     return 0;
   }
 
-  static void check_heads(at::IntArrayRef shape, std::int64_t heads) {
-    if (shape.size() != 2 || shape[0] % (2 * heads) != 0) {
+  static void check_heads_fit(at::IntArrayRef shape, std::int64_t heads) {
+    if (shape.empty() || shape.size() > 2 || shape[0] % (2 * heads) != 0) {
       throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");
     }
   }
 
   GgufFile file_;
+  GgufArchitecture architecture_;
   DecoderConfig config_;
+  TensorNames names_;
+  std::map<std::string, std::string> gguf_names_;  // by Hugging Face name
   std::int32_t eos_id_ = 0;
 };
 

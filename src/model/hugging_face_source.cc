@@ -28,11 +28,22 @@ std::vector<std::int32_t> read_stop_ids(const fs::path& directory, const Json& c
   return ids;
 }
 
+// The settings of the language model in config.json: a model with other inputs beside text nests them.
+Json read_text_config(const fs::path& directory) {
+  const fs::path path = directory / "config.json";
+  Json config = read_json_file(path);
+  if (json_value<std::string>(config, "model_type", "", path.string()) != "gemma3") return config;
+  Json text = json_require<Json>(config, "text_config", path.string());
+  text["model_type"] = "gemma3_text";
+  if (config.contains("eos_token_id")) text["eos_token_id"] = config.at("eos_token_id");
+  return text;
+}
+
 class HuggingFaceSource : public WeightSource {
  public:
   explicit HuggingFaceSource(const fs::path& directory)
       : directory_(directory),
-        json_(read_json_file(directory / "config.json")),
+        json_(read_text_config(directory)),
         family_(find_family(
             json_value<std::string>(json_, "model_type", "", (directory / "config.json").string()))),
         config_(family_.from_config(json_, (directory / "config.json").string())),
@@ -75,11 +86,15 @@ class HuggingFaceSource : public WeightSource {
   }
 
  private:
-  // Checkpoints of the bare model leave out the first part of every name ("model.", "transformer.").
+  // Checkpoints of the bare model leave out the first part of every name ("model.", "transformer."); those of
+  // a model with other inputs put another before it.
   std::string stored_name(const std::string& name) const {
-    if (checkpoint_.contains(name)) return name;
     const std::string without_prefix = name.substr(name.find('.') + 1);
-    return checkpoint_.contains(without_prefix) ? without_prefix : "";
+    for (const std::string& stored :
+         {name, without_prefix, "language_model." + name, "model.language_model." + without_prefix}) {
+      if (checkpoint_.contains(stored)) return stored;
+    }
+    return "";
   }
 
   fs::path directory_;

@@ -1,5 +1,6 @@
-#include <cmath>
+#include <algorithm>
 
+#include "core/log.h"
 #include "core/sha256.h"
 #include "model/decoder.h"
 #include "tensor/device.h"
@@ -33,9 +34,11 @@ class Reader {
     return read_float(name, shape).to(state_).contiguous();
   }
 
-  // A weight that only StackedLinear computes with.
-  StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape) {
-    if (!is_quantised(precision_)) return StackedLinear(read(name, shape));
+  // A weight (out, in) that only StackedLinear computes with; `stored_transposed` where the file has (in,
+  // out).
+  StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
+    if (!is_quantised(precision_))
+      return StackedLinear(read_float(name, shape, stored_transposed).to(state_).contiguous());
     check_contains(name);
     const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
     if (blocks && (precision_ == Precision::kQ4 || !blocks->four_bit())) {
@@ -46,7 +49,7 @@ class Reader {
       return StackedLinear(std::move(matrix));
     }
     try {
-      return StackedLinear(QuantisedMatrix::from_float(read_float(name, shape)));
+      return StackedLinear(QuantisedMatrix::from_float(read_float(name, shape, stored_transposed)));
     } catch (const Error& error) {
       throw Error(error.kind(), "tensor '" + name + "': " + error.what(), error.hint());
     }
@@ -56,8 +59,11 @@ class Reader {
     return source_.contains(name) ? read(name, shape) : at::Tensor();
   }
 
-  NormWeights norm(const std::string& path, std::int64_t width) {
-    return {read(path + ".weight", {width}), read_if_present(path + ".bias", {width})};
+  // An offset is added in float32, and the sum kept so: it would be lost in a narrower type.
+  NormWeights norm(const std::string& path, std::int64_t width, double offset) {
+    at::Tensor weight = offset == 0 ? read(path + ".weight", {width})
+                                    : (read_float(path + ".weight", {width}) + offset).to(state_.device());
+    return {std::move(weight), read_if_present(path + ".bias", {width})};
   }
 
   void hash(const std::string& text) { hash_.update(text); }
@@ -83,9 +89,10 @@ class Reader {
                                              ", the model's configuration asks for " + shape_text(wanted));
   }
 
-  at::Tensor read_float(const std::string& name, at::IntArrayRef shape) {
+  at::Tensor read_float(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
     check_contains(name);
     at::Tensor tensor = source_.read(name).to(at::kFloat);
+    if (stored_transposed && tensor.dim() == 2) tensor = tensor.t().contiguous();
     check_shape(name, tensor.sizes(), shape);
     hash_sample(name, shape, tensor.flatten().slice(0, 0, tensor.numel(), sample_stride(shape)).contiguous());
     return tensor;
@@ -109,7 +116,8 @@ class Reader {
 };
 
 // Lists the slots of one group and reads their weights as one stacked matrix.
-StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, std::int64_t layer,
+StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, const TensorNames& names,
+                         std::int64_t layer,
                          const std::vector<std::pair<std::string, std::int64_t>>& paths_and_widths,
                          std::int64_t in) {
   LinearGroup group;
@@ -119,19 +127,22 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, std::int64_t l
   std::vector<at::Tensor> biases;
   for (const auto& [pattern, out] : paths_and_widths) {
     const std::string path = TensorNames::at_layer(pattern, layer);
-    weights.push_back(reader.read_matrix(path + ".weight", {out, in}));
+    weights.push_back(reader.read_matrix(path + ".weight", {out, in}, names.linear_weights_are_transposed));
     biases.push_back(reader.read_if_present(path + ".bias", {out}));
     group.slots.push_back(static_cast<std::int64_t>(parts.slots.size()));
     parts.slots.push_back({path, layer, in, out, group.index, group.out});
     group.out += out;
   }
   parts.groups.push_back(group);
-  const auto has_bias = [](const at::Tensor& bias) { return bias.defined(); };
-  const auto biased = std::count_if(biases.begin(), biases.end(), has_bias);
+  const auto is_defined = [](const at::Tensor& bias) { return bias.defined(); };
+  const auto biased = std::count_if(biases.begin(), biases.end(), is_defined);
+  const LinearSlot& first = parts.slots[static_cast<std::size_t>(group.slots.front())];
   if (biased != 0 && biased != static_cast<std::ptrdiff_t>(biases.size())) {
-    const LinearSlot& first = parts.slots[static_cast<std::size_t>(group.slots.front())];
     throw Error(ErrorKind::kUnsupported,
                 "only some of the linear layers beside '" + first.path + "' have a bias");
+  }
+  if (biased == 0 && parts.config.has_bias[static_cast<std::size_t>(group.index % kGroupsPerLayer)]) {
+    throw Error(ErrorKind::kCorruptFile, "the base model has no tensor '" + first.path + ".bias'");
   }
   return StackedLinear::stack(weights, biased > 0 ? at::cat(biases) : at::Tensor());
 }
@@ -140,36 +151,62 @@ DecoderLayer read_layer(Reader& reader, BaseModel::Parts& parts, const TensorNam
                         std::int64_t layer) {
   const DecoderConfig& config = parts.config;
   const AttentionShape& attention = config.attention;
-  const auto at_layer = [&](const std::string& pattern) { return TensorNames::at_layer(pattern, layer); };
+  const auto group = [&](const std::vector<std::pair<std::string, std::int64_t>>& paths, std::int64_t in) {
+    return read_group(reader, parts, names, layer, paths, in);
+  };
+  const auto norm = [&](const std::string& pattern, std::int64_t width) {
+    if (pattern.empty()) return NormWeights{};
+    return reader.norm(TensorNames::at_layer(pattern, layer), width, config.norm_offset);
+  };
   DecoderLayer result;
-  result.attention_norm = reader.norm(at_layer(names.attention_norm), config.hidden);
-  result.qkv = read_group(reader, parts, layer,
-                          {{names.query, attention.query_width()},
-                           {names.key, attention.kv_width()},
-                           {names.value, attention.kv_width()}},
-                          config.hidden);
-  result.attention_out =
-      read_group(reader, parts, layer, {{names.attention_out, config.hidden}}, attention.query_width());
-  result.mlp_norm = reader.norm(at_layer(names.mlp_norm), config.hidden);
-  if (config.mlp == MlpKind::kSwiGlu) {
-    result.mlp_in =
-        read_group(reader, parts, layer, {{names.gate, config.intermediate}, {names.up, config.intermediate}},
-                   config.hidden);
-  } else {
-    result.mlp_in = read_group(reader, parts, layer, {{names.up, config.intermediate}}, config.hidden);
-  }
-  result.mlp_out = read_group(reader, parts, layer, {{names.down, config.hidden}}, config.intermediate);
+  result.attention_norm = norm(names.attention_norm, config.hidden);
+  result.qkv = names.key.empty() ? group({{names.query, attention.qkv_width()}}, config.hidden)
+                                 : group({{names.query, attention.query_width()},
+                                          {names.key, attention.kv_width()},
+                                          {names.value, attention.kv_width()}},
+                                         config.hidden);
+  result.query_norm = norm(names.query_norm, attention.head_dim);
+  result.key_norm = norm(names.key_norm, attention.head_dim);
+  result.attention_out = group({{names.attention_out, config.hidden}}, attention.query_width());
+  result.attention_out_norm = norm(names.attention_out_norm, config.hidden);
+  result.mlp_norm = norm(names.mlp_norm, config.hidden);
+  const std::int64_t width = config.intermediate;
+  if (!names.gate.empty())
+    result.mlp_in = group({{names.gate, width}, {names.up, width}}, config.hidden);
+  else
+    result.mlp_in = group({{names.up, config.is_gated() ? 2 * width : width}}, config.hidden);
+  result.mlp_out = group({{names.down, config.hidden}}, width);
+  result.mlp_out_norm = norm(names.mlp_out_norm, config.hidden);
   return result;
 }
 
-// Angles position * theta^(-2i / head_dim), in float32 as transformers computes them.
-void make_rotary_tables(BaseModel::Parts& parts, at::Device device) {
-  const std::int64_t half = parts.config.attention.head_dim / 2;
-  const at::Tensor exponent = at::arange(half, at::kFloat) * (2.0 / static_cast<double>(2 * half));
-  const at::Tensor frequency = at::pow(*parts.config.rope_theta, exponent).reciprocal();
-  const at::Tensor angle = at::outer(at::arange(parts.config.max_positions, at::kFloat), frequency);
-  parts.rotary_cos = angle.cos().to(device);
-  parts.rotary_sin = angle.sin().to(device);
+StackedLinear read_head(Reader& reader, const BaseModel::Parts& parts, const TensorNames& names) {
+  const std::int64_t vocabulary = parts.config.vocabulary;
+  const at::Tensor bias = reader.read_if_present(names.head + ".bias", {vocabulary});
+  const StackedLinear weight =
+      parts.config.tied_head ? parts.embedding
+                             : reader.read_matrix(names.head + ".weight", {vocabulary, parts.config.hidden});
+  return bias.defined() ? StackedLinear::stack({weight}, bias) : weight;
+}
+
+// Some published tokenizers have a few tokens for other inputs than text, which their text models have not.
+void check_tokenizer(const BaseModel::Parts& parts) {
+  const std::int64_t tokens = parts.tokenizer->size(), vocabulary = parts.config.vocabulary;
+  const std::string sizes = "the tokenizer has " + std::to_string(tokens) + " tokens (end of text is " +
+                            std::to_string(parts.eos_id) + "), the model's vocabulary " +
+                            std::to_string(vocabulary);
+  constexpr std::int64_t kTokensOfOtherInputs = 64;
+  if (tokens > vocabulary + kTokensOfOtherInputs || parts.eos_id < 0 || parts.eos_id >= vocabulary)
+    throw Error(ErrorKind::kCorruptFile, sizes);
+  if (tokens > vocabulary) log_warning(sizes + ": text with the last of them is refused");
+}
+
+std::vector<RotaryEmbedding> rotary_on(at::Device device, std::vector<RotaryEmbedding> embeddings) {
+  for (RotaryEmbedding& rotary : embeddings) {
+    rotary.frequencies = rotary.frequencies.to(device);
+    if (rotary.boundary > 0) rotary.long_frequencies = rotary.long_frequencies.to(device);
+  }
+  return embeddings;
 }
 
 }  // namespace
@@ -182,30 +219,26 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   parts->config = source.config();
   const DecoderConfig& config = parts->config;
   const TensorNames& names = source.names();
-  parts->shape = {config.family, config.layers, config.hidden, config.vocabulary, config.max_positions};
+  std::int64_t boundary = 0;
+  for (const RotaryEmbedding& rotary : config.rotary) boundary = std::max(boundary, rotary.boundary);
+  parts->shape = {config.family,     config.layers,        config.hidden,
+                  config.vocabulary, config.max_positions, boundary};
   parts->tokenizer = source.tokenizer();
   parts->eos_id = source.eos_id();
-  if (parts->tokenizer->size() > config.vocabulary || parts->eos_id < 0 ||
-      parts->eos_id >= config.vocabulary) {
-    throw Error(ErrorKind::kCorruptFile, "the tokenizer has " + std::to_string(parts->tokenizer->size()) +
-                                             " tokens (end of text is " + std::to_string(parts->eos_id) +
-                                             "), the model's vocabulary " +
-                                             std::to_string(config.vocabulary));
-  }
+  check_tokenizer(*parts);
   reader.hash(config.family);
   parts->precision = options.precision;
   parts->state = reader.state();
   parts->embedding = reader.read_matrix(names.embedding, {config.vocabulary, config.hidden});
   if (!names.positions.empty())
     parts->positions = reader.read(names.positions, {config.max_positions, config.hidden});
-  parts->final_norm = reader.norm(names.final_norm, config.hidden);
-  parts->head = config.tied_head ? parts->embedding
-                                 : reader.read_matrix(names.head, {config.vocabulary, config.hidden});
+  parts->final_norm = reader.norm(names.final_norm, config.hidden, config.norm_offset);
+  parts->head = read_head(reader, *parts, names);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     parts->layers.push_back(read_layer(reader, *parts, names, layer));
   }
   reader.refuse_q4_without_four_bits();
-  if (config.rope_theta) make_rotary_tables(*parts, reader.state().device());
+  parts->rotary = rotary_on(reader.state().device(), config.rotary);
   parts->fingerprint = reader.fingerprint();
   return parts;
 }

@@ -25,6 +25,7 @@ class StackedLinear {
   bool is_quantised() const { return quantised_.defined(); }
   // (out, in). REQUIRES: not is_quantised().
   const at::Tensor& dense() const;
+  const at::Tensor& bias() const { return bias_; }  // (out) or undefined
 
   // x W^T + bias: (T, in) to (T, out). A quantised layer is not differentiable: throws Error(kUnsupported)
   // when x needs gradients.

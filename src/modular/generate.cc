@@ -17,6 +17,7 @@ constexpr std::int64_t kPromptTokens = 4096;  // about as many tokens of prompts
 struct Active {
   std::size_t request;
   const LinearAdapter* adapter;
+  std::vector<std::int32_t> ids;      // all tokens so far
   std::vector<std::int32_t> pending;  // tokens not yet run: the prompt, then one token a step
   SequenceCache cache;
 };
@@ -85,6 +86,17 @@ std::string decode(const BaseModel& base, const std::vector<std::int32_t>& ids,
   return text;
 }
 
+// Gives the sequence its next token, to be run alone; or after all others, where the model's positions
+// change.
+void append(Active& sequence, std::int32_t token, const BaseModel& base) {
+  sequence.ids.push_back(token);
+  sequence.pending = {token};
+  if (sequence.cache.length() == base.shape().cache_boundary) {
+    sequence.pending = sequence.ids;
+    sequence.cache = base.make_cache(sequence.cache.capacity());
+  }
+}
+
 void check(std::span<const GenerationRequest> requests, const GenerationOptions& options) {
   if (options.max_new_tokens < 1 || options.batch_size < 1 || options.max_input_length < 1) {
     throw Error(ErrorKind::kInvalidArgument,
@@ -125,11 +137,11 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
     while (next < requests.size() && static_cast<std::int64_t>(active.size()) < options.batch_size &&
            prompt_tokens < kPromptTokens) {
       const GenerationRequest& request = requests[next];
-      std::vector<std::int32_t> ids = prompt_ids(request, options);
+      const std::vector<std::int32_t> ids = prompt_ids(request, options);
       const auto length = static_cast<std::int64_t>(ids.size());
       results[next].prompt_tokens = length;
       prompt_tokens += length;
-      active.push_back({next, request.model->adapter_for(request.task_name), std::move(ids),
+      active.push_back({next, request.model->adapter_for(request.task_name), ids, ids,
                         base.make_cache(length + options.max_new_tokens)});
       ++next;
     }
@@ -163,7 +175,7 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
       if (ended || full || stopped) {
         if (on_done) on_done(active[i].request, result);
       } else {
-        active[i].pending = {chosen[i]};
+        append(active[i], chosen[i], base);
         running.push_back(std::move(active[i]));
       }
     }

@@ -54,14 +54,17 @@ Tokenised tokenise(const ScoreRequest& request, const ScoreOptions& options) {
   return result;
 }
 
-// How many first tokens all have in common, short of the one whose successor is scored first.
-std::size_t shared_prefix(std::span<const Tokenised> texts) {
+// How many first tokens all have in common, short of the one whose successor is scored first. None where a
+// text outgrows the cache of the others.
+std::size_t shared_prefix(std::span<const Tokenised> texts, std::int64_t cache_boundary) {
   std::size_t shared = texts[0].begin - 1;
+  const auto boundary = static_cast<std::size_t>(cache_boundary);
   for (const Tokenised& text : texts) {
     const auto mismatch =
         std::mismatch(text.ids.begin(), text.ids.end(), texts[0].ids.begin(), texts[0].ids.end());
     const auto equal = static_cast<std::size_t>(mismatch.first - text.ids.begin());
     shared = std::min({shared, text.begin - 1, equal});
+    if (boundary > 0 && text.ids.size() > boundary) return 0;
   }
   return shared;
 }
@@ -86,7 +89,10 @@ std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
   }
   for (Group& group : groups) {
     const std::span<const Tokenised> members(texts.data() + group.first, group.last - group.first);
-    if (members.size() > 1) group.shared = shared_prefix(members);
+    if (members.size() > 1) {
+      const std::int64_t boundary = requests[group.first].model->base().shape().cache_boundary;
+      group.shared = shared_prefix(members, boundary);
+    }
     group.tokens = group.shared;
     for (const Tokenised& text : members) group.tokens += text.ids.size() - group.shared;
   }

@@ -27,15 +27,17 @@ class LossRowsTest : public testing::TestWithParam<std::int64_t> {
 };
 
 TEST_P(LossRowsTest, CrossEntropyAgreesWithTheReference) {
-  const double sum = linear_cross_entropy_reference(hidden_, weight_, targets_).item<double>();
-  EXPECT_NEAR(linear_cross_entropy(hidden_, weight_, targets_).item<double>(), sum, 1e-6 * sum);
-  const auto fused = [&](const at::Tensor& x) { return linear_cross_entropy(x, weight_, targets_); };
-  const auto reference = [&](const at::Tensor& x) {
-    return linear_cross_entropy_reference(x, weight_, targets_);
-  };
-  const at::Tensor factor = at::scalar_tensor(0.3);
-  EXPECT_LT(max_difference(gradient_of(fused, hidden_, factor), gradient_of(reference, hidden_, factor)),
-            5e-6);
+  for (const at::Tensor& bias : {at::Tensor(), random_tensor({kVocabulary}, 3)}) {
+    const auto fused = [&](const at::Tensor& x) { return linear_cross_entropy(x, weight_, targets_, bias); };
+    const auto reference = [&](const at::Tensor& x) {
+      return linear_cross_entropy_reference(x, weight_, targets_, bias);
+    };
+    const double sum = reference(hidden_).item<double>();
+    EXPECT_NEAR(fused(hidden_).item<double>(), sum, 1e-6 * sum);
+    const at::Tensor factor = at::scalar_tensor(0.3);
+    EXPECT_LT(max_difference(gradient_of(fused, hidden_, factor), gradient_of(reference, hidden_, factor)),
+              5e-6);
+  }
 }
 
 TEST_P(LossRowsTest, ScoresAreLogSoftmaxAtTheTargets) {

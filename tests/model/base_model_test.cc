@@ -68,7 +68,8 @@ TEST_F(BrokenModelTest, NoModelAtAll) {
 
 TEST_F(BrokenModelTest, UnknownFamily) {
   EXPECT_EQ(config_error("tiny_llama", "model_type", "mamba"),
-            "model family 'mamba' is not supported | supported families: llama, gpt_neo");
+            "model family 'mamba' is not supported | supported families: gemma3_text, gpt2, gpt_neo, llama, "
+            "mistral, phi, phi3, qwen2, qwen3");
   EXPECT_NE(config_error("tiny_llama", "model_type", nullptr).find("model family '' is not supported"),
             std::string::npos);
   EXPECT_NE(config_error("tiny_llama", "model_type", 7).find("'model_type' has the wrong type: 7"),
@@ -76,14 +77,20 @@ TEST_F(BrokenModelTest, UnknownFamily) {
 }
 
 TEST_F(BrokenModelTest, SettingsThatChangeTheComputationAreRefused) {
-  EXPECT_NE(config_error("tiny_llama", "attention_bias", true).find("attention_bias is not supported"),
+  EXPECT_NE(config_error("tiny_llama", "attention_bias", true)
+                .find("no tensor 'model.layers.0.self_attn.q_proj.bias'"),
             std::string::npos);
+  EXPECT_NE(
+      config_error("tiny_llama", "mlp_bias", true).find("no tensor 'model.layers.0.mlp.gate_proj.bias'"),
+      std::string::npos);
   EXPECT_NE(config_error("tiny_llama", "hidden_act", "gelu").find("hidden_act 'gelu' is not supported"),
             std::string::npos);
-  EXPECT_NE(config_error("tiny_llama", "rope_parameters", {{"rope_type", "yarn"}}).find("rope type 'yarn'"),
-            std::string::npos);
-  EXPECT_NE(config_error("tiny_llama", "rope_scaling", {{"type", "linear"}}).find("rope type 'linear'"),
-            std::string::npos);
+  EXPECT_NE(
+      config_error("tiny_llama", "rope_parameters", {{"rope_type", "dynamic"}}).find("rope type 'dynamic'"),
+      std::string::npos);
+  EXPECT_NE(
+      config_error("tiny_llama", "rope_scaling", {{"type", "proportional"}}).find("rope type 'proportional'"),
+      std::string::npos);
   EXPECT_NE(config_error("tiny_gpt_neo", "activation_function", "relu").find("activation_function 'relu'"),
             std::string::npos);
   EXPECT_NE(config_error("tiny_gpt_neo", "attention_types", Json::parse(R"([[["global", "far"], 2]])"))
@@ -117,8 +124,8 @@ TEST_F(BrokenModelTest, SizesThatTheWeightsContradict) {
             "for (65, 32)");
   EXPECT_NE(config_error("tiny_llama", "num_hidden_layers", 3).find("no tensor 'model.layers.2."),
             std::string::npos);
-  EXPECT_NE(config_error("tiny_llama", "vocab_size", 319)
-                .find("the tokenizer has 320 tokens (end of text is 0), the model's vocabulary 319"),
+  EXPECT_NE(config_error("tiny_llama", "vocab_size", 255)
+                .find("the tokenizer has 320 tokens (end of text is 0), the model's vocabulary 255"),
             std::string::npos);
   EXPECT_NE(config_error("tiny_gpt_neo", "max_position_embeddings", 100)
                 .find("'transformer.wpe.weight' has shape (64, 32)"),
@@ -208,6 +215,74 @@ TEST_F(BrokenModelTest, NamesOfTheBareModelAreUnderstood) {
     tensors = bare;
   });
   EXPECT_EQ(BaseModel::load(directory())->fingerprint(), test::golden_base("tiny_gpt_neo")->fingerprint());
+}
+
+// A tokenizer may have some tokens that the model has not; a text that holds one is refused when it is run.
+TEST_F(BrokenModelTest, AVocabularyOfFewerTokensThanTheTokenizer) {
+  copy("tiny_llama");
+  edit_config([](Json& config) { config["vocab_size"] = 319; });
+  edit_weights([](auto& tensors) {
+    at::Tensor& embedding = tensors.at("model.embed_tokens.weight");
+    embedding = embedding.slice(0, 0, 319).contiguous();
+  });
+  const auto base = BaseModel::load(directory());
+  EXPECT_EQ(base->tokenizer().size(), 320);
+  EXPECT_EQ(error_message([&] { base->forward(batch_of({{319}})); }),
+            "token id 319 is outside the vocabulary of 319");
+}
+
+TEST_F(BrokenModelTest, ALanguageModelNestedInAMultimodalOne) {
+  fs::copy(test::golden_path("families/gemma3"), directory());
+  fs::copy(test::golden_path("tiny_llama/tokenizer.json"), directory());
+  Json text = read_json_file(directory() / "config.json");
+  text.erase("model_type");
+  const Json config = {{"model_type", "gemma3"}, {"text_config", text}, {"vision_config", Json::object()}};
+  write_file_atomic(directory() / "config.json", dump_json(config));
+  const SafetensorsFile plain = SafetensorsFile::open(test::golden_path("families/gemma3/model.safetensors"));
+  for (const std::string prefix : {"language_model.", "model.language_"}) {
+    std::map<std::string, at::Tensor> nested;
+    for (const std::string& name : plain.names()) nested[prefix + name] = plain.read(name);
+    write_safetensors(directory() / "model.safetensors", nested);
+    EXPECT_EQ(BaseModel::load(directory())->fingerprint(), test::load_family("gemma3")->fingerprint());
+  }
+}
+
+// "su" is what the first long-context files called longrope.
+TEST_F(BrokenModelTest, TheFirstNameOfLongRope) {
+  fs::copy(test::golden_path("families/phi3_longrope"), directory());
+  fs::copy(test::golden_path("tiny_llama/tokenizer.json"), directory());
+  edit_config([](Json& config) { config["rope_scaling"]["type"] = "su"; });
+  const at::NoGradGuard no_gradients;
+  const RaggedBatch batch = batch_of({{1, 2, 3, 4, 5, 6, 7, 8}});
+  EXPECT_TRUE(at::equal(BaseModel::load(directory())->forward(batch),
+                        test::load_family("phi3_longrope")->forward(batch)));
+}
+
+TEST_F(BrokenModelTest, FamilySettingsThatChangeTheComputation) {
+  const auto family_error = [&](const char* family, const char* key, const Json& value) {
+    fs::remove_all(directory());
+    fs::copy(test::golden_path(std::string("families/") + family), directory());
+    edit_config([&](Json& config) { config[key] = value; });
+    return load_error();
+  };
+  EXPECT_NE(family_error("gemma3", "final_logit_softcapping", 30.0)
+                .find("'final_logit_softcapping' 30.0 is not supported"),
+            std::string::npos);
+  EXPECT_NE(family_error("gemma3", "use_bidirectional_attention", true).find("use_bidirectional_attention"),
+            std::string::npos);
+  EXPECT_NE(family_error("gemma3", "layer_types", {"full_attention"}).find("1 entries for 4 layers"),
+            std::string::npos);
+  EXPECT_NE(family_error("qwen2", "layer_types", {"full_attention", "linear_attention"})
+                .find("layer type 'linear_attention'"),
+            std::string::npos);
+  EXPECT_NE(family_error("qwen2", "sliding_window", nullptr).find("'sliding_window' is missing"),
+            std::string::npos);
+  EXPECT_NE(family_error("phi", "qk_layernorm", true).find("'qk_layernorm' true"), std::string::npos);
+  EXPECT_NE(family_error("gpt2", "scale_attn_by_inverse_layer_idx", true).find("scale_attn_by_inverse"),
+            std::string::npos);
+  EXPECT_NE(family_error("gpt2", "n_head", 5).find("n_embd 16 is not a multiple of n_head 5"),
+            std::string::npos);
+  EXPECT_NE(family_error("mistral", "sliding_window", -4).find("'sliding_window' is -4"), std::string::npos);
 }
 
 TEST(BaseModelInput, IdsOutsideTheVocabulary) {

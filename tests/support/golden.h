@@ -23,6 +23,17 @@ inline std::shared_ptr<const BaseModel> golden_base(const std::string& name) {
   return base;
 }
 
+// One of the models under tests/golden/families: a folder, which borrows tiny_llama's tokenizer, or a file.
+inline std::shared_ptr<const BaseModel> load_family(const std::string& name,
+                                                    Precision precision = Precision::kFloat32) {
+  const std::filesystem::path stored = golden_path("families/" + name);
+  if (name.ends_with(".gguf")) return BaseModel::load(stored, {.precision = precision});
+  const ScratchDirectory scratch;
+  std::filesystem::copy(stored, scratch / name);
+  std::filesystem::copy(golden_path("tiny_llama/tokenizer.json"), scratch / name);
+  return BaseModel::load(scratch / name, {.precision = precision});
+}
+
 inline RaggedBatch batch_of(const std::vector<std::vector<std::int32_t>>& sequences) {
   RaggedBatch batch;
   for (const std::vector<std::int32_t>& sequence : sequences) batch.add(sequence);

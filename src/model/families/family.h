@@ -2,7 +2,6 @@
 
 #include "core/json.h"
 #include "model/decoder_config.h"
-#include "tensor/gguf.h"
 
 namespace quiver {
 
@@ -20,14 +19,30 @@ const Family& find_family(const std::string& model_type);
 // numbers cannot overflow.
 std::int64_t checked_size(std::int64_t value, const std::string& key, const std::string& where);
 
-// The same for a key that must be there.
+// The same for a key that must be there, and for one that may be absent or null.
 std::int64_t require_size(const Json& config, const std::string& key, const std::string& where);
+std::int64_t size_or(const Json& config, const std::string& key, std::int64_t fallback,
+                     const std::string& where);
 
-extern const Family kLlamaFamily;
+// The activation under `key`, e.g. "silu", as the MLP it makes. Throws Error(kUnsupported) naming it.
+MlpKind plain_mlp(const Json& config, const std::string& key, const std::string& where);
+MlpKind gated_mlp(const Json& config, const std::string& key, const std::string& where);
+
+// Throws Error(kUnsupported) naming the first of `keys` that is set (not null, false or 0): settings that
+// change the computation and that the decoder does not have.
+void refuse_settings(const Json& config, std::initializer_list<const char*> keys, const std::string& where);
+
+// Throws Error(kCorruptFile) unless heads, key/value heads and head width fit together.
+void check_heads(const AttentionShape& attention, const std::string& where);
+
+extern const Family kGemma3Family;
+extern const Family kGpt2Family;
 extern const Family kGptNeoFamily;
-
-// Llama in GGUF form: its metadata, and the GGUF name for a Hugging Face tensor name.
-DecoderConfig llama_from_gguf(const GgufFile& file);
-std::string llama_gguf_name(const std::string& hf_name);
+extern const Family kLlamaFamily;
+extern const Family kMistralFamily;
+extern const Family kPhiFamily;
+extern const Family kPhi3Family;
+extern const Family kQwen2Family;
+extern const Family kQwen3Family;
 
 }  // namespace quiver

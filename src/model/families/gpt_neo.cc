@@ -40,19 +40,12 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   config.family = "gpt_neo";
   config.layers = require_size(json, "num_layers", where);
   config.hidden = require_size(json, "hidden_size", where);
-  config.intermediate =
-      checked_size(json_value<std::int64_t>(json, "intermediate_size", 4 * config.hidden, where),
-                   "intermediate_size", where);
+  config.intermediate = size_or(json, "intermediate_size", 4 * config.hidden, where);
   config.vocabulary = require_size(json, "vocab_size", where);
   config.max_positions = require_size(json, "max_position_embeddings", where);
   config.norm = NormKind::kLayerNorm;
   config.norm_eps = json_value(json, "layer_norm_epsilon", 1e-5, where);
-  config.mlp = MlpKind::kGeluTanh;
-  const std::string activation = json_value<std::string>(json, "activation_function", "gelu_new", where);
-  if (activation != "gelu_new") {
-    throw Error(ErrorKind::kUnsupported,
-                where + ": activation_function '" + activation + "' is not supported");
-  }
+  config.mlp = plain_mlp(json, "activation_function", where);
   AttentionShape& attention = config.attention;
   attention.heads = attention.kv_heads = require_size(json, "num_heads", where);
   if (config.hidden % attention.heads != 0) {
@@ -63,25 +56,30 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   attention.head_dim = config.hidden / attention.heads;
   attention.scale = 1.0;  // GPT-Neo does not divide by sqrt(head_dim)
   config.windows = layer_windows(json, config.layers, where);
+  config.has_bias = {false, true, true, true};
   config.tied_head = json_value(json, "tie_word_embeddings", true, where);
   return config;
 }
 
+TensorNames names() {
+  TensorNames names;
+  names.embedding = "transformer.wte.weight";
+  names.positions = "transformer.wpe.weight";
+  names.final_norm = "transformer.ln_f";
+  names.head = "lm_head";
+  names.attention_norm = "transformer.h.{}.ln_1";
+  names.query = "transformer.h.{}.attn.attention.q_proj";
+  names.key = "transformer.h.{}.attn.attention.k_proj";
+  names.value = "transformer.h.{}.attn.attention.v_proj";
+  names.attention_out = "transformer.h.{}.attn.attention.out_proj";
+  names.mlp_norm = "transformer.h.{}.ln_2";
+  names.up = "transformer.h.{}.mlp.c_fc";
+  names.down = "transformer.h.{}.mlp.c_proj";
+  return names;
+}
+
 }  // namespace
 
-const Family kGptNeoFamily{from_config,
-                           {.embedding = "transformer.wte.weight",
-                            .positions = "transformer.wpe.weight",
-                            .final_norm = "transformer.ln_f",
-                            .head = "lm_head.weight",
-                            .attention_norm = "transformer.h.{}.ln_1",
-                            .query = "transformer.h.{}.attn.attention.q_proj",
-                            .key = "transformer.h.{}.attn.attention.k_proj",
-                            .value = "transformer.h.{}.attn.attention.v_proj",
-                            .attention_out = "transformer.h.{}.attn.attention.out_proj",
-                            .mlp_norm = "transformer.h.{}.ln_2",
-                            .gate = "",
-                            .up = "transformer.h.{}.mlp.c_fc",
-                            .down = "transformer.h.{}.mlp.c_proj"}};
+const Family kGptNeoFamily{from_config, names()};
 
 }  // namespace quiver
