@@ -18,12 +18,14 @@ void ModelArguments::add_to(CLI::App& command, const std::string& positional) {
   command.add_option("--temperature", temperature, "Divides the routing logits");
   command.add_option("--combine", combine, "output (merge after) or parameter (merge before)");
   command.add_option("--default-expert", default_expert, "Oracle: the expert for tasks that none covers");
+  command.add_option("--compat", compat, "Whose numbers to reproduce: none, mttl, peft or phatgoose")
+      ->capture_default_str();
 }
 
 std::vector<RouterOptions> ModelArguments::router_options() const {
   std::vector<RouterOptions> options;
   for (const std::string& text : routers) {
-    RouterOptions router = parse_router(text);
+    RouterOptions router = parse_router(text, parse_compat(compat));
     if (top_k) router.top_k = *top_k;
     if (temperature) {
       check_temperature(*temperature);
@@ -48,7 +50,8 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
 
 std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const {
   if (RoutedModel::is_saved_model(model)) {
-    if (!routers.empty() || !library.empty() || top_k || temperature || combine || !default_expert.empty()) {
+    if (!routers.empty() || !library.empty() || top_k || temperature || combine || !default_expert.empty() ||
+        compat != "none") {
       throw Error(ErrorKind::kInvalidArgument,
                   "'" + model + "' is a composed model and has its router already",
                   "leave out --library, --router and the router's options");

@@ -20,6 +20,7 @@ struct ModelArguments {
   std::optional<double> temperature;
   std::optional<std::string> combine;
   std::string default_expert;
+  std::string compat = "none";
 
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
   void add_to(CLI::App& command, const std::string& positional = "MODEL");

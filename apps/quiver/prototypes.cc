@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "model_cache.h"
+#include "quiver/router.h"
 #include "quiver/transforms.h"
 #include "training_run.h"
 
@@ -16,18 +17,23 @@ struct Arguments {
   std::string library, config;
   std::vector<std::string> overrides;
   bool recompute = false;
+  std::string compat = "none";
   TrainingOptions gates = default_gate_options();
 
   Recompute mode() const { return recompute ? Recompute::kAll : Recompute::kMissing; }
 };
 
-void run_arrow(const Arguments& arguments) {
+void run_arrow(const Arguments& arguments, const GlobalOptions& global) {
+  const bool from_peft = parse_compat(arguments.compat) == Compat::kPeft;
   ExpertLibrary library = ExpertLibrary::open(arguments.library);
   Progress progress("arrow prototypes", static_cast<std::int64_t>(library.names().size()), "experts");
-  const std::int64_t computed = compute_arrow_prototypes(library, arguments.mode(), [&](const std::string&) {
+  const ExpertObserver observer = [&](const std::string&) {
     progress.advance(1);
     throw_if_interrupted("finished experts are kept");
-  });
+  };
+  const std::int64_t computed =
+      from_peft ? compute_peft_prototypes(library, global.seed.value_or(42), arguments.mode(), observer)
+                : compute_arrow_prototypes(library, arguments.mode(), observer);
   log_info("computed arrow prototypes of " + std::to_string(computed) + " experts");
 }
 
@@ -66,7 +72,12 @@ void add_prototypes(CLI::App& program, GlobalOptions& global) {
   CLI::App* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
   arrow->add_option("LIBRARY", arguments->library)->required();
   arrow->add_flag("--recompute", arguments->recompute, "Also those that are there");
-  arrow->callback([arguments] { run_arrow(*arguments); });
+  arrow
+      ->add_option(
+          "--compat", arguments->compat,
+          "peft: as PEFT approximates them, from the global --seed (42), for --router arrow --compat peft")
+      ->capture_default_str();
+  arrow->callback([arguments, &global] { run_arrow(*arguments, global); });
 
   CLI::App* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
   phatgoose->add_option("LIBRARY", arguments->library)->required();

@@ -25,6 +25,15 @@ enum class Combine {
   kParameter,  // y += (sum_e w_e s_e B_e)(sum_e w_e A_e) x, with cross terms B_i A_j
 };
 
+// Whose numbers a router reproduces where implementations differ.
+enum class Compat {
+  kNone,       // ours: the published formulas, every expert with its own scale
+  kMttl,       // mttl 1.0: the first expert's scale for all, by name; generated text cleaned up and cut
+  kPeft,       // PEFT's Arrow: outputs combined, top 3, prototypes by power iteration (artefact "arrow_peft")
+  kPhatgoose,  // PhatGOOSE's own code: outputs combined; Arrow with logits / (10 sqrt(d)), top 2; weights are
+               // those of a softmax over all experts, divided by the sum of the kept ones + 1e-6
+};
+
 // The choice of a router, as a value. parse_router() fills in each router's defaults.
 struct RouterOptions {
   RouterKind kind = RouterKind::kBase;
@@ -33,12 +42,14 @@ struct RouterOptions {
   double temperature = 0;              // divides the logits; 0: the router's own (arrow 1, phatgoose sqrt(d))
   Combine combine = Combine::kOutput;  // without effect where one expert is used
   std::string default_expert = {};     // kOracle: for tasks that no expert covers; empty: an error
+  Compat compat = Compat::kNone;
 };
 
 // "base", "oracle", "uniform", "arrow", "phatgoose" or "expert:NAME", with the defaults of the reference:
-// combine kParameter for uniform and arrow, kOutput for phatgoose; top_k all for arrow, 2 for phatgoose.
-// Throws Error(kInvalidArgument) listing the names.
-RouterOptions parse_router(const std::string& text);
+// combine kParameter for uniform and arrow, kOutput for phatgoose; top_k all for arrow, 2 for phatgoose. With
+// `compat`, the defaults of that implementation. Throws Error(kInvalidArgument) listing the names, or for a
+// router that the implementation does not have.
+RouterOptions parse_router(const std::string& text, Compat compat = Compat::kNone);
 
 // The text that parse_router() reads: "arrow", "expert:NAME".
 std::string router_name(const RouterOptions& options);
@@ -47,7 +58,11 @@ std::string router_name(const RouterOptions& options);
 std::string combine_name(Combine combine);
 Combine parse_combine(const std::string& text);
 
-// {"router", "top_k", "combine"} and, where set, "temperature" and "default_expert".
+// "none", "mttl", "peft" or "phatgoose", and back. parse_compat() throws Error(kInvalidArgument).
+std::string compat_name(Compat compat);
+Compat parse_compat(const std::string& text);
+
+// {"router", "top_k", "combine"} and, where set, "temperature", "default_expert" and "compat".
 nlohmann::json to_json(const RouterOptions& options);
 
 // Reads what to_json() wrote; absent keys take the router's defaults, "top_k": 0 means all. `where` goes into

@@ -43,6 +43,11 @@ using ExpertObserver = std::function<void(const std::string&)>;
 std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recompute,
                                       const ExpertObserver& observer = {});
 
+// The same as PEFT approximates them, from this seed in every slot, as the artefact "arrow_peft": what a
+// router of Compat::kPeft routes with.
+std::int64_t compute_peft_prototypes(ExpertLibrary& library, std::uint64_t seed, Recompute recompute,
+                                     const ExpertObserver& observer = {});
+
 // Trains PhatGOOSE gates for every expert, each on the training rows of its own tasks in `data`, and stores
 // them as the artefact "phatgoose" as each ends. kMissing leaves those that were trained with the same
 // settings on the present weights. Several experts train at once (see train_experts), so that the observers

@@ -38,7 +38,10 @@ struct Experts {
 // visited expert by expert, so that an expert's factors are read once a block. Scratch of one thread.
 class BlockMixer {
  public:
-  BlockMixer(std::int64_t top_k, bool merge_before) : top_k_(top_k), merge_before_(merge_before) {}
+  explicit BlockMixer(const MixtureRule& rule)
+      : top_k_(rule.top_k),
+        merge_before_(rule.merge_before),
+        epsilon_(static_cast<float>(rule.kept_sum_epsilon)) {}
 
   // Chooses experts and weights from the block's logits, rows `stride` apart.
   void route(const float* logits, std::int64_t stride, std::int64_t rows, std::int64_t experts) {
@@ -50,6 +53,11 @@ class BlockMixer {
       const float largest = logits[chosen[0]];
       float sum = 0;
       for (std::int64_t j = 0; j < top_k_; ++j) sum += weight[j] = std::exp(logits[chosen[j]] - largest);
+      if (epsilon_ > 0) {
+        float all = 0;
+        for (std::int64_t e = 0; e < experts; ++e) all += std::exp(logits[e] - largest);
+        sum += epsilon_ * all;
+      }
       for (std::int64_t j = 0; j < top_k_; ++j) weight[j] /= sum;
     }
   }
@@ -139,6 +147,7 @@ class BlockMixer {
 
   std::int64_t top_k_;
   bool merge_before_;
+  float epsilon_;
   std::vector<std::int32_t> expert_;  // (rows, top_k)
   std::vector<float> weight_;         // (rows, top_k)
   std::vector<float> hidden_;         // (rows, top_k, r)
@@ -207,7 +216,7 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::
     float* logits = products_data + first * width;
     for (std::int64_t row = 0; row < last - first; ++row)
       logits_from_products(logits + row * width, width, x_rows + row * x.stride(0), x.size(1), rule);
-    BlockMixer mixer(rule.top_k, rule.merge_before);
+    BlockMixer mixer(rule);
     for (const MixtureSlot& slot : slots) {
       const Experts experts(slot);
       mixer.route(logits, width, last - first, experts.count);
@@ -222,7 +231,7 @@ void add_first_expert(at::Tensor& y, const at::Tensor& x, std::span<const Mixtur
   const float* x_data = x.const_data_ptr<float>();
   float* y_data = y.mutable_data_ptr<float>();
   for_each_block(x.size(0), row_work(slots, 1), [&](std::int64_t first, std::int64_t last) {
-    BlockMixer mixer(1, false);
+    BlockMixer mixer(MixtureRule{.top_k = 1});
     mixer.route_to_first(last - first);
     for (const MixtureSlot& slot : slots)
       mixer.add(Experts(slot), x_data + first * x.stride(0), x.stride(0),

@@ -21,6 +21,8 @@ struct MixtureRule {
   // How the chosen experts are combined: y += (sum_e w_e B_e) (sum_f w_f A_f) x, "parameter"; or else
   // y += sum_e w_e B_e A_e x, "output".
   bool merge_before = false;
+  // Above 0: weights are those of a softmax over all experts, divided by the sum of the kept ones + epsilon.
+  double kept_sum_epsilon = 0;
 };
 
 // The experts of one linear layer: E experts of rank r, contiguous float32 on the CPU.
@@ -32,9 +34,9 @@ struct MixtureSlot {
 
 // Adds to y (T, *) what the mixtures of the slots give for x (T, d); float32 on the CPU, rows contiguous.
 // products (T, slots * E): the tokens' products with the routing vectors of each slot; they are overwritten.
-// Weights are the softmax of a token's top_k logits; equal logits go to the lower expert number. Only the
-// chosen experts are touched, so that the cost does not grow with E. Rows are independent; runs on ATen's
-// threads.
+// Weights are the softmax of a token's top_k logits (see MixtureRule); equal logits go to the lower expert
+// number. Only the chosen experts are touched, so that the cost does not grow with E. Rows are independent;
+// runs on ATen's threads.
 void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::span<const MixtureSlot> slots,
                  const MixtureRule& rule);
 

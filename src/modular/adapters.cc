@@ -1,8 +1,7 @@
 #include "modular/adapters.h"
 
-#include <cmath>
-
 #include "kernels/linear.h"
+#include "routing/routing.h"
 
 namespace quiver {
 namespace {
@@ -47,8 +46,10 @@ at::Tensor LoraAdapter::apply(const LinearGroup& group, const at::Tensor& x, at:
                     [&](at::Tensor& sum, const at::Tensor& input) { add_first_expert(sum, input, slots); });
 }
 
-MixtureAdapter::MixtureAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots,
-                               const std::map<std::int64_t, at::Tensor>& vectors, const Options& options) {
+MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
+                               const std::map<std::int64_t, at::Tensor>& vectors,
+                               const RouterOptions& router) {
+  const std::map<std::int64_t, SlotExperts>& slots = experts.slots;
   for (const LinearGroup& group : base.groups()) {
     Group result;
     result.slots = mixture_slots(base, group, slots);
@@ -57,9 +58,13 @@ MixtureAdapter::MixtureAdapter(const BaseModel& base, const std::map<std::int64_
       if (slots.count(slot) > 0) routing.push_back(vectors.at(slot).cpu());
     }
     if (!routing.empty()) result.vectors = at::cat(routing).contiguous();
-    result.rule = {options.logits, options.top_k,
-                   options.temperature > 0 ? options.temperature : std::sqrt(static_cast<double>(group.in)),
-                   options.merge_before};
+    const bool is_arrow = router.kind == RouterKind::kArrow;
+    result.rule = {
+        .logits = is_arrow ? LogitKind::kAbsolute : LogitKind::kStandardised,
+        .top_k = router.top_k > 0 ? router.top_k : static_cast<std::int64_t>(experts.experts.size()),
+        .temperature = logit_divisor(router, group.in),
+        .merge_before = router.combine == Combine::kParameter,
+        .kept_sum_epsilon = kept_sum_epsilon(router)};
     groups_.push_back(std::move(result));
   }
 }

@@ -26,16 +26,9 @@ class LoraAdapter : public LinearAdapter {
 // Weights per token and slot from routing vectors: Arrow or PhatGOOSE. Immutable, thread-safe.
 class MixtureAdapter : public LinearAdapter {
  public:
-  struct Options {
-    LogitKind logits = LogitKind::kAbsolute;
-    std::int64_t top_k = 0;  // 1 .. E
-    double temperature = 0;  // 0: sqrt(width of the slot's input)
-    bool merge_before = false;
-  };
-  // vectors: (E, in) by slot index, for the same slots as the experts; standardised already for
-  // kStandardised.
-  MixtureAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots,
-                 const std::map<std::int64_t, at::Tensor>& vectors, const Options& options);
+  // vectors: (E, in) by slot index, for the same slots as the experts; standardised already for PhatGOOSE.
+  MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
+                 const std::map<std::int64_t, at::Tensor>& vectors, const RouterOptions& router);
 
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
 

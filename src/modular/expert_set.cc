@@ -81,7 +81,8 @@ std::vector<std::string> ExpertSet::tasks() const {
   return result;
 }
 
-std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vector<Expert> experts) {
+std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vector<Expert> experts,
+                                                 ExpertScales scales) {
   if (experts.empty()) throw Error(ErrorKind::kInvalidArgument, "the library has no expert");
   std::sort(experts.begin(), experts.end(),
             [](const Expert& left, const Expert& right) { return left.info.name < right.info.name; });
@@ -107,31 +108,38 @@ std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vec
     for (const LoraWeights* lora : weights) rank = std::max(rank, lora == nullptr ? 0 : lora->a.size(0));
     const auto count = static_cast<std::int64_t>(experts.size());
     SlotExperts stacked{at::zeros({count, rank, layer.in}), at::zeros({count, rank, layer.out})};
+    const LoraWeights* first = nullptr;  // whose scale counts
     for (std::int64_t e = 0; e < count; ++e) {
       const LoraWeights* lora = weights[static_cast<std::size_t>(e)];
       if (lora == nullptr) continue;
       stacked.a[e].slice(0, 0, lora->a.size(0)).copy_(lora->a);
-      stacked.b[e].slice(0, 0, lora->a.size(0)).copy_(lora->b.t() * lora->scale);
+      if (first == nullptr || scales == ExpertScales::kOwn) first = lora;
+      stacked.b[e].slice(0, 0, lora->a.size(0)).copy_(lora->b.t() * first->scale);
     }
     set->slots[slot] = {stacked.a.to(device), stacked.b.to(device)};
   }
   return set;
 }
 
-std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library) {
+std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library,
+                                                 ExpertScales scales) {
   std::vector<Expert> experts;
   for (const std::string& name : library.names()) experts.push_back(library.load(name));
   if (experts.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert",
                 "train one with `quiver train`, or import one with `quiver library import`");
   }
-  return make_expert_set(base, std::move(experts));
+  return make_expert_set(base, std::move(experts), scales);
 }
 
 std::map<std::int64_t, at::Tensor> load_routing_vectors(const BaseModel& base, const ExpertSet& experts,
-                                                        const ExpertLibrary& library, RouterKind kind) {
-  const std::string artefact_kind = kind == RouterKind::kArrow ? "arrow" : "phatgoose";
-  const std::string command = "`quiver prototypes " + artefact_kind + " " + library.uri() + "`";
+                                                        const ExpertLibrary& library,
+                                                        const RouterOptions& router) {
+  const bool from_peft = router.compat == Compat::kPeft;
+  const std::string method = router.kind == RouterKind::kArrow ? "arrow" : "phatgoose";
+  const std::string artefact_kind = method + (from_peft ? "_peft" : "");
+  const std::string command =
+      "`quiver prototypes " + method + " " + library.uri() + (from_peft ? " --compat peft`" : "`");
   std::vector<Artefact> artefacts;
   for (const ExpertInfo& expert : experts.experts) {
     std::optional<Artefact> artefact = library.find_artefact(expert.name, artefact_kind);
@@ -153,7 +161,7 @@ std::map<std::int64_t, at::Tensor> load_routing_vectors(const BaseModel& base, c
                     "expert '" + experts.experts[e].name + "' has no " + artefact_kind +
                         " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",
                     "all experts of a routed model must adapt the same layers; recompute with " + command +
-                        " --recompute");
+                        " and --recompute");
       }
       rows.push_back(found->second);
     }

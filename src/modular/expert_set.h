@@ -33,14 +33,21 @@ struct ExpertSet {
   std::vector<std::string> tasks() const;
 };
 
+// alpha / rank of each expert, or of the first by name for all, as mttl takes it.
+enum class ExpertScales { kOwn, kOfTheFirst };
+
 // Throws Error(kInvalidArgument) for an expert of another base, a module that the base does not have (naming
 // both), a shape that does not fit, two experts that claim one task, or an empty library.
-std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library);
-std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vector<Expert> experts);
+std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library,
+                                                 ExpertScales scales = ExpertScales::kOwn);
+std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vector<Expert> experts,
+                                                 ExpertScales scales = ExpertScales::kOwn);
 
-// Routing vectors (E, in) float32 by slot index, read from the library's artefacts of the kind "arrow" or
-// "phatgoose". Throws Error(kNotFound) naming the expert and the command that computes them, Error(kStale).
+// Routing vectors (E, in) float32 by slot index, read from the library's artefacts of the kind "arrow",
+// "arrow_peft" or "phatgoose". Throws Error(kNotFound) naming the expert and the command that computes them,
+// Error(kStale).
 std::map<std::int64_t, at::Tensor> load_routing_vectors(const BaseModel& base, const ExpertSet& experts,
-                                                        const ExpertLibrary& library, RouterKind kind);
+                                                        const ExpertLibrary& library,
+                                                        const RouterOptions& router);
 
 }  // namespace quiver

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "modular/adapters.h"
+#include "modular/mttl_text.h"
 #include "quiver/error.h"
 #include "quiver/routed_model.h"
 
@@ -75,10 +76,14 @@ std::vector<std::int32_t> prompt_ids(const GenerationRequest& request, const Gen
   return ids;
 }
 
-// Text of the new tokens, cut at the first stop text; `stopped` tells whether there was one.
-std::string decode(const BaseModel& base, const std::vector<std::int32_t>& ids,
+// Text of the new tokens, cut at the first stop text; `stopped` tells whether there was one. `ids`: all
+// tokens, the last `added` of them new.
+std::string decode(const GenerationRequest& request, std::span<const std::int32_t> ids, std::size_t added,
                    const std::vector<std::string>& stops, bool& stopped) {
-  std::string text = base.tokenizer().decode(ids, SpecialTokens::kSkip);
+  const Tokenizer& tokenizer = request.model->base().tokenizer();
+  std::string text = tokenizer.decode(ids.last(added), SpecialTokens::kSkip);
+  if (request.model->router().compat == Compat::kMttl)
+    text = mttl_continuation(request.prompt, tokenizer.decode(ids, SpecialTokens::kSkip), text);
   std::size_t cut = std::string::npos;
   for (const std::string& stop : stops) cut = std::min(cut, text.find(stop));
   stopped = cut != std::string::npos;
@@ -88,8 +93,7 @@ std::string decode(const BaseModel& base, const std::vector<std::int32_t>& ids,
 
 // Gives the sequence its next token, to be run alone; or after all others, where the model's positions
 // change.
-void append(Active& sequence, std::int32_t token, const BaseModel& base) {
-  sequence.ids.push_back(token);
+void run_next(Active& sequence, std::int32_t token, const BaseModel& base) {
   sequence.pending = {token};
   if (sequence.cache.length() == base.shape().cache_boundary) {
     sequence.pending = sequence.ids;
@@ -167,15 +171,19 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
       Generation& result = results[active[i].request];
       const bool ended = !options.ignore_stop_tokens &&
                          std::count(base.stop_ids().begin(), base.stop_ids().end(), chosen[i]) > 0;
-      if (!ended) result.ids.push_back(chosen[i]);
+      if (!ended) {
+        result.ids.push_back(chosen[i]);
+        active[i].ids.push_back(chosen[i]);
+      }
       bool stopped = false;
       const bool full = static_cast<std::int64_t>(result.ids.size()) >= options.max_new_tokens;
       if (ended || full || !options.stop.empty())
-        result.text = decode(base, result.ids, options.stop, stopped);
+        result.text =
+            decode(requests[active[i].request], active[i].ids, result.ids.size(), options.stop, stopped);
       if (ended || full || stopped) {
         if (on_done) on_done(active[i].request, result);
       } else {
-        append(active[i], chosen[i], base);
+        run_next(active[i], chosen[i], base);
         running.push_back(std::move(active[i]));
       }
     }

@@ -9,17 +9,6 @@ namespace {
 
 bool needs_vectors(RouterKind kind) { return kind == RouterKind::kArrow || kind == RouterKind::kPhatgoose; }
 
-MixtureAdapter::Options mixture_options(const RouterOptions& router, std::size_t experts) {
-  MixtureAdapter::Options options;
-  options.logits = router.kind == RouterKind::kArrow ? LogitKind::kAbsolute : LogitKind::kStandardised;
-  options.top_k = router.top_k > 0 ? router.top_k : static_cast<std::int64_t>(experts);
-  options.temperature = router.temperature > 0              ? router.temperature
-                        : router.kind == RouterKind::kArrow ? 1.0
-                                                            : 0.0;
-  options.merge_before = router.combine == Combine::kParameter;
-  return options;
-}
-
 // Records the routing of every slot while it runs the model's own adapter.
 class TracingAdapter : public LinearAdapter {
  public:
@@ -32,11 +21,11 @@ class TracingAdapter : public LinearAdapter {
     for (const std::int64_t slot : group.slots) {
       const auto found = vectors_.find(slot);
       if (found == vectors_.end()) continue;
-      const at::Tensor logits =
-          router_.kind == RouterKind::kArrow
-              ? arrow_logits(x, found->second, router_.temperature)
-              : standardised_gate_logits(x, standardise_gates(found->second), router_.temperature);
-      const Routing routing = top_k_softmax(logits, router_.top_k);
+      const at::Tensor logits = router_.kind == RouterKind::kArrow
+                                    ? arrow_logits(x, found->second, logit_divisor(router_, group.in))
+                                    : standardised_gate_logits(x, standardise_gates(found->second),
+                                                               logit_divisor(router_, group.in));
+      const Routing routing = top_k_softmax(logits, router_.top_k, kept_sum_epsilon(router_));
       trace_[base_.slots()[static_cast<std::size_t>(slot)].path] =
           at::zeros_like(logits).scatter_(1, routing.indices, routing.weights);
     }
@@ -88,8 +77,7 @@ RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
       if (router.kind == RouterKind::kPhatgoose) {
         for (auto& [slot, gates] : used) gates = standardise_gates(gates);
       }
-      state->shared = std::make_unique<MixtureAdapter>(*base, experts->slots, used,
-                                                       mixture_options(router, experts->experts.size()));
+      state->shared = std::make_unique<MixtureAdapter>(*base, *experts, used, router);
       break;
     }
   }
@@ -99,17 +87,20 @@ RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
 std::vector<RoutedModel> RoutedModel::compose_all(std::shared_ptr<const BaseModel> base,
                                                   const ExpertLibrary& library,
                                                   std::span<const RouterOptions> routers) {
-  std::shared_ptr<const ExpertSet> experts;
+  std::map<ExpertScales, std::shared_ptr<const ExpertSet>> sets;
   std::vector<RoutedModel> models;
   for (const RouterOptions& router : routers) {
     if (router.kind == RouterKind::kBase) {
       models.emplace_back(base);
       continue;
     }
-    if (!experts) experts = load_expert_set(*base, library);
+    const ExpertScales scales =
+        router.compat == Compat::kMttl ? ExpertScales::kOfTheFirst : ExpertScales::kOwn;
+    std::shared_ptr<const ExpertSet>& experts = sets[scales];
+    if (!experts) experts = load_expert_set(*base, library, scales);
     validate(router, experts->names());
     std::map<std::int64_t, at::Tensor> vectors;
-    if (needs_vectors(router.kind)) vectors = load_routing_vectors(*base, *experts, library, router.kind);
+    if (needs_vectors(router.kind)) vectors = load_routing_vectors(*base, *experts, library, router);
     models.push_back(assemble(base, experts, std::move(vectors), router));
   }
   return models;

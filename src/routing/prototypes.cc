@@ -1,6 +1,7 @@
 #include "routing/prototypes.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
@@ -112,6 +113,25 @@ std::vector<at::Tensor> arrow_prototypes(std::span<const at::Tensor> a, std::spa
     }
   });
   return prototypes;
+}
+
+at::Tensor power_iteration_prototype(const at::Tensor& a, const at::Tensor& b, std::uint64_t seed) {
+  constexpr int kIterations = 15;
+  constexpr double kEpsilon = 1e-8;
+  check_shapes(a, b, 0, 1);
+  const at::NoGradGuard no_grad;
+  const at::Tensor a32 = a.to(at::kCPU, at::kFloat), b32 = b.to(at::kCPU, at::kFloat);
+  if (!all_finite(a32) || !all_finite(b32)) refuse("a LoRA factor holds a number that is not finite", 0, 1);
+  const at::Tensor core = at::mm(b32.t(), b32);  // (r, r)
+  at::Tensor v = at::randn({a32.size(1)}, at::detail::createCPUGenerator(seed));
+  v = v / (v.norm() + kEpsilon);
+  for (int i = 0; i < kIterations; ++i) {
+    v = at::mv(a32.t(), at::mv(core, at::mv(a32, v)));
+    v = v / (v.norm() + kEpsilon);
+  }
+  if (!v.any().item<bool>())
+    refuse("zero update: B A is 0 and has no direction", 0, 1, "train the expert first");
+  return v;
 }
 
 void check_prototypes(const at::Tensor& prototypes, std::span<const std::string> expert_names,

@@ -22,6 +22,11 @@ at::Tensor arrow_prototype(const at::Tensor& a, const at::Tensor& b);
 // differ between pairs; equal ones are worked on together. Errors say which pair, counted from 0.
 std::vector<at::Tensor> arrow_prototypes(std::span<const at::Tensor> a, std::span<const at::Tensor> b);
 
+// The same vector as PEFT 0.21 approximates it (tuners/lora/arrow.py): 15 power iterations v <- A^T (B^T B)
+// (A v) in float32 from a random start that `seed` draws. It is far from converged where the two largest
+// singular values are close. Throws as arrow_prototype. Thread-safe.
+at::Tensor power_iteration_prototype(const at::Tensor& a, const at::Tensor& b, std::uint64_t seed);
+
 // Refuses to route with prototypes (or gates) that were never computed: an undefined tensor, another number
 // of rows than experts, a row of zeros or one with a number that is not finite. `prototypes` is (E, d).
 // Throws Error(kInvalidArgument) naming the expert and the slot, with the command that computes them.

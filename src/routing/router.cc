@@ -24,11 +24,27 @@ constexpr std::array kNamedKinds = {
     NamedKind{RouterKind::kUniform, "uniform"}, NamedKind{RouterKind::kArrow, "arrow"},
     NamedKind{RouterKind::kPhatgoose, "phatgoose"}};
 
-RouterOptions defaults_of(RouterKind kind) {
-  const bool by_parameter = kind == RouterKind::kUniform || kind == RouterKind::kArrow;
-  return RouterOptions{.kind = kind,
-                       .top_k = kind == RouterKind::kPhatgoose ? 2 : 0,
-                       .combine = by_parameter ? Combine::kParameter : Combine::kOutput};
+constexpr std::array kCompatNames = {"none", "mttl", "peft", "phatgoose"};  // by Compat
+
+RouterOptions defaults_of(RouterKind kind, Compat compat) {
+  RouterOptions options{.kind = kind, .compat = compat};
+  const bool keeps_mttl = compat == Compat::kNone || compat == Compat::kMttl;
+  if (keeps_mttl && (kind == RouterKind::kUniform || kind == RouterKind::kArrow))
+    options.combine = Combine::kParameter;
+  if (kind == RouterKind::kPhatgoose || compat == Compat::kPhatgoose) options.top_k = 2;
+  if (kind == RouterKind::kArrow && compat == Compat::kPeft) options.top_k = 3;
+  return options;
+}
+
+// Implementations do not have all routers.
+void check_has_router(const RouterOptions& options) {
+  const bool absent = (options.compat == Compat::kPeft && options.kind == RouterKind::kPhatgoose) ||
+                      (options.compat == Compat::kPeft && options.kind == RouterKind::kUniform) ||
+                      (options.compat == Compat::kPhatgoose && options.kind == RouterKind::kUniform);
+  if (!absent) return;
+  throw Error(ErrorKind::kInvalidArgument,
+              compat_name(options.compat) + " has no router '" + router_name(options) + "'",
+              "leave out --compat for this router");
 }
 
 std::string number_text(double value) {
@@ -45,12 +61,15 @@ void check_known_expert(const char* role, const std::string& name, std::span<con
 
 }  // namespace
 
-RouterOptions parse_router(const std::string& text) {
+RouterOptions parse_router(const std::string& text, Compat compat) {
   for (const auto& [kind, name] : kNamedKinds) {
-    if (text == name) return defaults_of(kind);
+    if (text != name) continue;
+    const RouterOptions options = defaults_of(kind, compat);
+    check_has_router(options);
+    return options;
   }
   if (text.starts_with(kExpertPrefix)) {
-    RouterOptions options = defaults_of(RouterKind::kSingleExpert);
+    RouterOptions options = defaults_of(RouterKind::kSingleExpert, compat);
     options.expert = text.substr(kExpertPrefix.size());
     if (!options.expert.empty()) return options;
     throw Error(ErrorKind::kInvalidArgument, "router 'expert:' names no expert", "write expert:NAME");
@@ -77,17 +96,28 @@ Combine parse_combine(const std::string& text) {
   throw Error(ErrorKind::kInvalidArgument, "unknown combine '" + text + "'; it is output or parameter");
 }
 
+std::string compat_name(Compat compat) { return kCompatNames[static_cast<std::size_t>(compat)]; }
+
+Compat parse_compat(const std::string& text) {
+  for (const Compat compat : {Compat::kNone, Compat::kMttl, Compat::kPeft, Compat::kPhatgoose}) {
+    if (text == compat_name(compat)) return compat;
+  }
+  throw Error(ErrorKind::kInvalidArgument, "unknown compat '" + text + "'",
+              "it is " + join(std::vector<std::string>(kCompatNames.begin(), kCompatNames.end()), ", "));
+}
+
 Json to_json(const RouterOptions& options) {
   Json object = {
       {"router", router_name(options)}, {"top_k", options.top_k}, {"combine", combine_name(options.combine)}};
   if (options.temperature > 0) object["temperature"] = options.temperature;
   if (!options.default_expert.empty()) object["default_expert"] = options.default_expert;
+  if (options.compat != Compat::kNone) object["compat"] = compat_name(options.compat);
   return object;
 }
 
 RouterOptions router_options_from_json(const Json& object, const std::string& where) {
-  static const std::vector<std::string> keys = {"router", "top_k", "combine", "temperature",
-                                                "default_expert"};
+  static const std::vector<std::string> keys = {"router",      "top_k",          "combine",
+                                                "temperature", "default_expert", "compat"};
   if (!object.is_object()) {
     throw Error(ErrorKind::kInvalidArgument, where + ": a router is an object, not " + object.type_name());
   }
@@ -99,7 +129,9 @@ RouterOptions router_options_from_json(const Json& object, const std::string& wh
     }
   }
   if (!object.contains("router")) throw Error(ErrorKind::kInvalidArgument, where + ": 'router' is missing");
-  RouterOptions options = parse_router(json_value<std::string>(object, "router", "", where));
+  RouterOptions options =
+      parse_router(json_value<std::string>(object, "router", "", where),
+                   parse_compat(json_value<std::string>(object, "compat", "none", where)));
   const Json top_k = json_value<Json>(object, "top_k", options.top_k, where);
   // nlohmann converts 2.7 and 2^40 to int without a word.
   if (!top_k.is_number_integer() || std::abs(top_k.get<double>()) > 1e9) {

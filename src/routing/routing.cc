@@ -60,7 +60,18 @@ at::Tensor standardised_gate_logits(const at::Tensor& x, const at::Tensor& stand
   return at::mm(rows, standardised_gates.t()) / divisor;
 }
 
-Routing top_k_softmax(const at::Tensor& logits, int top_k) {
+double logit_divisor(const RouterOptions& router, std::int64_t width) {
+  const double root = std::sqrt(static_cast<double>(width));
+  if (router.kind == RouterKind::kPhatgoose) return router.temperature > 0 ? router.temperature : root;
+  if (router.compat == Compat::kPhatgoose) return (router.temperature > 0 ? router.temperature : 10) * root;
+  return router.temperature > 0 ? router.temperature : 1;
+}
+
+double kept_sum_epsilon(const RouterOptions& router) {
+  return router.compat == Compat::kPhatgoose ? 1e-6 : 0;
+}
+
+Routing top_k_softmax(const at::Tensor& logits, int top_k, double kept_sum_epsilon) {
   const std::int64_t tokens = logits.size(0);
   const std::int64_t experts = logits.size(1);
   const std::int64_t k = top_k > 0 ? top_k : experts;
@@ -70,7 +81,7 @@ Routing top_k_softmax(const at::Tensor& logits, int top_k) {
         "top_k " + std::to_string(top_k) + " is above the number of experts, " + std::to_string(experts));
   }
   const at::Tensor values = logits.to(at::kFloat).contiguous();
-  if (k == experts) return {all_experts(tokens, experts), at::softmax(values, 1)};
+  if (k == experts && kept_sum_epsilon == 0) return {all_experts(tokens, experts), at::softmax(values, 1)};
 
   at::Tensor indices = at::empty({tokens, k}, at::kLong);
   const float* value = values.const_data_ptr<float>();
@@ -81,7 +92,9 @@ Routing top_k_softmax(const at::Tensor& logits, int top_k) {
                        choose_largest(value + t * experts, experts, k, chosen + t * k);
                      }
                    });
-  return {indices, at::softmax(values.gather(1, indices), 1)};
+  if (kept_sum_epsilon == 0) return {indices, at::softmax(values.gather(1, indices), 1)};
+  const at::Tensor kept = at::softmax(values, 1).gather(1, indices);
+  return {indices, kept / (kept.sum(1, true) + kept_sum_epsilon)};
 }
 
 Routing uniform_routing(std::int64_t tokens, std::int64_t experts) {

@@ -6,6 +6,7 @@
 
 #include "quiver/error.h"
 #include "quiver/expert.h"
+#include "quiver/router.h"
 
 namespace quiver {
 
@@ -32,11 +33,19 @@ at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double
 at::Tensor standardised_gate_logits(const at::Tensor& x, const at::Tensor& standardised_gates,
                                     double temperature);
 
+// What the logits of an Arrow or PhatGOOSE router are divided by, for inputs of this width.
+double logit_divisor(const RouterOptions& router, std::int64_t width);
+
+// What is added to the sum of the kept weights before they are divided by it: 0, or 1e-6 for
+// Compat::kPhatgoose.
+double kept_sum_epsilon(const RouterOptions& router);
+
 // The top_k largest logits of each row and the softmax over them. logits (T, E); top_k <= 0: all. Equal
 // logits go to the lower expert number. Kept experts stand in falling order, except that all E kept stand as
 // 0 .. E-1. NaN logits are taken last and make their row's weights NaN. top_k > E throws
 // Error(kInvalidArgument).
-Routing top_k_softmax(const at::Tensor& logits, int top_k);
+// With `kept_sum_epsilon`, the softmax is over all and the kept weights are divided by their sum + epsilon.
+Routing top_k_softmax(const at::Tensor& logits, int top_k, double kept_sum_epsilon = 0);
 
 // Every expert with weight 1/E. k = E.
 Routing uniform_routing(std::int64_t tokens, std::int64_t experts);

@@ -64,27 +64,45 @@ std::vector<std::string> without_current(const ExpertLibrary& library, std::span
   return absent;
 }
 
-}  // namespace
-
-std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recompute,
-                                      const ExpertObserver& observer) {
-  const Json settings = {{"method", "exact_svd"}};
+// Makes an artefact of every expert, or of those that have no current one. Returns how many were made.
+std::int64_t make_all(ExpertLibrary& library, const char* kind, const Json& settings,
+                      const std::function<std::map<std::string, at::Tensor>(const Expert&)>& tensors_of,
+                      Recompute recompute, const ExpertObserver& observer) {
   const std::vector<std::string> names = library.names();
-  std::int64_t computed = 0;
+  std::int64_t made = 0;
   for (std::size_t start = 0; start < names.size(); start += kExpertsPerTurn) {
     const auto part = std::span(names).subspan(start, std::min(kExpertsPerTurn, names.size() - start));
     const std::vector<std::string> wanted = recompute == Recompute::kAll
                                                 ? std::vector<std::string>(part.begin(), part.end())
-                                                : without_current(library, part, kArrow, settings);
-    library.make_artefacts(wanted, kArrow, [&](const Expert& expert) {
-      return Artefact{settings, prototypes_of(expert)};
+                                                : without_current(library, part, kind, settings);
+    library.make_artefacts(wanted, kind, [&](const Expert& expert) {
+      return Artefact{settings, tensors_of(expert)};
     });
-    computed += static_cast<std::int64_t>(wanted.size());
+    made += static_cast<std::int64_t>(wanted.size());
     for (const std::string& name : part) {
       if (observer) observer(name);
     }
   }
-  return computed;
+  return made;
+}
+
+}  // namespace
+
+std::int64_t compute_arrow_prototypes(ExpertLibrary& library, Recompute recompute,
+                                      const ExpertObserver& observer) {
+  return make_all(library, kArrow, {{"method", "exact_svd"}}, prototypes_of, recompute, observer);
+}
+
+std::int64_t compute_peft_prototypes(ExpertLibrary& library, std::uint64_t seed, Recompute recompute,
+                                     const ExpertObserver& observer) {
+  const auto prototypes = [seed](const Expert& expert) {
+    std::map<std::string, at::Tensor> by_module;
+    for (const auto& [path, weights] : expert.modules)
+      by_module[path] = power_iteration_prototype(weights.a, weights.b, seed);
+    return by_module;
+  };
+  return make_all(library, "arrow_peft", {{"method", "power_iteration"}, {"seed", seed}}, prototypes,
+                  recompute, observer);
 }
 
 TrainingOptions default_gate_options() {

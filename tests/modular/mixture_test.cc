@@ -99,6 +99,15 @@ TEST(AddMixture, MergingBeforeAveragesBothFactors) {
   EXPECT_FLOAT_EQ(mixed({1, 1 + std::log(2.0f)}, {LogitKind::kAbsolute, 2, 1.0, true}), 50.0f / 3);
 }
 
+// A softmax over all gives 1/8, 2/8 and 5/8; the kept 7/8 plus 1/8 divide them by 1.
+TEST(AddMixture, AnEpsilonBesideTheSumOfTheKeptWeights) {
+  const std::vector<float> products = {0, std::log(2.0f), std::log(5.0f)};
+  const MixtureRule rule{.top_k = 2, .kept_sum_epsilon = 0.125};
+  EXPECT_FLOAT_EQ(mixed(products, rule), 20 * 2.0f / 8 + 30 * 5.0f / 8);
+  const Routing routing = top_k_softmax(at::tensor(products).view({1, 3}), 2, 0.125);
+  EXPECT_LT(max_difference(routing.weights, at::tensor({5.0f / 8, 2.0f / 8}).view({1, 2})), 1e-6);
+}
+
 TEST(AddMixture, HugeLogitsGiveAllWeightToTheLargest) {
   EXPECT_EQ(mixed({1e30f, -2e30f, 5}, {LogitKind::kAbsolute, 2, 0.01, false}), 20.0f);
 }

@@ -22,6 +22,21 @@ TEST(ParseRouter, GivesTheDefaultsOfTheReference) {
   EXPECT_EQ(parse_router("expert:a:b").expert, "a:b");
 }
 
+TEST(ParseRouter, GivesTheDefaultsOfOtherImplementations) {
+  EXPECT_EQ(parse_router("arrow", Compat::kMttl).combine, Combine::kParameter);
+  EXPECT_EQ(parse_router("arrow", Compat::kMttl).top_k, 0);
+  EXPECT_EQ(parse_router("arrow", Compat::kPeft).combine, Combine::kOutput);
+  EXPECT_EQ(parse_router("arrow", Compat::kPeft).top_k, 3);
+  EXPECT_EQ(parse_router("arrow", Compat::kPhatgoose).combine, Combine::kOutput);
+  EXPECT_EQ(parse_router("arrow", Compat::kPhatgoose).top_k, 2);
+  EXPECT_EQ(error_message([] { parse_router("uniform", Compat::kPeft); }),
+            "peft has no router 'uniform' | leave out --compat for this router");
+  EXPECT_NE(error_message([] { parse_router("phatgoose", Compat::kPeft); }), "");
+  EXPECT_EQ(parse_compat("mttl"), Compat::kMttl);
+  EXPECT_EQ(error_message([] { parse_compat("MTTL"); }),
+            "unknown compat 'MTTL' | it is none, mttl, peft, phatgoose");
+}
+
 TEST(ParseRouter, NamesComeBack) {
   for (const std::string name : {"base", "oracle", "uniform", "arrow", "phatgoose", "expert:wiki"}) {
     EXPECT_EQ(router_name(parse_router(name)), name);
@@ -51,6 +66,13 @@ TEST(RouterJson, ComesBack) {
   EXPECT_EQ(to_json(router_options_from_json(object, "file")), object);
 }
 
+TEST(RouterJson, KeepsTheCompat) {
+  const Json object = to_json(parse_router("arrow", Compat::kPeft));
+  EXPECT_EQ(dump_json(object), R"({"combine":"output","compat":"peft","router":"arrow","top_k":3})");
+  EXPECT_EQ(router_options_from_json(object, "file").compat, Compat::kPeft);
+  EXPECT_EQ(router_options_from_json(Json{{"router", "arrow"}, {"compat", "peft"}}, "file").top_k, 3);
+}
+
 TEST(RouterJson, AbsentKeysTakeTheRoutersDefaults) {
   EXPECT_EQ(router_options_from_json(Json{{"router", "phatgoose"}}, "file").top_k, 2);
   EXPECT_EQ(router_options_from_json(Json{{"router", "arrow"}}, "file").combine, Combine::kParameter);
@@ -62,7 +84,8 @@ TEST(RouterJson, RefusesWhatItDoesNotKnow) {
     return error_message([&] { router_options_from_json(parse_json(text, "file"), "file"); });
   };
   EXPECT_EQ(message(R"({"router": "arrow", "topk": 2})"),
-            "file: unknown key 'topk'; keys are router, top_k, combine, temperature, default_expert | "
+            "file: unknown key 'topk'; keys are router, top_k, combine, temperature, default_expert, "
+            "compat | "
             "did you mean 'top_k'?");
   EXPECT_EQ(message(R"(["arrow"])"), "file: a router is an object, not array");
   EXPECT_EQ(message(R"({})"), "file: 'router' is missing");

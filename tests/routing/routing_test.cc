@@ -210,5 +210,15 @@ TEST(Combine, OfNoTokensIsEmpty) {
   EXPECT_EQ(combine_parameter_reference(at::empty({0, 1}), experts, none).sizes(), (at::IntArrayRef{0, 2}));
 }
 
+TEST(LogitDivisor, IsTheImplementations) {
+  EXPECT_EQ(logit_divisor(parse_router("arrow"), 64), 1);
+  EXPECT_EQ(logit_divisor(parse_router("phatgoose"), 64), 8);
+  EXPECT_EQ(logit_divisor(parse_router("arrow", Compat::kPhatgoose), 64), 80);
+  EXPECT_EQ(logit_divisor(parse_router("phatgoose", Compat::kPhatgoose), 64), 8);
+  RouterOptions warmer = parse_router("phatgoose");
+  warmer.temperature = 3;
+  EXPECT_EQ(logit_divisor(warmer, 64), 3);
+}
+
 }  // namespace
 }  // namespace quiver
