@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 QUANTISATION_KEYS = {"quantization_config", "_name_or_path", "dtype", "torch_dtype"}
 
 
-def main():
-    source, folder = pathlib.Path(sys.argv[1]), sys.argv[2]
+def convert(source, folder):
+    source = pathlib.Path(source)
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     tokenizer = AutoTokenizer.from_pretrained(**where)
     dequantised = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
@@ -27,4 +27,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    convert(sys.argv[1], sys.argv[2])
