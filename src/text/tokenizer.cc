@@ -11,16 +11,11 @@ namespace {
 // Appends the tokens of text without added tokens in it.
 void encode_plain(const TokenizerParts& parts, const TracedText& text, Encoding& encoding) {
   std::vector<WordToken> tokens;
-  parts.pre_tokenizer.for_each_word(text.bytes(), [&](const Word& word) {
-    tokens.clear();
-    parts.model.encode(word.bytes, tokens);
-    // Places in the word count a prefix space that the text does not have.
-    const auto place = [&](std::uint32_t at) {
-      return word.begin + at - (word.has_prefix && at > 0 ? 1 : 0);
-    };
+  parts.pre_tokenizer.for_each_word(text, [&](const TracedText& source, const Regex::Match& word) {
+    parts.model->encode(std::string_view(source.bytes()).substr(word.begin, word.end - word.begin), tokens);
     for (const WordToken& token : tokens) {
       encoding.ids.push_back(token.id);
-      encoding.spans.push_back(text.span(place(token.begin), place(token.end)));
+      encoding.spans.push_back(source.span(word.begin + token.begin, word.begin + token.end));
     }
   });
 }
@@ -62,13 +57,13 @@ Encoding Tokenizer::encode(std::string_view text) const {
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens special) const {
-  std::string bytes;
+  std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
   for (const std::int32_t id : ids) {
-    if (id < 0 || id >= size()) continue;
     if (special == SpecialTokens::kSkip && parts_->special_ids.contains(id)) continue;
-    bytes += parts_->bytes_of_id[static_cast<std::size_t>(id)];
+    if (const std::string* content = parts_->vocabulary.content(id)) tokens.push_back(*content);
   }
-  return bytes;
+  return parts_->decoder.decode(std::move(tokens));
 }
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view content) const {
