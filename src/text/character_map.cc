@@ -89,7 +89,9 @@ TracedText CharacterMap::apply(const TracedText& text) const {
   const auto map = [&](std::size_t begin, std::size_t end) {
     const std::string_view replacement = find(bytes.substr(begin, end - begin));
     if (replacement.data() == nullptr) return false;
-    result.append(replacement, text.span(begin, end));
+    // What is removed at the beginning belongs to what follows it, so that the text still begins where it
+    // did.
+    result.append(replacement, text.span(result.bytes().empty() ? 0 : begin, end));
     return true;
   };
   std::size_t begin = 0;
@@ -97,7 +99,13 @@ TracedText CharacterMap::apply(const TracedText& text) const {
     const bool whole = end - begin <= kMaxClusterBytes && map(begin, end);
     while (!whole && begin < end) {
       const std::size_t next = begin + utf8_step(bytes, begin).length;
-      if (!map(begin, next)) result.append_part(text, begin, next);
+      if (!map(begin, next)) {
+        if (result.bytes().empty() && begin > 0) {
+          result.append(bytes.substr(begin, next - begin), text.span(0, next));
+        } else {
+          result.append_part(text, begin, next);
+        }
+      }
       begin = next;
     }
     begin = end;

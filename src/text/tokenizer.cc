@@ -61,7 +61,12 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens s
   tokens.reserve(ids.size());
   for (const std::int32_t id : ids) {
     if (special == SpecialTokens::kSkip && parts_->special_ids.contains(id)) continue;
-    if (const std::string* content = parts_->vocabulary.content(id)) tokens.push_back(*content);
+    // What stood in the text is the rewritten form, perhaps with a space that the token's own text lacks.
+    if (const auto found = parts_->rewritten_added.find(id); found != parts_->rewritten_added.end()) {
+      tokens.push_back(found->second);
+    } else if (const std::string* content = parts_->vocabulary.content(id)) {
+      tokens.push_back(*content);
+    }
   }
   return parts_->decoder.decode(std::move(tokens));
 }

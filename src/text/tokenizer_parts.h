@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -26,6 +28,7 @@ struct TokenizerParts {
   std::unique_ptr<const TokenModel> model;
   Decoder decoder;
   std::unordered_set<std::int32_t> special_ids;
+  std::unordered_map<std::int32_t, std::string> rewritten_added;  // added tokens that the normalizer changes
 };
 
 // Puts the parts together. `added` must be in the vocabulary.
