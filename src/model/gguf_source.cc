@@ -49,7 +49,7 @@ class GgufSource : public WeightSource {
     if (vocabulary.model == "llama") {
       vocabulary.scores = file_.numbers("tokenizer.ggml.scores");
       vocabulary.add_space_prefix = file_.integer_or("tokenizer.ggml.add_space_prefix", 1) != 0;
-    } else {
+    } else if (vocabulary.model == "gpt2") {
       vocabulary.pre = file_.text_or("tokenizer.ggml.pre", vocabulary.pre);
       vocabulary.merges = file_.texts("tokenizer.ggml.merges");
     }
