@@ -33,8 +33,8 @@ std::string decoded_base64(std::string_view encoded, const std::string& where) {
     throw Error(ErrorKind::kCorruptFile, where + ": 'precompiled_charsmap' of " +
                                              std::to_string(encoded.size()) + " characters is not base64");
   }
-  // OpenSSL counts the padding as bytes.
-  while (!encoded.empty() && encoded.ends_with('=')) {
+  // OpenSSL counts the padding, one or two characters, as bytes.
+  for (int i = 0; i < 2 && encoded.ends_with('='); ++i) {
     encoded.remove_suffix(1);
     bytes.pop_back();
   }
