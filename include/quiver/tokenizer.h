@@ -27,8 +27,8 @@ struct TextSpan {
 // one do. Where characters were rewritten (Unicode normalization, a normalizer's Replace, broken bytes) every
 // token of what they became has the span of all the bytes it came from. A space or "▁" that the tokenizer put
 // before the text has an empty span, or none of the span of the token it is part of. Characters that a
-// normalizer removed are in no span. An added token that swallows the spaces around it (`lstrip`, `rstrip`)
-// has them in its span.
+// normalizer removed are in no span, but at the beginning of a text in that of what follows (Precompiled). An
+// added token that swallows the spaces around it (`lstrip`, `rstrip`) has them in its span.
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<TextSpan> spans;
@@ -37,8 +37,8 @@ struct Encoding {
 // The `tokenizer.ggml.*` entries of a GGUF file.
 struct GgufVocabulary {
   std::string model = "gpt2";  // `model`: "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
-  std::vector<std::string> tokens =
-      {};  // `tokens`: by id; in the byte-level alphabet ("Ġthe") or with "▁" for spaces
+  // `tokens`: by id; in the byte-level alphabet ("Ġthe") or with "▁" for spaces.
+  std::vector<std::string> tokens = {};
   // `token_type`: by id; 2 unknown, 3 control, 4 user-defined, 6 a byte ("<0x0A>"); empty: all normal.
   std::vector<std::int32_t> token_types = {};
 
@@ -63,10 +63,11 @@ struct TokenizerParts;
 class Tokenizer {
  public:
   // Reads a tokenizer.json. Understood:
-  //   models          BPE over bytes (with ByteLevel) or characters (byte_fallback, fuse_unk), Unigram
-  //   normalizers     NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, Nmt, Precompiled, Sequence
-  //   pre-tokenizers  Split, Digits, WhitespaceSplit, Sequences of them, at the end ByteLevel or Metaspace;
-  //   none decoders        ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, Sequence; none
+  // - models: BPE over bytes (with ByteLevel) or characters (byte_fallback, fuse_unk), Unigram;
+  // - normalizers: NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, Nmt, Precompiled;
+  // - pre-tokenizers: Split, Digits, WhitespaceSplit and, as the last, ByteLevel or Metaspace;
+  // - decoders: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace;
+  // - Sequences of the last three, or null.
   // Post-processors are not looked at: they add tokens, which `encode` never does. Where the file is missing
   // and its folder has the vocab.json and merges.txt of a GPT-2, these are read. Throws Error(kUnsupported)
   // naming anything else, Error(kCorruptFile) for a file that contradicts itself, Error(kNotFound, kIo).
@@ -79,7 +80,7 @@ class Tokenizer {
   // The tokens of a text; no beginning- or end-of-text token is added, but added tokens spelled out in the
   // text ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each
   // maximal broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of
-  // more than 1.4 GB.
+  // more than 1.4 GB, as it is or normalized.
   Encoding encode(std::string_view text) const;
 
   // The bytes that the tokens stand for, joined. They may end or begin inside a character, for which the

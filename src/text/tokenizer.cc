@@ -8,6 +8,15 @@
 namespace quiver {
 namespace {
 
+// Replacing broken bytes or spaces can make a text three times as long, and places are 32 bits.
+void check_length(std::size_t bytes) {
+  constexpr std::size_t kLimit = std::numeric_limits<std::uint32_t>::max() / 3;
+  if (bytes <= kLimit) return;
+  throw Error(ErrorKind::kUnsupported,
+              "a text of " + std::to_string(bytes) + " bytes is too long to tokenize",
+              "split it; the limit is " + std::to_string(kLimit) + " bytes");
+}
+
 // Appends the tokens of text without added tokens in it.
 void encode_plain(const TokenizerParts& parts, const TracedText& text, Encoding& encoding) {
   std::vector<WordToken> tokens;
@@ -26,13 +35,7 @@ Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::
 Tokenizer::~Tokenizer() = default;
 
 Encoding Tokenizer::encode(std::string_view text) const {
-  // Replacing broken bytes can make a text three times as long.
-  if (text.size() > std::numeric_limits<std::uint32_t>::max() / 3) {
-    throw Error(
-        ErrorKind::kUnsupported,
-        "a text of " + std::to_string(text.size()) + " bytes is too long to tokenize",
-        "split it; the limit is " + std::to_string(std::numeric_limits<std::uint32_t>::max() / 3) + " bytes");
-  }
+  check_length(text.size());
   Encoding encoding;
   const auto add_whole = [&](const TracedText& source, const AddedTokenMatcher::Part& part) {
     encoding.ids.push_back(*part.id);
@@ -45,6 +48,7 @@ Encoding Tokenizer::encode(std::string_view text) const {
       continue;
     }
     const TracedText normalized = parts_->normalizer.normalize(given.slice(part.begin, part.end));
+    check_length(normalized.bytes().size());
     for (const auto& inner : parts_->normalized_added.split(normalized.bytes())) {
       if (inner.id) {
         add_whole(normalized, inner);
