@@ -23,22 +23,34 @@ struct TextSpan {
 // The tokens of a text. Both vectors have one entry per token.
 //
 // A span holds exactly the bytes its token stands for, a leading space included, so spans of a text that no
-// normalizer changed lie side by side; a token may end inside a character. Where characters were rewritten
-// (Unicode normalization, broken bytes) every token of the rewritten character has the span of all the bytes
-// it came from. A space that the tokenizer put before the text has an empty span. An added token that
-// swallows the spaces around it
-// (`lstrip`, `rstrip`) has them in its span.
+// normalizer changed lie side by side; a token may end inside a character, as the tokens "<0xHH>" that spell
+// one do. Where characters were rewritten (Unicode normalization, a normalizer's Replace, broken bytes) every
+// token of what they became has the span of all the bytes it came from. A space or "▁" that the tokenizer put
+// before the text has an empty span, or none of the span of the token it is part of. Characters that a
+// normalizer removed are in no span, but at the beginning of a text in that of what follows (Precompiled). An
+// added token that swallows the spaces around it (`lstrip`, `rstrip`) has them in its span.
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<TextSpan> spans;
 };
 
-// The `tokenizer.ggml.*` entries of a GGUF file whose `tokenizer.ggml.model` is "gpt2".
+// The `tokenizer.ggml.*` entries of a GGUF file.
 struct GgufVocabulary {
-  std::string pre;                  // `pre`: how text is cut into words: "gpt-2", "smollm" or "llama-bpe"
-  std::vector<std::string> tokens;  // `tokens`: by id, in the byte-level alphabet ("Ġthe")
-  std::vector<std::string> merges;  // `merges`: "left right", best first
-  std::vector<std::int32_t> token_types;  // `token_type`: by id; 3 control, 4 user-defined; empty: all normal
+  std::string model = "gpt2";  // `model`: "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
+  // `tokens`: by id; in the byte-level alphabet ("Ġthe") or with "▁" for spaces.
+  std::vector<std::string> tokens = {};
+  // `token_type`: by id; 2 unknown, 3 control, 4 user-defined, 6 a byte ("<0x0A>"); empty: all normal.
+  std::vector<std::int32_t> token_types = {};
+
+  // gpt2: how text is cut into words, `pre`: "gpt-2", "phi-2", "smollm", "llama-bpe" or "qwen2"; and
+  // `merges`: "left right", best first.
+  std::string pre = "gpt-2";
+  std::vector<std::string> merges = {};
+
+  // llama: `scores` by id, the highest of two neighbours' union is merged first; and `add_space_prefix`,
+  // whether a space is put before the text and what follows an added token.
+  std::vector<double> scores = {};
+  bool add_space_prefix = true;
 };
 
 // What `decode` does with special tokens such as "<|im_end|>".
@@ -46,32 +58,38 @@ enum class SpecialTokens { kKeep, kSkip };
 
 struct TokenizerParts;
 
-// A byte-level BPE tokenizer that gives the ids of Hugging Face `tokenizers` for the same file. Immutable:
+// A BPE or Unigram tokenizer that gives the ids of Hugging Face `tokenizers` for the same file. Immutable:
 // any number of threads may use one object at the same time.
 class Tokenizer {
  public:
-  // Reads a tokenizer.json. Understood: model BPE; pre-tokenizers ByteLevel, Split, Digits and Sequences of
-  // them that end in ByteLevel; normalizers NFC, NFD, NFKC, NFKD and Sequences; decoder ByteLevel. Throws
-  // Error(kUnsupported) naming anything else, Error(kCorruptFile) for a file that contradicts itself,
-  // Error(kNotFound, kIo).
+  // Reads a tokenizer.json. Understood:
+  // - models: BPE over bytes (with ByteLevel) or characters (byte_fallback, fuse_unk), Unigram;
+  // - normalizers: NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, Nmt, Precompiled;
+  // - pre-tokenizers: Split, Digits, WhitespaceSplit and, as the last, ByteLevel or Metaspace;
+  // - decoders: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace;
+  // - Sequences of the last three, or null.
+  // Post-processors are not looked at: they add tokens, which `encode` never does. Where the file is missing
+  // and its folder has the vocab.json and merges.txt of a GPT-2, these are read. Throws Error(kUnsupported)
+  // naming anything else, Error(kCorruptFile) for a file that contradicts itself, Error(kNotFound, kIo).
   static std::shared_ptr<const Tokenizer> from_file(const std::filesystem::path& tokenizer_json);
 
-  // Throws Error(kUnsupported) for an unknown `pre`, Error(kCorruptFile) for a vocabulary that contradicts
-  // itself.
+  // Throws Error(kUnsupported) for an unknown `model` or `pre`, Error(kCorruptFile) for a vocabulary that
+  // contradicts itself.
   static std::shared_ptr<const Tokenizer> from_vocabulary(const GgufVocabulary& vocabulary);
 
   // The tokens of a text; no beginning- or end-of-text token is added, but added tokens spelled out in the
-  // text
-  // ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each maximal
-  // broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of more
-  // than 1.4 GB.
+  // text ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each
+  // maximal broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of
+  // more than 1.4 GB, as it is or normalized.
   Encoding encode(std::string_view text) const;
 
-  // The bytes that the tokens stand for, joined. They may end or begin inside a character. On valid UTF-8
-  // this is the inverse of `encode`, unless the tokenizer has a normalizer, a prefix space, a split that
-  // removes its matches, added tokens that strip spaces, or no token for some byte: as in the reference such
-  // bytes are dropped (SmolLM2 lacks tokens for a few bytes of rare characters). Ids without a token (rows
-  // that pad a model's embedding) give nothing. Added tokens give their text as it is.
+  // The bytes that the tokens stand for, joined. They may end or begin inside a character, for which the
+  // reference writes U+FFFD. On valid UTF-8 this is the inverse of `encode`, unless the tokenizer has a
+  // normalizer, a space it puts before text, a split that removes its matches, added tokens that strip
+  // spaces, or no token for some character or byte: as in the reference such bytes are dropped or become the
+  // unknown token (SmolLM2 lacks tokens for a few bytes of rare characters). Where the decoder takes one
+  // space off the front (Llama 2), it does so whatever the first id is. Ids without a token (rows that pad a
+  // model's embedding) give nothing.
   std::string decode(std::span<const std::int32_t> ids, SpecialTokens special = SpecialTokens::kKeep) const;
 
   // The id of a token by its text in the vocabulary ("Ġthe", "<|im_end|>"); none where there is no such

@@ -42,17 +42,17 @@ class GgufSource : public WeightSource {
   std::int32_t eos_id() const override { return eos_id_; }
 
   std::shared_ptr<const Tokenizer> tokenizer() const override {
-    const std::string model = file_.text("tokenizer.ggml.model");
-    if (model != "gpt2") {
-      throw Error(ErrorKind::kUnsupported, "GGUF tokenizer model '" + model + "' is not supported",
-                  "supported: gpt2");
-    }
-    GgufVocabulary vocabulary{file_.text_or("tokenizer.ggml.pre", "gpt-2"),
-                              file_.texts("tokenizer.ggml.tokens"),
-                              file_.texts("tokenizer.ggml.merges"),
-                              {}};
+    GgufVocabulary vocabulary{.model = file_.text("tokenizer.ggml.model"),
+                              .tokens = file_.texts("tokenizer.ggml.tokens")};
     if (file_.has("tokenizer.ggml.token_type"))
       vocabulary.token_types = file_.integers("tokenizer.ggml.token_type");
+    if (vocabulary.model == "llama") {
+      vocabulary.scores = file_.numbers("tokenizer.ggml.scores");
+      vocabulary.add_space_prefix = file_.integer_or("tokenizer.ggml.add_space_prefix", 1) != 0;
+    } else if (vocabulary.model == "gpt2") {
+      vocabulary.pre = file_.text_or("tokenizer.ggml.pre", vocabulary.pre);
+      vocabulary.merges = file_.texts("tokenizer.ggml.merges");
+    }
     return Tokenizer::from_vocabulary(vocabulary);
   }
 

@@ -53,6 +53,14 @@ std::optional<std::int64_t> integer_at(const GgufValue& value, std::uint64_t ind
   }
 }
 
+// Element `index`, or nothing when it is not a number.
+std::optional<double> number_at(const GgufValue& value, std::uint64_t index) {
+  if (value.type == GgufValueType::kFloat32) return load<float>(value.bytes, index);
+  if (value.type == GgufValueType::kFloat64) return load<double>(value.bytes, index);
+  const std::optional<std::int64_t> whole = integer_at(value, index);
+  return whole ? std::optional(static_cast<double>(*whole)) : std::nullopt;
+}
+
 // Takes one length-prefixed text off the front of validated bytes.
 std::string take_text(std::string_view& bytes) {
   const auto length = load<std::uint64_t>(bytes, 0);
@@ -100,11 +108,9 @@ std::int64_t GgufFile::integer_or(const std::string& key, std::int64_t fallback)
 
 double GgufFile::number(const std::string& key) const {
   const GgufValue& found = value(key);
-  if (!found.is_array && found.type == GgufValueType::kFloat32) return load<float>(found.bytes, 0);
-  if (!found.is_array && found.type == GgufValueType::kFloat64) return load<double>(found.bytes, 0);
-  const auto whole = found.is_array ? std::nullopt : integer_at(found, 0);
-  if (!whole) throw_wrong_type(key, "a number");
-  return static_cast<double>(*whole);
+  const auto number = found.is_array ? std::nullopt : number_at(found, 0);
+  if (!number) throw_wrong_type(key, "a number");
+  return *number;
 }
 
 double GgufFile::number_or(const std::string& key, double fallback) const {
@@ -129,6 +135,19 @@ std::vector<std::string> GgufFile::texts(const std::string& key) const {
   result.reserve(found.count);  // the header check found at least 8 bytes of file for each
   std::string_view bytes = found.bytes;
   for (std::uint64_t i = 0; i < found.count; ++i) result.push_back(take_text(bytes));
+  return result;
+}
+
+std::vector<double> GgufFile::numbers(const std::string& key) const {
+  const GgufValue& found = value(key);
+  if (!found.is_array) throw_wrong_type(key, "an array of numbers");
+  std::vector<double> result;
+  result.reserve(found.count);  // the header check found at least 1 byte of file for each
+  for (std::uint64_t i = 0; i < found.count; ++i) {
+    const auto number = number_at(found, i);
+    if (!number) throw_wrong_type(key, "an array of numbers");
+    result.push_back(*number);
+  }
   return result;
 }
 

@@ -32,6 +32,7 @@ class GgufFile {
   std::string text_or(const std::string& key, const std::string& fallback) const;
   std::vector<std::string> texts(const std::string& key) const;
   std::vector<std::int32_t> integers(const std::string& key) const;  // each must fit in 32 bits
+  std::vector<double> numbers(const std::string& key) const;         // of any integer or floating-point type
 
   // Tensors. The getters throw Error(kNotFound) naming the tensor and the file.
   std::vector<std::string> names() const;  // sorted

@@ -5,6 +5,7 @@
 #include "quiver/error.h"
 #include "text/regex.h"
 #include "text/utf8.h"
+#include "text/white_space.h"
 
 namespace quiver {
 namespace {
@@ -23,11 +24,6 @@ bool is_word_character(std::string_view character) {
   return !pattern.find_all(character).empty();
 }
 
-bool is_white_space(std::string_view character) {
-  static const Regex pattern = Regex::from_oniguruma("\\s", "white space");
-  return !pattern.find_all(character).empty();
-}
-
 // Whether [begin, end) of `text` has no word character right before or after it.
 bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
   return (begin == 0 || !is_word_character(last_character(text.substr(0, begin)))) &&
@@ -37,7 +33,7 @@ bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
 std::size_t white_space_begin(std::string_view text, std::size_t end, std::size_t limit) {
   while (end > limit) {
     const std::string_view character = last_character(text.substr(0, end));
-    if (!is_white_space(character)) break;
+    if (!is_white_space(utf8_step(character, 0).code_point)) break;
     end -= character.size();
   }
   return std::max(end, limit);
@@ -45,46 +41,42 @@ std::size_t white_space_begin(std::string_view text, std::size_t end, std::size_
 
 std::size_t white_space_end(std::string_view text, std::size_t begin) {
   while (begin < text.size()) {
-    const std::string_view character = first_character(text.substr(begin));
-    if (!is_white_space(character)) break;
-    begin += character.size();
+    const Utf8Step character = utf8_step(text, begin);
+    if (!is_white_space(character.code_point)) break;
+    begin += character.length;
   }
   return begin;
 }
 
-}  // namespace
-
-AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), nodes_(1) {
-  for (std::size_t index = 0; index < tokens_.size(); ++index) {
-    const std::string& content = tokens_[index].content;
-    if (content.size() > kMaxContentBytes) {
+ByteTrie trie_of(const std::vector<AddedToken>& tokens) {
+  std::vector<ByteTrie::Entry> entries;
+  for (std::size_t index = 0; index < tokens.size(); ++index) {
+    const std::string& content = tokens[index].content;
+    if (content.size() > AddedTokenMatcher::kMaxContentBytes) {
       throw Error(ErrorKind::kUnsupported, "added token '" + content.substr(0, 60) + "...' has " +
                                                std::to_string(content.size()) + " bytes, more than " +
-                                               std::to_string(kMaxContentBytes));
+                                               std::to_string(AddedTokenMatcher::kMaxContentBytes));
     }
-    if (content.empty()) continue;
-    is_first_byte_[static_cast<unsigned char>(content[0])] = true;
-    std::uint32_t node = 0;
-    for (const char c : content) {
-      const auto [child, added] = nodes_[node].children.emplace(static_cast<unsigned char>(c),
-                                                                static_cast<std::uint32_t>(nodes_.size()));
-      node = child->second;
-      if (added) nodes_.emplace_back();
-    }
-    if (nodes_[node].token < 0) nodes_[node].token = static_cast<std::int32_t>(index);
+    entries.push_back({content, static_cast<std::int32_t>(index)});
+  }
+  return ByteTrie(std::move(entries));
+}
+
+}  // namespace
+
+AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens)
+    : tokens_(std::move(tokens)), trie_(trie_of(tokens_)) {
+  for (const AddedToken& token : tokens_) {
+    if (!token.content.empty()) is_first_byte_[static_cast<unsigned char>(token.content[0])] = true;
   }
 }
 
 const AddedToken* AddedTokenMatcher::match_at(std::string_view text, std::size_t at) const {
   if (!is_first_byte_[static_cast<unsigned char>(text[at])]) return nullptr;
   const AddedToken* longest = nullptr;
-  std::uint32_t node = 0;
-  for (; at < text.size(); ++at) {
-    const auto child = nodes_[node].children.find(static_cast<unsigned char>(text[at]));
-    if (child == nodes_[node].children.end()) break;
-    node = child->second;
-    if (nodes_[node].token >= 0) longest = &tokens_[static_cast<std::size_t>(nodes_[node].token)];
-  }
+  trie_.for_each_prefix(text.substr(at), [&](std::size_t, std::int32_t index) {
+    longest = &tokens_[static_cast<std::size_t>(index)];
+  });
   return longest;
 }
 

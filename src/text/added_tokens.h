@@ -5,8 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "text/byte_trie.h"
 
 namespace quiver {
 
@@ -44,12 +45,7 @@ class AddedTokenMatcher {
   const AddedToken* match_at(std::string_view text, std::size_t at) const;
 
   std::vector<AddedToken> tokens_;
-  // A trie over bytes; node 0 is the root.
-  struct Node {
-    std::unordered_map<unsigned char, std::uint32_t> children;
-    std::int32_t token = -1;  // index into tokens_
-  };
-  std::vector<Node> nodes_;
+  ByteTrie trie_;  // the contents; its values are indices into tokens_
   std::array<bool, 256> is_first_byte_{};
 };
 

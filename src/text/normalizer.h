@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,26 +9,25 @@
 
 namespace quiver {
 
-// The Unicode normalization forms of UAX #15, by Unicode 14 (utf8proc). `tokenizers` 0.23 has the tables of
-// Unicode 9: about 100 marks (forms C and D) and 170 characters (KC and KD) that came later come out
-// differently there.
-enum class NormalizationForm { kNfc, kNfd, kNfkc, kNfkd };
+// Rewrites a text. Called from many threads at the same time.
+using Rewrite = std::function<TracedText(TracedText)>;
 
-// Normalization forms applied one after the other; often none. Immutable and thread-safe.
+// Rewrites applied one after the other; often none. Immutable and thread-safe.
 class Normalizer {
  public:
   Normalizer() = default;
-  explicit Normalizer(std::vector<NormalizationForm> forms) : forms_(std::move(forms)) {}
+  explicit Normalizer(std::vector<Rewrite> rewrites) : rewrites_(std::move(rewrites)) {}
 
-  bool empty() const { return forms_.empty(); }
-
-  TracedText normalize(TracedText text) const;
+  TracedText normalize(TracedText text) const {
+    for (const Rewrite& rewrite : rewrites_) text = rewrite(std::move(text));
+    return text;
+  }
 
   // The same without places in the input.
-  std::string normalize(std::string_view text) const;
+  std::string normalize(std::string_view text) const { return normalize(TracedText::repaired(text)).bytes(); }
 
  private:
-  std::vector<NormalizationForm> forms_;
+  std::vector<Rewrite> rewrites_;
 };
 
 }  // namespace quiver

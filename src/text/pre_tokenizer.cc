@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/rewrites.h"
+
 namespace quiver {
 namespace {
 
@@ -71,6 +73,9 @@ const char* const kGpt2Pattern =
 const char* const kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+const char* const kQwen2Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 std::vector<Regex::Match> split(const SplitStep& step, std::string_view text) {
   std::vector<Regex::Match> ranges = arranged(parts_of(step, text), step.behavior);
   std::erase_if(ranges, [](const Regex::Match& range) { return range.begin == range.end; });
@@ -91,6 +96,18 @@ std::vector<Regex::Match> PreTokenizer::pieces(std::string_view text) const {
     pieces = std::move(next);
   }
   return pieces;
+}
+
+TracedText with_leading_space(const TracedText& text) {
+  return text.bytes().starts_with(' ') ? text : with_prefix(" ", text);
+}
+
+TracedText with_metaspaces(const std::string& replacement, PrependScheme scheme, const TracedText& text) {
+  static const Regex space = Regex::literal(" ");
+  TracedText result = with_replaced(space, replacement, text);
+  const bool wanted =
+      scheme == PrependScheme::kAlways || (scheme == PrependScheme::kFirst && result.span(0, 0).begin == 0);
+  return wanted && !result.bytes().starts_with(replacement) ? with_prefix(replacement, result) : result;
 }
 
 }  // namespace quiver

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "text/normalizer.h"
 #include "text/regex.h"
+#include "text/traced_text.h"
 
 namespace quiver {
 
@@ -31,40 +33,30 @@ extern const char* const kGpt2Pattern;
 // The word pattern of Llama 3.
 extern const char* const kLlama3Pattern;
 
-// A word for the BPE model.
-struct Word {
-  std::string_view bytes;  // may begin with the prefix space, which the text does not have
-  std::size_t begin;       // where the word begins in the text
-  bool has_prefix;         // whether bytes[0] is a prefix space
-};
+// The word pattern of Qwen 2 and 3.
+extern const char* const kQwen2Pattern;
 
-// Cuts text into words: splits, then the ByteLevel step, which may put a space before each piece and then
-// split it once more. Immutable and thread-safe.
+// Cuts text into words for the model: splits, then the last step, which may rewrite each piece before it cuts
+// it once more. Immutable and thread-safe.
 class PreTokenizer {
  public:
   struct Options {
     std::vector<SplitStep> splits = {};
-    bool add_prefix_space = false;             // ByteLevel: unless the piece begins with a space
-    std::optional<SplitStep> byte_level = {};  // ByteLevel: use_regex
+    Rewrite rewrite = {};                 // of each piece; empty: none
+    std::optional<SplitStep> words = {};  // of each rewritten piece
   };
   explicit PreTokenizer(Options options) : options_(std::move(options)) {}
 
-  // Calls visit(Word) for each word from left to right. The word's bytes live until visit returns.
+  // Calls visit(source, range) for each word from left to right: bytes `range` of `source`, a text that lives
+  // until visit returns.
   template <typename Visit>
-  void for_each_word(std::string_view text, Visit&& visit) const {
-    for (const Regex::Match& piece : pieces(text)) {
-      const std::string_view bytes = text.substr(piece.begin, piece.end - piece.begin);
-      const bool prefixed = options_.add_prefix_space && !bytes.starts_with(' ');
-      const std::string with_prefix = prefixed ? " " + std::string(bytes) : std::string();
-      const std::string_view source = prefixed ? std::string_view(with_prefix) : bytes;
-      if (!options_.byte_level) {
-        visit(Word{source, piece.begin, prefixed});
-        continue;
-      }
-      for (const Regex::Match& part : split(*options_.byte_level, source)) {
-        const bool first = part.begin == 0;
-        visit(Word{source.substr(part.begin, part.end - part.begin),
-                   piece.begin + part.begin - (prefixed && !first ? 1 : 0), prefixed && first});
+  void for_each_word(const TracedText& text, Visit&& visit) const {
+    for (const Regex::Match& piece : pieces(text.bytes())) {
+      if (options_.rewrite) {
+        const TracedText rewritten = options_.rewrite(text.slice(piece.begin, piece.end));
+        visit_words(rewritten, {0, rewritten.bytes().size()}, visit);
+      } else {
+        visit_words(text, piece, visit);
       }
     }
   }
@@ -72,7 +64,26 @@ class PreTokenizer {
  private:
   std::vector<Regex::Match> pieces(std::string_view text) const;
 
+  template <typename Visit>
+  void visit_words(const TracedText& source, const Regex::Match& piece, Visit&& visit) const {
+    if (!options_.words) return visit(source, piece);
+    const std::string_view bytes =
+        std::string_view(source.bytes()).substr(piece.begin, piece.end - piece.begin);
+    for (const Regex::Match& word : split(*options_.words, bytes))
+      visit(source, Regex::Match{piece.begin + word.begin, piece.begin + word.end});
+  }
+
   Options options_;
 };
+
+// The last steps of the two families of tokenizers.
+
+// ByteLevel: puts a space before each piece that does not begin with one.
+TracedText with_leading_space(const TracedText& text);
+
+// Metaspace: spaces become `replacement`, which is also put before a piece without it: before every piece, or
+// before one that begins the text.
+enum class PrependScheme { kFirst, kAlways, kNever };
+TracedText with_metaspaces(const std::string& replacement, PrependScheme scheme, const TracedText& text);
 
 }  // namespace quiver

@@ -8,19 +8,23 @@
 namespace quiver {
 namespace {
 
+// Replacing broken bytes or spaces can make a text three times as long, and places are 32 bits.
+void check_length(std::size_t bytes) {
+  constexpr std::size_t kLimit = std::numeric_limits<std::uint32_t>::max() / 3;
+  if (bytes <= kLimit) return;
+  throw Error(ErrorKind::kUnsupported,
+              "a text of " + std::to_string(bytes) + " bytes is too long to tokenize",
+              "split it; the limit is " + std::to_string(kLimit) + " bytes");
+}
+
 // Appends the tokens of text without added tokens in it.
 void encode_plain(const TokenizerParts& parts, const TracedText& text, Encoding& encoding) {
   std::vector<WordToken> tokens;
-  parts.pre_tokenizer.for_each_word(text.bytes(), [&](const Word& word) {
-    tokens.clear();
-    parts.model.encode(word.bytes, tokens);
-    // Places in the word count a prefix space that the text does not have.
-    const auto place = [&](std::uint32_t at) {
-      return word.begin + at - (word.has_prefix && at > 0 ? 1 : 0);
-    };
+  parts.pre_tokenizer.for_each_word(text, [&](const TracedText& source, const Regex::Match& word) {
+    parts.model->encode(std::string_view(source.bytes()).substr(word.begin, word.end - word.begin), tokens);
     for (const WordToken& token : tokens) {
       encoding.ids.push_back(token.id);
-      encoding.spans.push_back(text.span(place(token.begin), place(token.end)));
+      encoding.spans.push_back(source.span(word.begin + token.begin, word.begin + token.end));
     }
   });
 }
@@ -31,13 +35,7 @@ Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::
 Tokenizer::~Tokenizer() = default;
 
 Encoding Tokenizer::encode(std::string_view text) const {
-  // Replacing broken bytes can make a text three times as long.
-  if (text.size() > std::numeric_limits<std::uint32_t>::max() / 3) {
-    throw Error(
-        ErrorKind::kUnsupported,
-        "a text of " + std::to_string(text.size()) + " bytes is too long to tokenize",
-        "split it; the limit is " + std::to_string(std::numeric_limits<std::uint32_t>::max() / 3) + " bytes");
-  }
+  check_length(text.size());
   Encoding encoding;
   const auto add_whole = [&](const TracedText& source, const AddedTokenMatcher::Part& part) {
     encoding.ids.push_back(*part.id);
@@ -50,6 +48,7 @@ Encoding Tokenizer::encode(std::string_view text) const {
       continue;
     }
     const TracedText normalized = parts_->normalizer.normalize(given.slice(part.begin, part.end));
+    check_length(normalized.bytes().size());
     for (const auto& inner : parts_->normalized_added.split(normalized.bytes())) {
       if (inner.id) {
         add_whole(normalized, inner);
@@ -62,13 +61,18 @@ Encoding Tokenizer::encode(std::string_view text) const {
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens special) const {
-  std::string bytes;
+  std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
   for (const std::int32_t id : ids) {
-    if (id < 0 || id >= size()) continue;
     if (special == SpecialTokens::kSkip && parts_->special_ids.contains(id)) continue;
-    bytes += parts_->bytes_of_id[static_cast<std::size_t>(id)];
+    // What stood in the text is the rewritten form, perhaps with a space that the token's own text lacks.
+    if (const auto found = parts_->rewritten_added.find(id); found != parts_->rewritten_added.end()) {
+      tokens.push_back(found->second);
+    } else if (const std::string* content = parts_->vocabulary.content(id)) {
+      tokens.push_back(*content);
+    }
   }
-  return bytes;
+  return parts_->decoder.decode(std::move(tokens));
 }
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view content) const {

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/json.h"
 #include "text/added_tokens.h"
-#include "text/byte_pair_model.h"
+#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace quiver {
@@ -18,20 +21,37 @@ namespace quiver {
 
 Normalizer read_normalizer(const Json& section, const std::string& where);
 
-PreTokenizer read_pre_tokenizer(const Json& section, const std::string& where);
+struct PreTokenizerSection {
+  PreTokenizer pre_tokenizer;
+  bool byte_level;  // words are spelled in the byte-level alphabet
+};
+PreTokenizerSection read_pre_tokenizer(const Json& section, const std::string& where);
 
-void check_decoder(const Json& section, const std::string& where);
+// Null joins tokens with spaces.
+Decoder read_decoder(const Json& section, const std::string& where);
 
-// The model's `vocab`.
-Vocabulary read_vocabulary(const Json& model, const std::string& where);
-
-BytePairModel read_model(const Json& model, const Vocabulary& vocabulary, const std::string& where);
+struct ModelSection {
+  Vocabulary vocabulary;
+  std::unique_ptr<const TokenModel> model;
+};
+ModelSection read_model(const Json& model, bool byte_level, const std::string& where);
 
 // Reads `added_tokens` and adds those that the model does not have to `vocabulary`.
 std::vector<AddedToken> read_added_tokens(const Json& section, Vocabulary& vocabulary,
                                           const std::string& where);
 
-// `key` of an object section, or null where it is absent.
-const Json& section_of(const Json& object, const std::string& key);
+// What several sections hold.
+
+// The id of `content`. A number that no vocabulary can hold comes back as one that Vocabulary::add refuses.
+std::int64_t read_token_id(const Json& value, const std::string& content, const std::string& where);
+
+// A text of one character.
+std::string read_character(const Json& section, const char* key, const std::string& where);
+
+struct MetaspaceSettings {
+  std::string replacement;
+  PrependScheme prepend_scheme = PrependScheme::kAlways;
+};
+MetaspaceSettings read_metaspace_settings(const Json& section, const std::string& where);
 
 }  // namespace quiver

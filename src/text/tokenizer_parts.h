@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "text/added_tokens.h"
-#include "text/byte_pair_model.h"
+#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace quiver {
@@ -22,13 +25,17 @@ struct TokenizerParts {
   Normalizer normalizer;
   AddedTokenMatcher normalized_added;
   PreTokenizer pre_tokenizer;
-  BytePairModel model;
-  std::vector<std::string> bytes_of_id;  // what decode gives for each id; empty for an id without a token
+  std::unique_ptr<const TokenModel> model;
+  Decoder decoder;
   std::unordered_set<std::int32_t> special_ids;
+  std::unordered_map<std::int32_t, std::string> rewritten_added;  // added tokens that the normalizer changes
 };
 
 // Puts the parts together. `added` must be in the vocabulary.
-TokenizerParts make_tokenizer_parts(Vocabulary vocabulary, std::vector<AddedToken> added,
-                                    Normalizer normalizer, PreTokenizer pre_tokenizer, BytePairModel model);
+std::unique_ptr<const TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary,
+                                                           std::vector<AddedToken> added,
+                                                           Normalizer normalizer, PreTokenizer pre_tokenizer,
+                                                           std::unique_ptr<const TokenModel> model,
+                                                           Decoder decoder);
 
 }  // namespace quiver

@@ -51,4 +51,9 @@ void TracedText::append(std::string_view bytes, TextSpan source) {
   origins_.insert(origins_.end(), bytes.size(), source);
 }
 
+void TracedText::append_part(const TracedText& other, std::size_t begin, std::size_t end) {
+  bytes_.append(other.bytes_, begin, end - begin);
+  for (std::size_t at = begin; at < end; ++at) origins_.push_back(other.span(at, at + 1));
+}
+
 }  // namespace quiver

@@ -26,8 +26,13 @@ class TracedText {
 
   TracedText slice(std::size_t begin, std::size_t end) const;
 
-  // Adds bytes that all stand for `source`. Used to build a rewritten text from an empty one.
+  // The two below build a rewritten text from an empty one.
+
+  // Adds bytes that all stand for `source`.
   void append(std::string_view bytes, TextSpan source);
+
+  // Adds bytes [begin, end) of another text as they are.
+  void append_part(const TracedText& other, std::size_t begin, std::size_t end);
 
  private:
   std::string bytes_;

@@ -89,9 +89,13 @@ TEST_F(GgufTest, Arrays) {
   });
   EXPECT_EQ(file.texts("texts"), (std::vector<std::string>{"a", "", std::string("b\0c", 3)}));
   EXPECT_EQ(file.integers("shorts"), (std::vector<std::int32_t>{-1, 2}));
+  EXPECT_EQ(file.numbers("floats"), (std::vector<double>{1.0}));
+  EXPECT_EQ(file.numbers("wide"), (std::vector<double>{1.0, 3e9}));
   EXPECT_TRUE(file.texts("none").empty());
   EXPECT_EQ(problem([&] { file.integers("wide"); }),
             "the metadata value \"wide\" is array of uint32 where an array of 32-bit integers is needed");
+  EXPECT_EQ(problem([&] { file.numbers("texts"); }),
+            "the metadata value \"texts\" is array of string where an array of numbers is needed");
   EXPECT_EQ(problem([&] { file.texts("floats"); }),
             "the metadata value \"floats\" is array of float32 where an array of strings is needed");
   EXPECT_EQ(problem([&] { file.text("texts"); }),

@@ -90,6 +90,7 @@ void use_value(const GgufFile& file, const std::string& key) {
   attempt([&] { file.text_or(key, ""); });
   attempt([&] { file.texts(key); });
   attempt([&] { file.integers(key); });
+  attempt([&] { file.numbers(key); });
 }
 
 TEST(MutationTest, Gguf) {

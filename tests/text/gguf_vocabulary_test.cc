@@ -6,7 +6,9 @@
 namespace quiver {
 namespace {
 
-GgufVocabulary small() { return {"gpt-2", {"a", "b", "ab", "<s>", "bb"}, {"a b"}, {1, 1, 1, 3, 4}}; }
+GgufVocabulary small() {
+  return {.tokens = {"a", "b", "ab", "<s>", "bb"}, .token_types = {1, 1, 1, 3, 4}, .merges = {"a b"}};
+}
 
 std::string refusal(const GgufVocabulary& vocabulary) {
   return test::error_message([&] { Tokenizer::from_vocabulary(vocabulary); });
@@ -30,9 +32,9 @@ TEST(GgufVocabulary, LlamaTakesWholeWordsWithoutMerges) {
 TEST(GgufVocabulary, RefusesWhatContradictsItself) {
   GgufVocabulary vocabulary = small();
   vocabulary.pre = "deepseek-llm";
-  EXPECT_EQ(
-      refusal(vocabulary),
-      "GGUF vocabulary: pre-tokenizer 'deepseek-llm' is not supported | known: gpt-2, smollm, llama-bpe");
+  EXPECT_EQ(refusal(vocabulary),
+            "GGUF vocabulary: pre-tokenizer 'deepseek-llm' is not supported | known: gpt-2, phi-2, smollm, "
+            "llama-bpe, qwen2");
   vocabulary = small();
   vocabulary.token_types.pop_back();
   EXPECT_EQ(refusal(vocabulary), "GGUF vocabulary: 5 tokens but 4 token types");
@@ -45,8 +47,9 @@ TEST(GgufVocabulary, RefusesWhatContradictsItself) {
             "GGUF vocabulary: merge 'b a' needs token 'ba', which is not in the vocabulary");
   vocabulary.merges = {"ab"};
   EXPECT_EQ(refusal(vocabulary), "GGUF vocabulary: merge 'ab' is not two tokens");
-  EXPECT_EQ(refusal({.pre = "gpt-2", .tokens = {}, .merges = {}, .token_types = {}}),
-            "GGUF vocabulary: holds no tokens");
+  EXPECT_EQ(refusal({}), "GGUF vocabulary: holds no tokens");
+  EXPECT_EQ(refusal({.model = "bert", .tokens = {"a"}}),
+            "GGUF tokenizer model 'bert' is not supported | known: gpt2, llama");
 }
 
 }  // namespace

@@ -21,17 +21,15 @@ Json with(const std::string& pointer, const Json& value) {
 }
 
 TEST(TokenizerJson, NamesKindsItDoesNotKnow) {
-  expect_refusal(with("/model/type", "Unigram"), "model 'Unigram' is not supported | known: BPE");
-  expect_refusal(with("/pre_tokenizer", {{"type", "Metaspace"}}),
-                 "pre-tokenizer 'Metaspace' is not supported");
-  expect_refusal(with("/pre_tokenizer", nullptr), "pre-tokenizer 'null'");
-  expect_refusal(with("/normalizer", {{"type", "Prepend"}}), "normalizer 'Prepend'");
-  expect_refusal(with("/decoder", {{"type", "Metaspace"}}), "decoder 'Metaspace'");
-  expect_refusal(with("/decoder", nullptr), "decoder 'null'");
+  expect_refusal(with("/model/type", "WordPiece"),
+                 "model 'WordPiece' is not supported | known: BPE, Unigram");
+  expect_refusal(with("/pre_tokenizer", {{"type", "BertPreTokenizer"}}),
+                 "pre-tokenizer 'BertPreTokenizer' is not supported");
+  expect_refusal(with("/normalizer", {{"type", "BertNormalizer"}}), "normalizer 'BertNormalizer'");
+  expect_refusal(with("/decoder", {{"type", "WordPiece"}}), "decoder 'WordPiece'");
   expect_refusal(with("/model/byte_fallback", true), "'byte_fallback' = true");
   expect_refusal(with("/model/dropout", 0.5), "'dropout' = 0.5");
   expect_refusal(with("/model/end_of_word_suffix", "</w>"), "'end_of_word_suffix' = \"</w>\"");
-  expect_refusal(with("/pre_tokenizer", {{"type", "Digits"}}), "pre-tokenizer 'without ByteLevel'");
   const Json byte_level = {{"type", "ByteLevel"}};
   expect_refusal(with("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {byte_level, byte_level}}}),
                  "pre-tokenizer after ByteLevel");
@@ -58,6 +56,95 @@ TEST(TokenizerJson, RefusesMergesThatCannotBe) {
   expect_refusal(with("/model/merges", Json::array({Json::array({"h", "e", "l"})})), "is not two tokens");
   expect_refusal(with("/model/merges", Json::array({7})), "merge 7 is not two tokens");
   expect_refusal(with("/model/merges", nullptr), "'merges' is not a list");
+}
+
+// A whole tokenizer.json over characters: "a", "b", "▁", "▁a" and "a b" by merges, "<unk>".
+Json character_tokenizer() {
+  return parse_json(R"({"pre_tokenizer": null, "decoder": null, "model": {"type": "BPE", "unk_token": "<unk>",
+      "vocab": {"<unk>": 0, "a": 1, "b": 2, "\u2581": 3, "\u2581a": 4, " ": 5, "a ": 6},
+      "merges": [["\u2581", "a"], ["a", " "]]}})",
+                    "test");
+}
+
+Json unigram_tokenizer() {
+  return parse_json(R"({"pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": null,
+      "model": {"unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.5], ["ab", -2]]}})",
+                    "test");
+}
+
+std::vector<std::int32_t> ids(const Json& file, const std::string& text) {
+  return test::tokenizer_from(file)->encode(text).ids;
+}
+
+TEST(TokenizerJson, WithoutByteLevelTokensAreCharacters) {
+  EXPECT_EQ(ids(character_tokenizer(), "ba\u2581ax"), (std::vector<std::int32_t>{2, 1, 4, 0}));
+  // A merge given as an array may have spaces in its tokens.
+  EXPECT_EQ(ids(character_tokenizer(), "a b"), (std::vector<std::int32_t>{6, 2}));
+  EXPECT_EQ(test::tokenizer_from(character_tokenizer())->decode(std::vector<std::int32_t>{1, 2}), "a b");
+}
+
+TEST(TokenizerJson, ReadsOldMetaspaces) {
+  Json file = character_tokenizer();
+  file["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"str_rep", "\u2581"}};
+  EXPECT_EQ(ids(file, "a a"), (std::vector<std::int32_t>{4, 4}));
+  file["pre_tokenizer"]["add_prefix_space"] = true;
+  EXPECT_EQ(ids(file, "a a"), (std::vector<std::int32_t>{4, 4}));
+  file["pre_tokenizer"]["add_prefix_space"] = false;
+  EXPECT_EQ(ids(file, "a a"), (std::vector<std::int32_t>{1, 4}));
+  file["pre_tokenizer"]["prepend_scheme"] = "first";
+  expect_refusal(file, "prepend_scheme 'first' but add_prefix_space false");
+  file["pre_tokenizer"]["prepend_scheme"] = "last";
+  expect_refusal(file, "prepend_scheme 'last' is not supported | known: first, always, never");
+  file["pre_tokenizer"]["replacement"] = "ab";
+  expect_refusal(file, "'replacement' is not one character: 'ab'");
+  file["pre_tokenizer"].erase("replacement");
+  expect_refusal(file, "'replacement' is missing");
+}
+
+TEST(TokenizerJson, ReadsUnigramsWithoutAType) {
+  EXPECT_EQ(ids(unigram_tokenizer(), "ab\n a xab"), (std::vector<std::int32_t>{2, 1, 0, 2}));
+}
+
+TEST(TokenizerJson, RefusesUnigramsThatCannotBe) {
+  const auto unigram = [](const std::string& key, const Json& value) {
+    Json file = unigram_tokenizer();
+    file["model"][key] = value;
+    return file;
+  };
+  expect_refusal(unigram("unk_id", nullptr), "model setting 'unk_id' = null is not supported");
+  expect_refusal(unigram("unk_id", 3), "'unk_id' 3 is not among the 3 tokens");
+  expect_refusal(unigram("unk_id", -1), "'unk_id' -1 is not among the 3 tokens");
+  expect_refusal(unigram("unk_id", 0.5), "an id that is no integer: 0.5");
+  expect_refusal(unigram("vocab", Json::array()), "'vocab' holds no tokens");
+  expect_refusal(unigram("vocab", Json::array({Json::array({"a"})})), "[\"a\"] is not a token and its score");
+  expect_refusal(unigram("vocab", Json::array({Json::array({"a", "b"})})), "is not a token and its score");
+  expect_refusal(unigram("vocab", Json::array({Json::array({"a", 0}), Json::array({"a", 1})})),
+                 "had 0 before");
+  expect_refusal(unigram("type", "BPE"), "'vocab' holds no tokens");
+}
+
+TEST(TokenizerJson, RefusesStepsThatCannotBe) {
+  expect_refusal(with("/normalizer", {{"type", "Prepend"}}), "'prepend' is missing");
+  expect_refusal(with("/normalizer", {{"type", "Replace"}, {"pattern", {{"String", " "}}}}),
+                 "'content' is missing");
+  expect_refusal(with("/normalizer", {{"type", "Replace"}, {"content", ""}}),
+                 "neither Regex nor String: null");
+  expect_refusal(with("/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "???"}}),
+                 "is not base64");
+  expect_refusal(with("/decoder", {{"type", "Strip"}, {"content", " "}, {"start", 5000}, {"stop", 0}}),
+                 "'start' of a Strip is 5000");
+  expect_refusal(with("/decoder", {{"type", "Strip"}, {"content", ""}, {"start", 1}, {"stop", 0}}),
+                 "'content' is not one character: ''");
+  expect_refusal(with("/decoder", {{"type", "Sequence"}}), "a Sequence lacks 'decoders'");
+  expect_refusal(with("/decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "CTC"}}}}}),
+                 "decoder 'CTC'");
+}
+
+TEST(TokenizerJson, LongTextsWithoutWordsAreNotQuadratic) {
+  Json file = character_tokenizer();
+  file["model"]["vocab"]["aa"] = 7;
+  file["model"]["merges"].push_back(Json::array({"a", "a"}));
+  EXPECT_EQ(ids(file, std::string(1'000'000, 'a')).size(), 500'000u);
 }
 
 TEST(TokenizerJson, RefusesFilesThatAreSomethingElse) {

@@ -43,5 +43,22 @@ TEST(TokenizerShared, Gpt2GivesTheIdsOfLlamaCppsTestFile) {
   EXPECT_GT(compared, 40u);
 }
 
+TEST(TokenizerShared, Gpt2sVocabularyFilesGiveTheIdsOfItsTokenizerJson) {
+  QUIVER_REQUIRE_SHARED(model, "gpt2-tokenizer");
+  QUIVER_REQUIRE_SHARED(golden, "tokenizer-golden");
+  const test::ScratchDirectory scratch;
+  for (const char* name : {"vocab.json", "merges.txt", "config.json"})
+    std::filesystem::copy(model / name, scratch / name);
+  const auto ours = Tokenizer::from_file(scratch / "tokenizer.json");
+  const auto expected = Tokenizer::from_file(model / "tokenizer.json");
+  EXPECT_EQ(ours->size(), expected->size());
+  const std::vector<std::string> texts = read_texts(golden / "ggml-vocab-gpt-2.gguf.inp");
+  EXPECT_GT(texts.size(), 40u);
+  for (const std::string& text : texts) {
+    const std::string joined = text + "<|endoftext|>" + text;
+    EXPECT_EQ(ours->encode(joined).ids, expected->encode(joined).ids) << text;
+  }
+}
+
 }  // namespace
 }  // namespace quiver

@@ -1,4 +1,4 @@
-#include "text/normalizer.h"
+#include "text/unicode_form.h"
 
 #include <utf8proc.h>
 
@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "text/utf8.h"
+#include "text/graphemes.h"
 
 namespace quiver {
 namespace {
@@ -36,41 +36,25 @@ std::string normalized_bytes(NormalizationForm form, std::string_view text) {
   return std::string(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(length));
 }
 
-// Ends of the grapheme clusters of `text`. Composition and reordering stay inside a cluster.
-std::vector<std::size_t> cluster_ends(std::string_view text) {
-  std::vector<std::size_t> ends;
-  utf8proc_int32_t state = 0;
-  char32_t previous = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const Utf8Step step = utf8_step(text, at);
-    if (at > 0 && utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(previous),
-                                                   static_cast<utf8proc_int32_t>(step.code_point), &state)) {
-      ends.push_back(at);
-    }
-    previous = step.code_point;
-    at += step.length;
-  }
-  ends.push_back(text.size());
-  return ends;
-}
-
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-TracedText normalized_text(NormalizationForm form, TracedText text) {
+}  // namespace
+
+TracedText in_form(NormalizationForm form, TracedText text) {
   if (is_ascii(text.bytes())) return text;  // the same in every form
   const std::string whole = normalized_bytes(form, text.bytes());
   if (whole == text.bytes()) return text;
 
   TracedText result;
   std::size_t begin = 0;
-  for (const std::size_t end : cluster_ends(text.bytes())) {
+  // Composition and reordering stay inside a grapheme cluster.
+  for (const std::size_t end : grapheme_ends(text.bytes())) {
     const std::string_view cluster = std::string_view(text.bytes()).substr(begin, end - begin);
     const std::string mapped = normalized_bytes(form, cluster);
     if (mapped == cluster) {
-      for (std::size_t at = begin; at < end; ++at)
-        result.append(text.bytes().substr(at, 1), text.span(at, at + 1));
+      result.append_part(text, begin, end);
     } else {
       result.append(mapped, text.span(begin, end));
     }
@@ -81,19 +65,6 @@ TracedText normalized_text(NormalizationForm form, TracedText text) {
   TracedText coarse;
   coarse.append(whole, text.span(0, text.bytes().size()));
   return coarse;
-}
-
-}  // namespace
-
-TracedText Normalizer::normalize(TracedText text) const {
-  for (const NormalizationForm form : forms_) text = normalized_text(form, std::move(text));
-  return text;
-}
-
-std::string Normalizer::normalize(std::string_view text) const {
-  std::string result(text);
-  for (const NormalizationForm form : forms_) result = normalized_bytes(form, result);
-  return result;
 }
 
 }  // namespace quiver
