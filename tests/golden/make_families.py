@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A small random model of every family beside llama and gpt_neo, and what transformers computes with it.
 
-Reference: transformers 5.23.0, torch 2.15.0, in float32 on one thread; gguf 0.19.0 writes the GGUF files, and
-           transformers reads those of the architectures it knows back, to the same logits.
+Reference: transformers 5.23.0, torch 2.15.0, in float32 on one thread; gguf 0.19.0 writes the GGUF files. llama.cpp
+           (llama-cpp-python 0.3.36) gave the prompts' logits for them within the rounding of its half-precision
+           cache, but for phi3_longrope, where it chooses the factors by the size of the context.
 Writes:    families/<model>/           config.json and model.safetensors; the tokenizer is that of tiny_llama
            families/<model>.gguf       the same weights where GGUF has the family
            families.json               per model: prompt, 32 tokens that follow it, and which rows are kept
@@ -20,7 +21,6 @@ import gguf
 import numpy as np
 import torch
 from golden_files import DIRECTORY, Random, read_json, write_json, write_tensors
-from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     Gemma3ForCausalLM,
@@ -73,7 +73,7 @@ def models():
             GPT2LMHeadModel, torch.float32, False,
         ),
         "phi": (
-            PhiConfig(**SIZES, head_dim=8, rope_parameters=rope("default", partial_rotary_factor=0.5)),
+            PhiConfig(**SIZES | {"hidden_size": 32}, rope_parameters=rope("default", partial_rotary_factor=0.5)),
             PhiForCausalLM, torch.float32, True,
         ),
         "phi3": (

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Arrow over eight trained experts: quiver with --compat peft beside PEFT 0.21.2 itself, from the same seed.
 
-    check_peft_arrow.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peft.txt)
-"""
+    check_peft_arrow.py --quiver build/quiver NEW_FOLDER EXPERTS      (packages: requirements_peft.txt)
 
-import sys
+EXPERTS is the folder that trained_experts.py made.
+"""
 
 import torch
 from peft import ArrowConfig
@@ -12,11 +12,9 @@ from peft.tuners.lora import create_arrow_model
 from peft.tuners.lora.arrow import ArrowLoraLinearLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from quiver_program import ROOT, Comparisons, Quiver, arguments
-
-sys.path.append(str(ROOT / "bench/peers"))
-from compare_routing import QuiverModel, TransformersModel, compare  # noqa: E402
-from trained_experts import TASKS, train  # noqa: E402
+from compare_routing import QuiverModel, TransformersModel, compare
+from quiver_program import Comparisons, Quiver, arguments
+from trained_experts import TASKS, places
 
 
 class PeftModel(TransformersModel):
@@ -55,9 +53,9 @@ class PeftModel(TransformersModel):
 
 
 def main():
-    options = arguments(__doc__.splitlines()[0])
+    options = arguments(__doc__.splitlines()[0], experts=True)
     quiver, comparisons = Quiver(options.quiver), Comparisons()
-    base, library = train(quiver, options.folder)
+    base, library = places(options.experts)
     ours = QuiverModel(quiver, options.folder, base, library, "--router", "arrow", "--compat", "peft")
     theirs = PeftModel(base, library)
     compare(comparisons, "PEFT's Arrow", ours, theirs, TASKS, theirs.tokenizer)

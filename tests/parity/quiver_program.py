@@ -9,12 +9,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BASE = ROOT / "tests/golden/tiny_llama"
 
 
-def arguments(description):
-    """--quiver PROGRAM and the folder that everything is written to, which must be new or empty."""
+def arguments(description, experts=False):
+    """--quiver PROGRAM and the folder that everything is written to, which must be new or empty; and, where asked for,
+    the folder of trained_experts.py."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quiver", type=pathlib.Path, default=ROOT / "build/quiver", help="default: build/quiver")
     parser.add_argument("folder", type=pathlib.Path, help="new or empty; everything is written here")
+    if experts:
+        parser.add_argument("experts", type=pathlib.Path, help="the folder that trained_experts.py made")
     options = parser.parse_args()
+    if experts:
+        options.experts = options.experts.resolve()
     options.folder = options.folder.resolve()
     options.folder.mkdir(parents=True, exist_ok=True)
     if any(options.folder.iterdir()):

@@ -1,8 +1,13 @@
-"""SmolLM2 as a Hugging Face folder and eight experts trained on it by quiver: what the routing checks run on."""
+#!/usr/bin/env python3
+"""SmolLM2 as a Hugging Face folder and eight experts trained on it by quiver: what the routing checks run on.
+
+    trained_experts.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peft.txt)
+"""
 
 import json
+import sys
 
-from quiver_program import ROOT
+from quiver_program import ROOT, Quiver, arguments
 
 TASKS = [
     "fact_animal",
@@ -33,23 +38,34 @@ CONFIG = {
 }
 
 
-def train(quiver, folder):
-    """The base's folder and the library; nothing is made twice in one folder."""
-    base, library = folder / "smollm2", folder / "library"
-    if (folder / "experts_are_trained").exists():
-        return base, library
-    from convert_model import convert  # bench/peers
+def places(folder):
+    """The base's folder and the library."""
+    return folder / "smollm2", folder / "library"
 
-    gguf = quiver.run("fetch", "smollm2-135m").strip().splitlines()[-1]
-    convert(gguf, base)
+
+def write_base(quiver, base):
+    sys.path.append(str(ROOT / "bench/peers"))
+    from convert_model import convert
+
+    convert(quiver.run("fetch", "smollm2-135m").strip().splitlines()[-1], base)
+    # transformers 4, which mttl needs, looks for this at the top level.
+    path = base / "config.json"
+    config = json.loads(path.read_text())
+    config["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    path.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def main():
+    options = arguments(__doc__.splitlines()[0])
+    quiver, folder = Quiver(options.quiver), options.folder
+    base, library = places(folder)
+    write_base(quiver, base)
     config = folder / "train.json"
     config.write_text(json.dumps(CONFIG | {"model": str(base), "library_id": str(library)}))
     quiver.run("train", "-c", config, "-k", f"output_dir={folder / 'checkpoints'}")
     quiver.run("prototypes", "arrow", library)
     quiver.run("prototypes", "arrow", library, "--compat", "peft", "--seed", "42")
     quiver.run("prototypes", "phatgoose", library, "-c", config, "--n-steps", "10")
-    (folder / "experts_are_trained").touch()
-    return base, library
 
 
 def rows(split, count):
@@ -61,3 +77,7 @@ def rows(split, count):
             by_task[row["task_name"]].append(row)
     turns = zip(*by_task.values())
     return [row for turn in turns for row in turn][:count]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""50 steps of AdamW on a real task: quiver beside PEFT 0.21.2 and torch, from one start, in one order of batches.
+
+    check_training.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peft.txt)
+
+The start is what quiver writes after one update at a learning rate of zero. The order of quiver's batches follows from
+torch's own generator: a permutation an epoch, seeded with seed + 1000003 * epoch.
+"""
+
+import json
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from quiver_program import ROOT, Comparisons, Quiver, arguments
+from trained_experts import CONFIG, write_base
+
+STEPS, BATCH, EPOCH, SEED = 50, 10, 100, 42
+OPTIMISER = {"learning_rate": 5e-4, "weight_decay": 0.01, "max_grad_norm": 1.0}
+
+
+def train(quiver, folder, base, task, name, **settings):
+    """The expert's folder."""
+    config = folder / f"{task}.{name}.json"
+    library = folder / name
+    settings = {
+        **CONFIG,
+        **OPTIMISER,
+        "model": str(base),
+        "library_id": str(library),
+        "finetune_task_name": task,
+        "output_dir": str(folder / f"checkpoints_{name}"),
+        **settings,
+    }
+    config.write_text(json.dumps(settings))
+    quiver.run("train", "-c", config)
+    return library / task
+
+
+def examples(quiver, folder, base, task):
+    path = folder / f"{task}.ids.jsonl"
+    quiver.run("bench", "train", base, "--data", ROOT / "data/tasks.jsonl", "--tasks", task, "--epochs", 1, "--limit", EPOCH,
+               "--dump-ids", path, "--out", folder / "bench.json")  # fmt: skip
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def batches(rows):
+    per_epoch = len(rows) // BATCH
+    for step in range(STEPS):
+        epoch, place = divmod(step, per_epoch)
+        generator = torch.Generator().manual_seed(SEED + 1000003 * epoch)
+        order = torch.randperm(len(rows), generator=generator)
+        yield [rows[i] for i in order[place * BATCH : (place + 1) * BATCH].tolist()]
+
+
+def loss_of(model, batch):
+    """Mean over the target tokens of the batch, one unpadded sequence at a time."""
+    total, count = 0.0, 0
+    for row in batch:
+        ids, begin = torch.tensor([row["ids"]]), row["target_begin"]
+        logits = model(input_ids=ids, use_cache=False).logits[0, begin - 1 : -1]
+        total = total + torch.nn.functional.cross_entropy(logits, ids[0, begin:], reduction="sum")
+        count += ids.shape[1] - begin
+    return total / count
+
+
+def train_with_peft(base, start, rows):
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = PeftModel.from_pretrained(model, start, is_trainable=True).train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=OPTIMISER["learning_rate"], weight_decay=OPTIMISER["weight_decay"])
+    for step, batch in enumerate(batches(rows)):
+        for group in optimiser.param_groups:
+            group["lr"] = OPTIMISER["learning_rate"] * (STEPS - step) / STEPS
+        loss = loss_of(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, OPTIMISER["max_grad_norm"])
+        optimiser.step()
+        optimiser.zero_grad()
+    print(f"       (PEFT's loss of the last batch: {loss.item():.4f})")
+    return {name.replace(".default", ""): value.detach() for name, value in model.named_parameters() if "lora_" in name}
+
+
+def main():
+    options = arguments(__doc__.splitlines()[0])
+    quiver, comparisons = Quiver(options.quiver), Comparisons()
+    folder, base = options.folder, options.folder / "smollm2"
+    write_base(quiver, base)
+    for task in ("label_topic", "number_price"):
+        start = train(quiver, folder, base, task, "start", total_steps=1, warmup_steps=1)
+        ours = load_file(train(quiver, folder, base, task, "trained", total_steps=STEPS) / "adapter_model.safetensors")
+        theirs = train_with_peft(base, start, examples(quiver, folder, base, task))
+        before = load_file(start / "adapter_model.safetensors")
+        for part in ("lora_A", "lora_B"):
+            names = [name for name in ours if part in name]
+            relative = max(((ours[n] - theirs[n]).norm() / theirs[n].norm()).item() for n in names)
+            moved = min(((theirs[n] - before[n]).norm() / theirs[n].norm()).item() for n in names)
+            comparisons.beyond(f"{task}: {part} moved, relative to its norm", moved, 1e-2)
+            comparisons.within(f"{task}: {part} of quiver and PEFT, largest relative difference", relative, 1e-4)
+    comparisons.finish()
+
+
+if __name__ == "__main__":
+    main()
