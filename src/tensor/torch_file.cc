@@ -234,4 +234,21 @@ TorchValue read_torch_file(const std::filesystem::path& path) {
   throw_corrupt(path, "not a file of torch.save: neither a zip archive nor its older format");
 }
 
+std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path& path) {
+  const TorchValue value = read_torch_file(path);
+  const auto* entries = value.as<TorchValue::Dict>();
+  if (entries == nullptr)
+    throw_corrupt(path, "the file holds " + describe(value) + ", not a dict of tensors");
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [key, item] : *entries) {
+    const auto* name = key.as<std::string>();
+    if (name == nullptr) throw_corrupt(path, "the dict has " + describe(key) + " for a key, not a text");
+    const auto* tensor = item.as<at::Tensor>();
+    if (tensor == nullptr)
+      throw_corrupt(path, "the value " + in_quotes(*name) + " is " + describe(item) + ", not a tensor");
+    tensors.emplace(*name, *tensor);
+  }
+  return tensors;
+}
+
 }  // namespace quiver

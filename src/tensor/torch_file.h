@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "tensor/torch_value.h"
 
@@ -17,6 +19,10 @@ namespace quiver {
 // Throws Error(kNotFound, kIo), kCorruptFile with what is wrong, kUnsupported naming what is not read. May be
 // called by several threads.
 TorchValue read_torch_file(const std::filesystem::path& path);
+
+// The same for a file that must hold a dict of texts to tensors, as a state_dict. Throws Error(kCorruptFile)
+// naming what is no tensor.
+std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path& path);
 
 // Writes a value as torch.save does (zip archive, pickle of protocol 2), for torch.load with
 // weights_only=True: texts as str, dicts as dict, every tensor contiguous with a storage of its own. The file
