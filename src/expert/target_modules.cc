@@ -120,7 +120,7 @@ void TargetModules::check(const std::vector<std::string>& modules, const std::st
   for (const std::string& name : names_) {
     const bool there =
         std::ranges::any_of(modules, [&](const std::string& module) { return ends_in(module, name); });
-    if (!there) fail("adapter_config.json targets '" + name + "', which has no tensors");
+    if (!there && !excludes(name)) fail("adapter_config.json targets '" + name + "', which has no tensors");
   }
   if (names_.empty()) return;  // layers_to_transform counts for lists only
   for (const std::int64_t layer : layers_) {

@@ -234,8 +234,7 @@ TorchValue read_torch_file(const std::filesystem::path& path) {
   throw_corrupt(path, "not a file of torch.save: neither a zip archive nor its older format");
 }
 
-std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path& path) {
-  const TorchValue value = read_torch_file(path);
+std::map<std::string, at::Tensor> tensors_of(const TorchValue& value, const std::filesystem::path& path) {
   const auto* entries = value.as<TorchValue::Dict>();
   if (entries == nullptr)
     throw_corrupt(path, "the file holds " + describe(value) + ", not a dict of tensors");
@@ -249,6 +248,10 @@ std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path
     tensors.emplace(*name, *tensor);
   }
   return tensors;
+}
+
+std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path& path) {
+  return tensors_of(read_torch_file(path), path);
 }
 
 }  // namespace quiver

@@ -20,8 +20,11 @@ namespace quiver {
 // called by several threads.
 TorchValue read_torch_file(const std::filesystem::path& path);
 
-// The same for a file that must hold a dict of texts to tensors, as a state_dict. Throws Error(kCorruptFile)
-// naming what is no tensor.
+// The tensors of a dict of texts to tensors, as a state_dict. `path` only goes into messages. Throws
+// Error(kCorruptFile) naming what is no tensor.
+std::map<std::string, at::Tensor> tensors_of(const TorchValue& value, const std::filesystem::path& path);
+
+// The same for a file that holds nothing else.
 std::map<std::string, at::Tensor> read_torch_tensors(const std::filesystem::path& path);
 
 // Writes a value as torch.save does (zip archive, pickle of protocol 2), for torch.load with

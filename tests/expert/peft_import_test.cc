@@ -145,6 +145,9 @@ TEST(PeftImport, TargetsThatFitTheTensors) {
        {"layers_pattern", {"h", "layers"}}},
       {{"target_modules", {"q_proj", "v_proj"}}, {"exclude_modules", {"k_proj", "proj"}}},
       {{"target_modules", {"q_proj", "v_proj"}}, {"exclude_modules", "lm_head|.*mlp.*"}},
+      // PEFT writes "all-linear" as names, the excluded ones among them.
+      {{"target_modules", {"q_proj", "v_proj", "model.layers.0.mlp.up_proj"}},
+       {"exclude_modules", {"up_proj"}}},
       // Not evaluated: counts repetitions.
       {{"target_modules", R"(nothing\d{1,2})"}},
   };
