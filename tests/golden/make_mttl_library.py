@@ -5,7 +5,7 @@ Reference: torch 2.15.0, numpy 2.4. mttl itself needs other packages: tests/pari
 such files.
 Needs make_routed_logits.py, whose experts are stored here. Writes:
 
-mttl_library/   expert_0 with Arrow's vectors, PhatGOOSE's gates and an embedding; expert_1 as older versions wrote it
+mttl_library/   expert_0 with Arrow's vectors, PhatGOOSE's gates (under the name later versions use) and an embedding; expert_1 as older versions wrote it
                 (`__model_modifier__`, no expert_model, tensor names with the wrapper's `model.`); tied, expert_2 with one
                 A a block; deleted, which is hidden; broken, which is no pickle; skilled, another kind of adapter
 mttl_model/     expert_0 and expert_3 as a routed model with Arrow's prototypes, tensors named as after version 1.0;
@@ -85,8 +85,8 @@ def make_library(directory, experts):
     paths = modules(experts, "expert_0")
     arrow = {"name": None, "ab_only": True, "scale": False, "tie_params": "default", "tie_op": "concat"}
     vectors = {path: experts[f"expert_0/{path}.prototype"].numpy() for path in paths}
-    save_data(directory, "expert_0", f"arrowtransformconfig-{HASH}_vectors", vectors, arrow)
-    save_data(directory, "expert_0", f"arrowtransformconfig-{HASH}_eigvals", {path: 1.5 for path in paths}, arrow)
+    save_data(directory, "expert_0", f"arrowconfig-{HASH}_vectors", vectors, arrow)
+    save_data(directory, "expert_0", f"arrowconfig-{HASH}_eigvals", {path: 1.5 for path in paths}, arrow)
     gates = {
         f"{path}.selector.expert_0.v": experts[f"expert_0/{path}.gate"].reshape(1, -1).numpy() for path in paths
     }
