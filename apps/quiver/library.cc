@@ -1,5 +1,6 @@
 #include "quiver/library.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -46,7 +47,13 @@ void verify(const std::string& uri, const std::string& only) {
 // Says what came and what did not; fails where something did not.
 void import_from_mttl(const std::string& path, ExpertLibrary& library, const MttlImportOptions& options) {
   const MttlImport done = import_mttl(path, library, options);
-  for (const std::string& text : done.left_out) log_info("left out: " + text);
+  constexpr std::size_t kNamed = 5;
+  for (std::size_t i = 0; i < std::min(kNamed, done.left_out.size()); ++i) {
+    log_info("left out: " + done.left_out[i]);
+  }
+  if (done.left_out.size() > kNamed) {
+    log_info("left out: " + std::to_string(done.left_out.size() - kNamed) + " more of this kind");
+  }
   for (const std::string& problem : done.problems) log_warning(problem);
   std::printf("%zu experts imported, %lld artefacts\n", done.experts.size(),
               static_cast<long long>(done.artefacts));

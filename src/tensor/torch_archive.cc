@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>
 
+#include <stdexcept>
+
 #include "quiver/error.h"
 #include "tensor/file_problem.h"
 

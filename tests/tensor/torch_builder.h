@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tensor/byte_builder.h"
 
@@ -56,6 +58,55 @@ inline std::string torch_archive_bytes(const std::string& pickle,
   for (const auto& [name, data] : records) writer.writeRecord(name, data.data(), data.size());
   writer.writeEndOfFile();
   return bytes;
+}
+
+// A zip archive of stored records, built by hand: `size` and `method` are what its directory says of every
+// record.
+struct ZipLies {
+  std::uint32_t size = 0;    // 0: the true one
+  std::uint16_t method = 0;  // 0: stored
+};
+inline std::string zip_bytes(const std::vector<std::pair<std::string, std::string>>& records,
+                             ZipLies lies = {}) {
+  const auto checksum = [](const std::string& data) {
+    std::uint32_t crc = ~0u;
+    for (const char byte : data) {
+      crc ^= static_cast<unsigned char>(byte);
+      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    return ~crc;
+  };
+  constexpr std::uint16_t kVersion = 20;
+  ByteBuilder archive, directory;
+  for (const auto& [name, data] : records) {
+    const auto size = lies.size == 0 ? static_cast<std::uint32_t>(data.size()) : lies.size;
+    const auto offset = static_cast<std::uint32_t>(archive.bytes().size());
+    const std::string common = ByteBuilder()
+                                   .number(kVersion)
+                                   .number(std::uint16_t{0})
+                                   .number(lies.method)
+                                   .u32(0)
+                                   .u32(checksum(data))
+                                   .u32(static_cast<std::uint32_t>(data.size()))
+                                   .u32(size)
+                                   .number(static_cast<std::uint16_t>(name.size()))
+                                   .number(std::uint16_t{0})
+                                   .bytes();
+    archive.raw("PK\3\4").raw(common).raw(name).raw(data);
+    directory.raw("PK\1\2").number(kVersion).raw(common).zeros(10).u32(offset).raw(name);
+  }
+  const auto count = static_cast<std::uint16_t>(records.size());
+  const auto begin = static_cast<std::uint32_t>(archive.bytes().size());
+  const auto length = static_cast<std::uint32_t>(directory.bytes().size());
+  return archive.raw(directory.bytes())
+      .raw("PK\5\6")
+      .u32(0)
+      .number(count)
+      .number(count)
+      .u32(length)
+      .u32(begin)
+      .number(std::uint16_t{0})
+      .bytes();
 }
 
 // The older format: four pickles after the magic number, then what `storages` holds.

@@ -226,12 +226,24 @@ TEST(TorchFileHostileTest, Archives) {
   EXPECT_EQ(pickle_problem("N", {{"constants.pkl", "x"}}), "a TorchScript program, not values of torch.save");
   EXPECT_TRUE(
       problem(joined({"PK\3\4", std::string(100, '\0')})).starts_with("the zip archive cannot be read: "));
-  // The size in the central directory says a terabyte.
-  std::string lying = test::torch_archive_bytes(test::whole_pickle("N"), {{"data/0", "abcd"}});
-  const std::size_t entry = lying.rfind("PK\1\2", lying.rfind("data/0"));
-  const std::uint32_t huge = 0xfffffff0;
-  lying.replace(entry + 24, 4, reinterpret_cast<const char*>(&huge), 4);
-  EXPECT_NE(problem(lying), "");
+}
+
+TEST(TorchFileHostileTest, ArchivesBuiltByHand) {
+  const std::string pickle = test::whole_pickle("N");
+  EXPECT_EQ(problem(test::zip_bytes({{"x/data.pkl", pickle}, {"x/version", "3"}})), "");
+  for (const char* version : {"99999999999999999999999", "three", "", "-1", "9999"}) {
+    EXPECT_TRUE(problem(test::zip_bytes({{"x/data.pkl", pickle}, {"x/version", version}}))
+                    .starts_with("the zip archive cannot be read: "))
+        << version;
+  }
+  EXPECT_EQ(problem(test::zip_bytes({{"x/version", "3"}})),
+            "the zip archive has no data.pkl: not a file of torch.save");
+  EXPECT_TRUE(problem(test::zip_bytes({{"data.pkl", pickle}, {"version", "3"}}))
+                  .starts_with("the zip archive cannot be read: "))
+      << "records without a folder";
+  // Gigabytes by the directory's word, and bytes that are not what they are said to be.
+  EXPECT_NE(problem(test::zip_bytes({{"x/data.pkl", pickle}, {"x/version", "3"}}, {.size = 0xfffffff0})), "");
+  EXPECT_NE(problem(test::zip_bytes({{"x/data.pkl", pickle}, {"x/version", "3"}}, {.method = 8})), "");
 }
 
 }  // namespace
