@@ -17,14 +17,20 @@ struct TorchArchive::Reader {
 
 namespace {
 
-// Runs a call of LibTorch's reader, whose every complaint is about the file.
+[[noreturn]] void throw_unreadable(const std::filesystem::path& path, const char* reason) {
+  throw_corrupt(path, "the zip archive cannot be read: " + in_quotes(reason));
+}
+
+// Runs a call of LibTorch's reader, whose every complaint is about the file. A version number of too many
+// digits leaves it as the std::out_of_range of its conversion.
 template <typename Call>
 auto blame_archive(const std::filesystem::path& path, Call&& call) {
   try {
     return call();
   } catch (const c10::Error& error) {
-    throw_corrupt(
-        path, std::string("the zip archive cannot be read: ") + in_quotes(error.what_without_backtrace()));
+    throw_unreadable(path, error.what_without_backtrace());
+  } catch (const std::logic_error& error) {
+    throw_unreadable(path, error.what());
   }
 }
 
