@@ -16,8 +16,8 @@ Json imported_settings(const Json& config);
 
 // The artefacts of one expert among the `<expert>.<data type>.bin` files of an mttl library: Arrow's vectors
 // (`arrowconfig-*_protos`, else `_vectors`) and PhatGOOSE's gates (`phatgooseconfig-*`); later versions say
-// `transformconfig`. Every module of the expert needs one. Embeddings, scores and other data go to `left_out`,
-// what is broken to `problems`.
+// `transformconfig`. Every module of the expert needs one. Embeddings, scores and other data go to
+// `left_out`, what is broken to `problems`.
 std::map<std::string, Artefact> read_mttl_artefacts(const std::vector<std::filesystem::path>& files,
                                                     const Expert& expert, std::vector<std::string>& left_out,
                                                     std::vector<std::string>& problems);

@@ -6,8 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-
-#include "tensor/mapped_file.h"
+#include <string_view>
 
 namespace quiver {
 

@@ -44,9 +44,9 @@ TEST_F(MttlGoldenTest, ALibraryComesWithItsPrototypesAndGates) {
   EXPECT_EQ(done.experts, (std::vector<std::string>{"expert_0", "expert_1", "tied"}));
   EXPECT_EQ(library_.names(), done.experts) << "the deleted one stays hidden";
   EXPECT_EQ(done.artefacts, 2);
-  EXPECT_EQ(done.left_out, (std::vector<std::string>{
-                               "expert_0.arrowconfig-a8327e21d374166ceeb94c40d2e7676f_eigvals.bin",
-                               "expert_0.svdembeddingtransformconfig-9b2ba348.bin"}));
+  EXPECT_EQ(done.left_out,
+            (std::vector<std::string>{"expert_0.arrowconfig-a8327e21d374166ceeb94c40d2e7676f_eigvals.bin",
+                                      "expert_0.svdembeddingtransformconfig-9b2ba348.bin"}));
   ASSERT_EQ(done.problems.size(), 2u);
   EXPECT_NE(done.problems[0].find("broken.meta: not a file of torch.save"), std::string::npos);
   EXPECT_NE(done.problems[1].find("skilled.meta: the adapter 'SkilledLoRAConfig' is not supported"),
