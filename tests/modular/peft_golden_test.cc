@@ -5,19 +5,24 @@
 namespace quiver {
 namespace {
 
+std::shared_ptr<const BaseModel> load_base(const std::string& path) {
+  const std::string families = "families/";
+  return path.starts_with(families) ? test::load_family(path.substr(families.size()))
+                                    : test::golden_base(path);
+}
+
 // PEFT saved each adapter and ran it after loading it again; rounding alone makes the difference.
 TEST(PeftGoldenTest, AdaptersGiveTheLogitsThatPeftGives) {
   const at::NoGradGuard no_gradients;
   const Json golden = test::golden_json("peft_adapters.json");
   const SafetensorsFile expected = SafetensorsFile::open(test::golden_path("peft_adapters.safetensors"));
   const RaggedBatch batch = test::batch_of({test::ids_of(golden.at("ids"))});
-  const auto base = test::golden_base("tiny_llama");
   const test::ScratchDirectory scratch;
   ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
-  ASSERT_EQ(golden.at("cases").size(), 6u);
-  for (const Json& entry : golden.at("cases")) {
-    const auto name = entry.get<std::string>();
+  ASSERT_EQ(golden.at("cases").size(), 7u);
+  for (const auto& [name, base_name] : golden.at("cases").items()) {
     SCOPED_TRACE(name);
+    const auto base = load_base(base_name.get<std::string>());
     library.add(load_expert(test::golden_path("peft_adapters") / name));
     const RoutedModel model = RoutedModel::compose(base, library, parse_router("expert:" + name));
     const std::string tasks[] = {""};
