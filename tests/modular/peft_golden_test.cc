@@ -18,11 +18,11 @@ TEST(PeftGoldenTest, AdaptersGiveTheLogitsThatPeftGives) {
   const SafetensorsFile expected = SafetensorsFile::open(test::golden_path("peft_adapters.safetensors"));
   const RaggedBatch batch = test::batch_of({test::ids_of(golden.at("ids"))});
   const test::ScratchDirectory scratch;
-  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
   ASSERT_EQ(golden.at("cases").size(), 7u);
   for (const auto& [name, base_name] : golden.at("cases").items()) {
     SCOPED_TRACE(name);
     const auto base = load_base(base_name.get<std::string>());
+    ExpertLibrary library = ExpertLibrary::create((scratch / ("library_" + name)).string());
     library.add(load_expert(test::golden_path("peft_adapters") / name));
     const RoutedModel model = RoutedModel::compose(base, library, parse_router("expert:" + name));
     const std::string tasks[] = {""};
