@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BUILD := build/release
 # LibTorch's threads otherwise spin while they wait for each other, which costs a shared machine most of its speed.
 export OMP_WAIT_POLICY ?= passive
-.PHONY: help deps build quickstart test test-debug tutorial-p3 bench bench-peers install format check-format clean
+.PHONY: help deps build quickstart test test-debug test-parity tutorial-p3 bench bench-peers install format check-format clean
 
 help:
 	@echo "make quickstart          set up, build, run the whole tutorial on a small task set (results in out/quickstart)"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench               micro-benchmarks of the kernels (FILTER=REGEX)"
 	@echo "make bench-peers         Quiver beside PEFT, transformers, lm-eval and llama.cpp; writes docs/benchmarks.md"
 	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
+	@echo "make test-parity         adapters and libraries exchanged with PEFT and mttl themselves (ONLY=peft|mttl)"
 	@echo "make install PREFIX=P    the program, the library and its CMake package"
 
 deps:
@@ -40,6 +41,9 @@ test-debug: deps
 	cmake --build build/debug
 	# LibTorch itself is not instrumented: its start-up allocations and duplicate symbols are not ours to report.
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/debug -L unit --output-on-failure
+
+test-parity: build
+	./scripts/test_parity $(ONLY)
 
 tutorial-p3: build
 	@test -n "$(DATA)" || { echo "usage: make tutorial-p3 DATA=FOLDER (holding p3-flat/p3-flat.parquet and arc/ARC-Easy-Test.jsonl)"; exit 2; }

@@ -1,11 +1,14 @@
 #include "quiver/library.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "commands.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/strings.h"
+#include "quiver/mttl.h"
 
 namespace quiver::program {
 namespace {
@@ -41,12 +44,49 @@ void verify(const std::string& uri, const std::string& only) {
   std::printf("%zu experts verified\n", only.empty() ? library.names().size() : std::size_t{1});
 }
 
-void import_expert(const std::string& path, const std::string& uri, const std::string& name,
-                   IfExists if_exists) {
+// Says what came and what did not; fails where something did not.
+void import_from_mttl(const std::string& path, ExpertLibrary& library, const MttlImportOptions& options) {
+  const MttlImport done = import_mttl(path, library, options);
+  constexpr std::size_t kNamed = 5;
+  for (std::size_t i = 0; i < std::min(kNamed, done.left_out.size()); ++i) {
+    log_info("left out: " + done.left_out[i]);
+  }
+  if (done.left_out.size() > kNamed) {
+    log_info("left out: " + std::to_string(done.left_out.size() - kNamed) + " more of this kind");
+  }
+  for (const std::string& problem : done.problems) log_warning(problem);
+  std::printf("%zu experts imported, %lld artefacts\n", done.experts.size(),
+              static_cast<long long>(done.artefacts));
+  if (done.problems.empty()) return;
+  throw Error(ErrorKind::kCorruptFile, std::to_string(done.problems.size()) + " problems in '" + path + "'",
+              "what could be imported is in the library");
+}
+
+void import_experts(const std::string& path, const std::string& uri, const std::string& name,
+                    IfExists if_exists) {
+  if (is_mttl(path)) {
+    ExpertLibrary library = ExpertLibrary::open_or_create(uri);
+    import_from_mttl(path, library, {name, if_exists});
+    return;
+  }
   Expert expert = load_expert(path);
   if (!name.empty()) expert.info.name = name;
   ExpertLibrary library = ExpertLibrary::open_or_create(uri);
   library.add(expert, if_exists);
+}
+
+// `name` and `directory` as they were given: without the last, the name is the folder for all experts.
+void export_experts(const std::string& uri, const std::string& name, const std::string& directory,
+                    const std::string& format) {
+  const ExpertLibrary library = ExpertLibrary::open(uri);
+  const bool all = directory.empty();
+  if (format == "mttl") {
+    const std::vector<std::string> names = all ? library.names() : std::vector{name};
+    export_mttl(library, names, all ? name : directory);
+    return;
+  }
+  if (all) throw CLI::ValidationError("DIR", "is required: a PEFT adapter folder holds one expert");
+  save_expert(library.load(name), directory);
 }
 
 }  // namespace
@@ -54,6 +94,7 @@ void import_expert(const std::string& path, const std::string& uri, const std::s
 void add_library(CLI::App& program) {
   struct Arguments {
     std::string first, second, third, name;
+    std::string format = "peft";
     bool force = false;
     IfExists if_exists() const { return force ? IfExists::kReplace : IfExists::kRefuse; }
   };
@@ -83,12 +124,19 @@ void add_library(CLI::App& program) {
     ExpertLibrary destination = ExpertLibrary::open_or_create(a->second);
     ExpertLibrary::open(a->first).clone_to(destination, a->if_exists());
   })->add_flag("--force", a->force, "Replace experts of the same name");
-  CLI::App* import = add("import", "Add a PEFT adapter folder as an expert", {"PATH", "LIBRARY"}, 2,
-                         [a] { import_expert(a->first, a->second, a->name, a->if_exists()); });
-  import->add_option("--name", a->name, "Name of the expert (default: the folder's)");
-  import->add_flag("--force", a->force, "Replace an expert of the same name");
-  add("export", "Write an expert as a PEFT adapter folder", {"LIBRARY", "NAME", "DIR"}, 3,
-      [a] { save_expert(ExpertLibrary::open(a->first).load(a->second), a->third); });
+  CLI::App* import = add(
+      "import", "Add experts: a PEFT adapter folder, an mttl library or model folder, or one .ckpt of mttl",
+      {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->if_exists()); });
+  import->add_option(
+      "--name", a->name,
+      "Name of the expert (default: the folder's, or what mttl says); of an mttl folder, the one "
+      "expert to take (default: all)");
+  import->add_flag("--force", a->force, "Replace experts of the same name");
+  CLI::App* out =
+      add("export", "Write an expert as a PEFT adapter folder, or one or all as an mttl library folder",
+          {"LIBRARY", "NAME", "DIR"}, 2, [a] { export_experts(a->first, a->second, a->third, a->format); });
+  out->add_option("--format", a->format, "peft, or mttl; with mttl NAME may be left out: all experts")
+      ->check(CLI::IsMember({"peft", "mttl"}));
 }
 
 }  // namespace quiver::program

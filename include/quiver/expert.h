@@ -49,13 +49,14 @@ struct Expert {
   std::map<std::string, LoraWeights> modules;
 };
 
-// Reads a PEFT LoRA adapter (adapter_config.json, adapter_model.safetensors), with or without Quiver's
-// expert.json beside it. Without it the name is the folder's, tasks and fingerprint are empty. float16 and
-// bfloat16 weights become float32; rank_pattern, alpha_pattern and use_rslora end up in each module's scale.
+// Reads a PEFT LoRA adapter (adapter_config.json, adapter_model.safetensors or else adapter_model.bin), with
+// or without Quiver's expert.json beside it. Without it the name is the folder's, tasks and fingerprint are
+// empty. Weights of other precision become float32; rank_pattern, alpha_pattern and use_rslora end up in each
+// module's scale. Pickled weights are read without running anything in them.
 //
 // Throws Error: kNotFound (folder or a file is missing), kUnsupported with the name of what cannot be run
-// exactly (DoRA, biases, modules_to_save, embeddings, other adapter types, pickled weights, ...),
-// kCorruptFile (half a module, shapes that contradict the config, non-finite numbers, broken JSON).
+// exactly (DoRA, biases, modules_to_save, embeddings, other adapter types, ...), kCorruptFile (half a module,
+// shapes or modules that contradict the config, non-finite numbers, broken JSON or pickle).
 Expert load_expert(const std::filesystem::path& directory);
 
 // Writes the three files as one folder, in one step. An expert that already stands there is replaced; a

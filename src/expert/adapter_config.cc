@@ -109,6 +109,7 @@ AdapterConfig AdapterConfig::parse(const std::string& text, const std::string& w
   refuse_extensions(json, where);
   AdapterConfig config;
   config.base_model_ = json_value<std::string>(json, "base_model_name_or_path", "", where);
+  config.targets_ = TargetModules(json, where);
   config.rank_stabilised_ = json_value<bool>(json, "use_rslora", false, where);
   // PEFT's defaults for keys that old files lack.
   config.lora_.rank = static_cast<std::int64_t>(rank_number(json.value("r", Json(8)), "r", where));

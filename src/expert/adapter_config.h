@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "expert/module_pattern.h"
+#include "expert/target_modules.h"
 #include "quiver/expert.h"
 
 namespace quiver {
@@ -21,6 +22,7 @@ class AdapterConfig {
   const std::string& base_model() const { return base_model_; }
   // The config's own rank, alpha and dropout; modules may differ by pattern.
   const LoraConfig& lora() const { return lora_; }
+  const TargetModules& targets() const { return targets_; }
 
   // Of one module, patterns applied.
   std::int64_t rank(const std::string& module_path) const;
@@ -34,6 +36,7 @@ class AdapterConfig {
 
   std::string base_model_;
   LoraConfig lora_;
+  TargetModules targets_;
   bool rank_stabilised_ = false;
   Patterns rank_patterns_;  // the first match counts, in the file's order
   Patterns alpha_patterns_;

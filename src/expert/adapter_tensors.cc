@@ -8,6 +8,7 @@
 
 #include "tensor/finite.h"
 #include "tensor/safetensors.h"
+#include "tensor/torch_file.h"
 
 namespace quiver {
 namespace {
@@ -43,20 +44,27 @@ std::optional<std::string> module_path(const std::string& name, std::string_view
   return name.substr(kPrefix.size(), name.size() - kPrefix.size() - suffix.size());
 }
 
-// One factor as float32, shape checked to be a matrix before it is read.
-at::Tensor read_factor(const SafetensorsFile& file, const std::string& name, const std::string& where) {
-  const std::vector<std::int64_t> shape = file.shape(name);
-  if (shape.size() != 2) {
-    throw Error(ErrorKind::kUnsupported, where + ": '" + name + "' has shape " + shape_text(shape) +
+std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path) {
+  if (path.extension() == ".bin") return read_torch_tensors(path);
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : file.names()) tensors.emplace(name, file.read(name));
+  return tensors;
+}
+
+// One factor as float32 in memory of its own.
+at::Tensor convert_factor(const at::Tensor& stored, const std::string& name, const std::string& where) {
+  if (stored.dim() != 2) {
+    throw Error(ErrorKind::kUnsupported, where + ": '" + name + "' has shape " + shape_text(stored.sizes()) +
                                              "; only LoRA on linear layers is supported");
   }
-  const at::ScalarType dtype = file.dtype(name);
+  const at::ScalarType dtype = stored.scalar_type();
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kHalf && dtype != at::kBFloat16) {
     throw Error(ErrorKind::kUnsupported,
                 where + ": '" + name + "' is of type " + at::toString(dtype) + "; expected floating point",
                 "save the adapter as float32, float16 or bfloat16");
   }
-  const at::Tensor factor = file.read(name).to(at::kFloat);
+  const at::Tensor factor = stored.to(at::kFloat).contiguous();
   if (!all_finite(factor)) {
     throw Error(ErrorKind::kCorruptFile, where + ": '" + name + "' holds numbers that are not finite");
   }
@@ -99,19 +107,21 @@ std::optional<std::string> find_problem(const LoraWeights& weights) {
 std::map<std::string, LoraWeights> read_adapter_tensors(const std::filesystem::path& path,
                                                         const AdapterConfig& config) {
   const std::string where = path.string();
-  const SafetensorsFile file = SafetensorsFile::open(path);
   std::map<std::string, LoraWeights> modules;
-  for (const std::string& name : file.names()) {
+  for (const auto& [name, stored] : read_tensors(path)) {
     if (const auto with_a = module_path(name, kSuffixA)) {
-      modules[*with_a].a = read_factor(file, name, where);
+      modules[*with_a].a = convert_factor(stored, name, where);
     } else if (const auto with_b = module_path(name, kSuffixB)) {
-      modules[*with_b].b = read_factor(file, name, where);
+      modules[*with_b].b = convert_factor(stored, name, where);
     } else {
       throw Error(ErrorKind::kUnsupported, where + ": '" + name + "' is " + describe_foreign_tensor(name),
                   "only plain LoRA on linear layers can be imported");
     }
   }
   if (modules.empty()) throw Error(ErrorKind::kCorruptFile, where + ": no LoRA tensors");
+  std::vector<std::string> paths;
+  for (const auto& [module, weights] : modules) paths.push_back(module);
+  config.targets().check(paths, where);
   for (auto& [module, weights] : modules) {
     if (!weights.a.defined() || !weights.b.defined()) {
       throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' has no " +

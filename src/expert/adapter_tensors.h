@@ -9,10 +9,10 @@
 
 namespace quiver {
 
-// The modules of an adapter_model.safetensors, as float32, with the scales of `config`. Throws
-// Error(kNotFound, kIo), kUnsupported for a tensor that is no part of plain LoRA and kCorruptFile for half a
-// module, shapes that contradict each other or the config, and non-finite numbers; each names the tensor or
-// module.
+// The modules of an adapter_model.safetensors or adapter_model.bin (by its suffix), as float32, with the
+// scales of `config`. Throws Error(kNotFound, kIo), kUnsupported for a tensor that is no part of plain LoRA
+// and kCorruptFile for half a module, shapes or modules that contradict the config, and non-finite numbers;
+// each names the tensor or module.
 std::map<std::string, LoraWeights> read_adapter_tensors(const std::filesystem::path& path,
                                                         const AdapterConfig& config);
 

@@ -18,22 +18,20 @@ fs::path without_trailing_slash(const fs::path& directory) {
   return path.has_filename() ? path : path.parent_path();
 }
 
-void require_adapter(const fs::path& directory) {
+// The weights of the adapter in a folder.
+fs::path require_adapter(const fs::path& directory) {
   std::error_code ignored;
   if (!fs::is_directory(directory, ignored)) {
     throw Error(ErrorKind::kNotFound, "no such folder: '" + directory.string() + "'",
                 "an adapter is a folder with adapter_config.json and adapter_model.safetensors");
   }
-  for (const char* file : {kAdapterConfigFile, kAdapterWeightsFile}) {
-    if (fs::exists(directory / file, ignored)) continue;
-    if (file == kAdapterWeightsFile && fs::exists(directory / "adapter_model.bin", ignored)) {
-      throw Error(
-          ErrorKind::kUnsupported,
-          "'" + (directory / "adapter_model.bin").string() + "': pickled weights are not read",
-          "load the adapter with PEFT and save it with save_pretrained(..., safe_serialization=True)");
-    }
+  const auto has = [&](const char* file) { return fs::exists(directory / file, ignored); };
+  const bool pickled = !has(kAdapterWeightsFile) && has(kPickledWeightsFile);
+  for (const char* file : {kAdapterConfigFile, pickled ? kPickledWeightsFile : kAdapterWeightsFile}) {
+    if (has(file)) continue;
     throw Error(ErrorKind::kNotFound, "'" + directory.string() + "' is no adapter: it has no " + file);
   }
+  return directory / (pickled ? kPickledWeightsFile : kAdapterWeightsFile);
 }
 
 bool has_record(const fs::path& directory) {
@@ -90,9 +88,9 @@ void check_weights_digest(const fs::path& directory) {
 }
 
 Expert load_expert(const fs::path& directory) {
-  require_adapter(directory);
+  const fs::path weights = require_adapter(directory);
   const AdapterConfig config = AdapterConfig::read(directory / kAdapterConfigFile);
-  return {info_of(config, directory), read_adapter_tensors(directory / kAdapterWeightsFile, config)};
+  return {info_of(config, directory), read_adapter_tensors(weights, config)};
 }
 
 void save_expert(const Expert& expert, const fs::path& directory) {

@@ -10,6 +10,7 @@ namespace quiver {
 // The files of an expert's folder.
 inline constexpr char kAdapterConfigFile[] = "adapter_config.json";
 inline constexpr char kAdapterWeightsFile[] = "adapter_model.safetensors";
+inline constexpr char kPickledWeightsFile[] = "adapter_model.bin";  // read where there are no safetensors
 inline constexpr char kExpertRecordFile[] = "expert.json";
 
 // Writes the three files into an existing folder, not in one step: the caller publishes the folder. Throws as

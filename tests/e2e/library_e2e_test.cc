@@ -44,6 +44,49 @@ TEST_F(LibraryCommand, ExportWritesTheWeightsThatWereImported) {
   EXPECT_EQ(run_ok("library verify " + arg("other")), "1 experts verified\n");
 }
 
+TEST_F(LibraryCommand, ImportsFromMttlAndNamesWhatItCannotTake) {
+  const test::ProgramResult result =
+      run("library import " + test::quote(test::golden_path("mttl_library")) + " " + arg("library"));
+  EXPECT_EQ(result.status, 1) << "two of its files are broken or of another kind";
+  EXPECT_EQ(result.out, "3 experts imported, 2 artefacts\n");
+  EXPECT_NE(result.err.find("left out: expert_0.svdembeddingtransformconfig-9b2ba348.bin"), std::string::npos)
+      << result.err;
+  EXPECT_NE(result.err.find("broken.meta: not a file of torch.save"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("the adapter 'SkilledLoRAConfig' is not supported"), std::string::npos)
+      << result.err;
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "expert_0\nexpert_1\ntied\n");
+  EXPECT_EQ(run_ok("library verify " + arg("library")), "3 experts verified\n");
+  // The prototypes that came along route.
+  run_ok("library rm " + arg("library") + " expert_1");
+  run_ok("library rm " + arg("library") + " tied");
+  const Json route = Json::parse(
+      run_ok("route " + base() + " --library " + arg("library") + " --router arrow --prompt Hello"));
+  EXPECT_EQ(route.at("experts"), (Json{"expert_0"}));
+
+  run_ok("library import " + test::quote(test::golden_path("mttl_library") / "expert_1.ckpt") + " " +
+         arg("library") + " --name second");
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "expert_0\nsecond\n");
+}
+
+TEST_F(LibraryCommand, ExportsForMttl) {
+  const std::string adapter = test::quote(test::golden_path("tiny_llama_expert"));
+  for (const char* name : {"one", "two"})
+    run_ok("library import " + adapter + " " + arg("library") + " --name " + name);
+  run_ok("library export " + arg("library") + " " + arg("all") + " --format mttl");
+  run_ok("library export " + arg("library") + " two " + arg("single") + " --format mttl");
+  EXPECT_EQ(run_ok("library import " + arg("all") + " " + arg("first")), "2 experts imported, 0 artefacts\n");
+  EXPECT_EQ(run_ok("library import " + arg("single") + " " + arg("second")),
+            "1 experts imported, 0 artefacts\n");
+  EXPECT_EQ(run_ok("library ls " + arg("second")), "two\n");
+  EXPECT_EQ(Json::parse(run_ok("library show " + arg("second") + " two")),
+            Json::parse(run_ok("library show " + arg("library") + " two")));
+  EXPECT_EQ(run("library export " + arg("library") + " " + arg("all") + " --format mttl").status, 1)
+      << "the folder is not empty";
+  EXPECT_EQ(run("library export " + arg("library") + " " + arg("other")).status, 2)
+      << "a PEFT folder holds one expert";
+  EXPECT_EQ(run("library export " + arg("library") + " one " + arg("other") + " --format gguf").status, 2);
+}
+
 TEST_F(LibraryCommand, CloneCopiesEveryExpert) {
   train("colour,taste");
   run_ok("library clone " + arg("library") + " " + arg("copy"));

@@ -8,6 +8,7 @@
 #include "support/expert_fixture.h"
 #include "support/test_support.h"
 #include "tensor/safetensors.h"
+#include "tensor/torch_file.h"
 
 namespace fs = std::filesystem;
 
@@ -106,6 +107,56 @@ TEST(PeftImport, RankStabilisedAdapterSurvivesExport) {
   save_expert(expert, scratch / "x");
   EXPECT_DOUBLE_EQ(scale_of(load_expert(scratch / "x"), "q_proj"), 6 / std::sqrt(2.0));
   EXPECT_EQ(expert_digest(load_expert(scratch / "x")), expert_digest(expert));
+}
+
+TEST(PeftImport, PickledWeights) {
+  const Adapter adapter;
+  const ScratchDirectory scratch;
+  TorchValue::Dict entries;
+  for (const auto& [name, tensor] : adapter.tensors) entries.push_back({{name}, {tensor.to(at::kHalf)}});
+  write_torch_file(scratch / "adapter_model.bin", {entries});
+  std::ofstream(scratch / "adapter_config.json") << adapter.config;
+  EXPECT_EQ(expert_digest(load_expert(scratch.path())), expert_digest(adapter.load()));
+  entries.push_back({{std::string("epoch")}, {std::int64_t{3}}});
+  write_torch_file(scratch / "adapter_model.bin", {entries});
+  EXPECT_NE(error_message([&] {
+              load_expert(scratch.path());
+            }).find("the value \"epoch\" is a whole number, not a tensor"),
+            std::string::npos);
+  write_torch_file(scratch / "adapter_model.bin", {TorchValue::List{}});
+  EXPECT_NE(error_message([&] {
+              load_expert(scratch.path());
+            }).find("the file holds a list, not a dict of tensors"),
+            std::string::npos);
+}
+
+TEST(PeftImport, TargetsThatFitTheTensors) {
+  const Json fitting[] = {
+      {{"target_modules", {"q_proj", "v_proj"}}},
+      {{"target_modules", {"self_attn.q_proj", "model.layers.0.self_attn.v_proj"}}},
+      {{"target_modules", R"(.*\.self_attn\.(q|v)_proj)"}},
+      {{"target_modules", R"(^model\.layers\.\d+\.(?!mlp).*_proj$)"}},
+      {{"target_modules", "ALL-LINEAR"}},
+      {{"target_modules", nullptr}},
+      {{"target_modules", {"q_proj", "v_proj"}}, {"layers_to_transform", 0}},
+      {{"target_modules", {"q_proj", "v_proj"}}, {"layers_to_transform", {0}}, {"layers_pattern", "layers"}},
+      {{"target_modules", {"q_proj", "v_proj"}},
+       {"layers_to_transform", {0}},
+       {"layers_pattern", {"h", "layers"}}},
+      {{"target_modules", {"q_proj", "v_proj"}}, {"exclude_modules", {"k_proj", "proj"}}},
+      {{"target_modules", {"q_proj", "v_proj"}}, {"exclude_modules", "lm_head|.*mlp.*"}},
+      // PEFT writes "all-linear" as names, the excluded ones among them.
+      {{"target_modules", {"q_proj", "v_proj", "model.layers.0.mlp.up_proj"}},
+       {"exclude_modules", {"up_proj"}}},
+      // Not evaluated: counts repetitions.
+      {{"target_modules", R"(nothing\d{1,2})"}},
+  };
+  for (const Json& config : fitting) {
+    SCOPED_TRACE(config.dump());
+    Adapter adapter;
+    adapter.config.update(config);
+    EXPECT_EQ(adapter.load().modules.size(), 2u);
+  }
 }
 
 struct Refusal {
@@ -211,6 +262,62 @@ const Refusal kRefusals[] = {
        a.config["rank_pattern"] = {{"(v_proj", 2}};
      },
      ErrorKind::kUnsupported, "the module pattern '(v_proj'"},
+    {"tensors not targeted", [](Adapter& a) { a.config["target_modules"] = {"q_proj"}; },
+     ErrorKind::kCorruptFile,
+     "'model.layers.0.self_attn.v_proj' has tensors, but adapter_config.json does not target it"},
+    {"part of a name is no target",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "proj"};
+     },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.v_proj' has tensors"},
+    {"target without tensors",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "v_proj", "k_proj"};
+     },
+     ErrorKind::kCorruptFile, "adapter_config.json targets 'k_proj', which has no tensors"},
+    {"regex", [](Adapter& a) { a.config["target_modules"] = ".*q_proj"; }, ErrorKind::kCorruptFile,
+     "'model.layers.0.self_attn.v_proj' has tensors"},
+    {"regex matches a part", [](Adapter& a) { a.config["target_modules"] = "[qv]_proj"; },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.q_proj' has tensors"},
+    {"excluded",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "v_proj"};
+       a.config["exclude_modules"] = {"self_attn.v_proj"};
+     },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.v_proj' has tensors"},
+    {"excluded by regex", [](Adapter& a) { a.config["exclude_modules"] = ".*layers.0.*v_proj"; },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.v_proj' has tensors"},
+    {"other layer",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "v_proj"};
+       a.config["layers_to_transform"] = 1;
+     },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.q_proj' has tensors"},
+    {"layer without tensors",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "v_proj"};
+       a.config["layers_to_transform"] = {0, 3};
+     },
+     ErrorKind::kCorruptFile, "adapter_config.json targets layer 3, which has no tensors"},
+    {"other list of layers",
+     [](Adapter& a) {
+       a.config["target_modules"] = {"q_proj", "v_proj"};
+       a.config["layers_to_transform"] = {0};
+       a.config["layers_pattern"] = "h";
+     },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.q_proj' has tensors"},
+    {"targets of another kind",
+     [](Adapter& a) {
+       a.config["target_modules"] = {1, 2};
+     },
+     ErrorKind::kCorruptFile, "'target_modules' has the wrong type: [1,2]"},
+    {"peft's arrow",
+     [](Adapter& a) {
+       a.config["arrow_config"] = {{"top_k", 2}};
+     },
+     ErrorKind::kUnsupported, "'arrow_config' is set: PEFT's own Arrow routing"},
+    {"token indices", [](Adapter& a) { a.config["trainable_token_indices"] = {1}; }, ErrorKind::kUnsupported,
+     "'trainable_token_indices' is set"},
     {"nan",
      [](Adapter& a) {
        a.tensors.begin()->second = at::full({2, 4}, std::numeric_limits<float>::quiet_NaN());
@@ -262,9 +369,7 @@ TEST(PeftImport, MissingFilesAreNamed) {
   EXPECT_NE(error_message([&] { load_expert(scratch.path()); }).find("it has no adapter_model.safetensors"),
             std::string::npos);
   std::ofstream(scratch / "adapter_model.bin") << "pickle";
-  EXPECT_NE(error_message([&] {
-              load_expert(scratch.path());
-            }).find("adapter_model.bin': pickled weights are not read | load the adapter with PEFT"),
+  EXPECT_NE(error_message([&] { load_expert(scratch.path()); }).find("not a file of torch.save"),
             std::string::npos);
   std::ofstream(scratch / "adapter_model.safetensors") << "garbage";
   EXPECT_THROW(load_expert(scratch.path()), Error);

@@ -6,6 +6,8 @@
 #include "tensor/gguf.h"
 #include "tensor/gguf_builder.h"
 #include "tensor/safetensors.h"
+#include "tensor/torch_builder.h"
+#include "tensor/torch_file.h"
 
 namespace quiver {
 namespace {
@@ -108,6 +110,55 @@ TEST(MutationTest, Gguf) {
     for (const char* key : {"general.alignment", "a", "n", "t"}) use_value(file, key);
     for (const std::string& name : file.names()) file.read(name);
   });
+  EXPECT_GT(accepted, 10);
+  EXPECT_LT(accepted, kMutations / 2);
+}
+
+// A pickle with every kind of object, so that damage reaches every opcode.
+std::string rich_pickle() {
+  using namespace test;
+  const std::string pair = joined({pickle_number(2), pickle_number(3), "\x86"});
+  const std::string strides = joined({pickle_number(3), pickle_number(1), "\x86"});
+  const std::string tensor =
+      pickle_tensor(pickle_storage("0", pickle_number(6)), pickle_number(0), pair, strides);
+  const std::string dtype =
+      joined({pickle_name("numpy", "dtype"), pickle_text("f4"), "\x89\x88\x87R(K\x03", pickle_text("<"),
+              "NNN", pickle_number(-1), pickle_number(-1), "K\x01tb"});
+  const std::string data = joined({pickle_name("_codecs", "encode"), pickle_text("\x01\xc3\xbf\x02\x03"),
+                                   pickle_text("latin1"), "\x86R"});
+  const std::string array =
+      joined({pickle_name("numpy.core.multiarray", "_reconstruct"), pickle_name("numpy", "ndarray"),
+              "K\x01\x85", data, "\x87R(K\x01K\x01\x85", dtype, "\x89", data, "tb"});
+  const std::string half("G?\xe0\0\0\0\0\0\0", 9);
+  return joined({"}q\x01(", pickle_text("t"), tensor, pickle_text("a"), array, pickle_text("l"),
+                 "]q\x02(K\x01M\x02\x03\x88Ne", pickle_text("r"), "h\x02", pickle_text("n"), half, "u"});
+}
+
+TEST(MutationTest, TheTorchFilesAreWholeBeforeTheyAreDamaged) {
+  const test::ScratchDirectory scratch;
+  test::write_bytes(scratch / "x", test::torch_archive_bytes(test::whole_pickle(rich_pickle()),
+                                                             {{"data/0", std::string(24, 'x')}}));
+  const TorchValue value = read_torch_file(scratch / "x");
+  EXPECT_EQ(value.find("t")->as<at::Tensor>()->sizes(), (at::IntArrayRef{2, 3}));
+  EXPECT_EQ(value.find("a")->as<at::Tensor>()->numel(), 1);
+  EXPECT_EQ(value.find("r")->as<TorchValue::List>()->size(), 4u);
+  EXPECT_EQ(*value.find("n")->as<double>(), 0.5);
+}
+
+TEST(MutationTest, TorchArchive) {
+  const std::string bytes = test::torch_archive_bytes(
+      test::whole_pickle(rich_pickle()), {{"byteorder", "little"}, {"data/0", std::string(24, 'x')}});
+  const int accepted = fuzz(bytes, [](const std::filesystem::path& path) { read_torch_file(path); });
+  EXPECT_GT(accepted, 10);
+  EXPECT_LT(accepted, kMutations / 2);
+}
+
+// Without the archive's checksums every mutation reaches the pickle.
+TEST(MutationTest, TorchLegacyFile) {
+  const std::string storages = test::ByteBuilder().u64(6).zeros(24).bytes();
+  const std::string bytes =
+      test::torch_legacy_bytes(rich_pickle(), test::joined({"](", test::pickle_text("0"), "e"}), storages);
+  const int accepted = fuzz(bytes, [](const std::filesystem::path& path) { read_torch_file(path); });
   EXPECT_GT(accepted, 10);
   EXPECT_LT(accepted, kMutations / 2);
 }
