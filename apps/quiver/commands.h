@@ -27,6 +27,7 @@ void add_fetch(CLI::App& program);
 void add_train(CLI::App& program, GlobalOptions& global);
 void add_library(CLI::App& program);
 void add_cluster(CLI::App& program, GlobalOptions& global);
+void add_merge(CLI::App& program, GlobalOptions& global);
 void add_prototypes(CLI::App& program, GlobalOptions& global);
 void add_compose(CLI::App& program, GlobalOptions& global);
 void add_generate(CLI::App& program, GlobalOptions& global);

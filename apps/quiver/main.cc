@@ -79,6 +79,7 @@ int run(int argc, char** argv) {
   add_train(program, global);
   add_library(program);
   add_cluster(program, global);
+  add_merge(program, global);
   add_prototypes(program, global);
   add_compose(program, global);
   add_generate(program, global);

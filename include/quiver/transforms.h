@@ -56,6 +56,56 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                                    const TrainingOptions& options, Recompute recompute,
                                    const ExpertObserver& observer = {}, const TrainingObserver& steps = {});
 
+// How experts are joined into one. A, B and s are an expert's factors and scale, w its weight.
+//
+// kMean is mttl's weighted_linear_merge, kMttlTies its ties_merge, kWudi its wudi_merge. The others are
+// PEFT's combination types: on the factors (A times sign(w) sqrt(|w| s), B times sqrt(|w| s)), or, with Svd,
+// on the updates s B A, whose result is cut to a rank by a singular value decomposition.
+enum class MergeMethod {
+  kMean,  // sum of w A; sum of w s B. Products of different experts' factors appear, as in uniform routing
+  kMttlTies,  // keeps the `density` largest numbers of each whole expert, then as kTies; weights do not count
+  kWudi,      // the factors that interfere least with each expert's own (Cheng et al. 2025, eq. 10)
+  kCat,       // stacks the factors: exactly the sum of the updates w s B A, of rank sum of ranks
+  kLinear,    // sums
+  kSvd,
+  kTies,  // prunes each tensor to its largest numbers, keeps those of the majority's sign, averages them
+          // (Yadav et al. 2023, section 3)
+  kTiesSvd,
+  kDareLinear,  // drops numbers at random and rescales the rest (Yu et al. 2023, section 3), sums
+  kDareLinearSvd,
+  kDareTies,  // the same, joined as ties
+  kDareTiesSvd,
+  kMagnitudePrune,  // prunes each tensor to its largest numbers, sums
+  kMagnitudePruneSvd,
+};
+
+// "mean", "mttl_ties", "wudi", "cat", "linear", "svd", "ties", "ties_svd", ...; and back.
+// parse_merge_method() throws Error(kInvalidArgument) listing them.
+std::string merge_method_name(MergeMethod method);
+MergeMethod parse_merge_method(const std::string& text);
+
+// What ties count: the sign of the sum, or of the number of signs.
+enum class MajoritySign { kTotal, kFrequency };
+
+struct MergeOptions {
+  MergeMethod method = MergeMethod::kMean;
+  // One an expert. Empty: 1 for the ties, which average by themselves, 1 / experts for the others.
+  std::vector<double> weights = {};
+  double density = 0.2;  // share of the numbers that is kept
+  MajoritySign majority_sign = MajoritySign::kTotal;
+  std::int64_t rank = 0;    // of the Svd methods' result; 0: the largest of the experts'
+  std::uint64_t seed = 42;  // of the dare methods: module by module by path, A of every expert, then B
+};
+
+// The named experts of a library as one, called `name`, with the tasks of all. Its scale is 1 (but for
+// kMttlTies and kWudi, which keep the experts' common one), its `training` says how it was made. kMean reads
+// one expert at a time; the other methods hold all. Throws Error(kInvalidArgument): no expert, a number of
+// weights other than of experts, density outside (0, 1], a rank above a layer's size, experts of different
+// bases or shapes; of different rank where the method needs equal ones (all but cat and svd); of different
+// scale for kMttlTies and kWudi; with different modules for the first three.
+Expert merge_experts(const ExpertLibrary& library, const std::vector<std::string>& experts,
+                     const MergeOptions& options, const std::string& name);
+
 // The reference's settings for gates: 50 steps of 4 examples, AdamW at 1e-3 without weight decay, linear
 // decay to zero without warm-up, clipping at 1.
 TrainingOptions default_gate_options();

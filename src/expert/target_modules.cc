@@ -117,16 +117,21 @@ void TargetModules::check(const std::vector<std::string>& modules, const std::st
   for (const std::string& module : modules) {
     if (!targets(module)) fail("'" + module + "' has tensors, but adapter_config.json does not target it");
   }
+  // A list may name layers of other models than the adapter's own.
   for (const std::string& name : names_) {
     const bool there =
         std::ranges::any_of(modules, [&](const std::string& module) { return ends_in(module, name); });
-    if (!there && !excludes(name)) fail("adapter_config.json targets '" + name + "', which has no tensors");
+    if (!there && !excludes(name))
+      log_warning(where + ": adapter_config.json targets '" + name + "', which has no tensors");
   }
   if (names_.empty()) return;  // layers_to_transform counts for lists only
   for (const std::int64_t layer : layers_) {
     const bool there =
         std::ranges::any_of(modules, [&](const std::string& module) { return layer_of(module) == layer; });
-    if (!there) fail("adapter_config.json targets layer " + std::to_string(layer) + ", which has no tensors");
+    if (!there) {
+      log_warning(where + ": adapter_config.json targets layer " + std::to_string(layer) +
+                  ", which has no tensors");
+    }
   }
 }
 

@@ -20,8 +20,8 @@ class TargetModules {
   // ModulePattern cannot evaluate is passed over with a warning: then nothing is checked by it.
   TargetModules(const Json& config, const std::string& where);
 
-  // Throws Error(kCorruptFile) naming a module with tensors that the config does not target, or a name or
-  // layer of the config without tensors. `where` goes into messages.
+  // Throws Error(kCorruptFile) naming a module with tensors that the config does not target; warns of a name
+  // or layer of the config without tensors. `where` goes into messages.
   void check(const std::vector<std::string>& modules, const std::string& where) const;
 
  private:

@@ -1,0 +1,64 @@
+#include <memory>
+
+#include "commands.h"
+#include "core/log.h"
+#include "quiver/transforms.h"
+
+namespace quiver::program {
+namespace {
+
+struct Arguments {
+  std::string library, to, name, method = "mean", majority_sign = "total";
+  std::vector<std::string> experts;
+  MergeOptions options;
+};
+
+void run(const Arguments& arguments, const GlobalOptions& global) {
+  const ExpertLibrary source = ExpertLibrary::open(arguments.library);
+  MergeOptions options = arguments.options;
+  options.method = parse_merge_method(arguments.method);
+  if (global.seed) options.seed = *global.seed;
+  if (arguments.majority_sign == "frequency") options.majority_sign = MajoritySign::kFrequency;
+  const std::vector<std::string> experts = arguments.experts.empty() ? source.names() : arguments.experts;
+  ExpertLibrary target = arguments.to.empty() ? source : ExpertLibrary::open_or_create(arguments.to);
+  Expert merged = merge_experts(source, experts, options, arguments.name);
+  if (arguments.to.empty() && !merged.info.tasks.empty()) {
+    // Two experts of one library cannot both be the oracle's for a task.
+    merged.info.tasks.clear();
+    log_info("'" + arguments.name + "' names no tasks, since its parents are in the same library; see --to");
+  }
+  target.add(merged);
+  log_info("merged " + std::to_string(experts.size()) + " experts into '" + arguments.name + "' in " +
+           target.uri());
+}
+
+}  // namespace
+
+void add_merge(CLI::App& program, GlobalOptions& global) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = program.add_subcommand("merge", "Join experts of a library into one");
+  command->add_option("LIBRARY", arguments->library)->required();
+  command
+      ->add_option("--method", arguments->method,
+                   "mean, mttl_ties, wudi (mttl's); cat, linear, svd, ties, ties_svd, dare_linear, "
+                   "dare_linear_svd, dare_ties, dare_ties_svd, magnitude_prune, magnitude_prune_svd (PEFT's)")
+      ->capture_default_str();
+  command->add_option("--name", arguments->name, "Of the new expert")->required();
+  command->add_option("--experts", arguments->experts, "Which to join, comma-separated (default: all)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  MergeOptions& options = arguments->options;
+  command->add_option("--weights", options.weights, "One an expert, in the same order, comma-separated")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--density", options.density, "Share of the numbers that pruning keeps")
+      ->capture_default_str();
+  command->add_option("--majority-sign", arguments->majority_sign, "Of ties: total or frequency")
+      ->check(CLI::IsMember({"total", "frequency"}))
+      ->capture_default_str();
+  command->add_option("--rank", options.rank, "Of the svd methods' result (default: the largest rank)");
+  command->add_option("--to", arguments->to, "Another library for the new expert");
+  command->callback([arguments, &global] { run(*arguments, global); });
+}
+
+}  // namespace quiver::program

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "quiver/transforms.h"
+
+namespace quiver {
+
+// How tensors of several experts become one: each is pruned, then they are summed or joined as ties.
+struct MergeRecipe {
+  enum class Pruning { kNone, kMagnitude, kRandom } pruning = Pruning::kNone;
+  bool elects_sign = false;
+};
+
+// tensors: equal shapes, float32; weights: one each, applied after pruning and election (PEFT 0.21,
+// utils/merge_utils.py). Random pruning draws from `generator`, tensor by tensor, and divides what it keeps
+// by the density.
+at::Tensor merge_tensors(const std::vector<at::Tensor>& tensors, const std::vector<double>& weights,
+                         const MergeRecipe& recipe, const MergeOptions& options, at::Generator& generator);
+
+// mttl's TIES after its threshold: entries below each expert's threshold are zero; per entry the mean of
+// those whose sign is that of the sum.
+at::Tensor merge_above_thresholds(const std::vector<at::Tensor>& tensors,
+                                  const std::vector<double>& thresholds);
+
+// WUDI (Cheng et al. 2025): tau that minimises the sum of |(tau - t) t^T|^2 / |t|^2 over the tensors t (p,
+// q), divided by their number; Adam from the sum of the tensors, at 1e-5, at most 300 steps, until the loss
+// has changed by less than 1e-4 five times running.
+at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors);
+
+}  // namespace quiver
