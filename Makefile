@@ -14,7 +14,7 @@ help:
 	@echo "make bench               micro-benchmarks of the kernels (FILTER=REGEX)"
 	@echo "make bench-peers         Quiver beside PEFT, transformers, lm-eval and llama.cpp; writes docs/benchmarks.md"
 	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
-	@echo "make test-parity         adapters and libraries exchanged with PEFT and mttl themselves (ONLY=peft|mttl)"
+	@echo "make test-parity         Quiver beside PEFT, mttl, lm-eval, tokenizers themselves on the same input (ONLY=\"peft training\")"
 	@echo "make install PREFIX=P    the program, the library and its CMake package"
 
 deps:
@@ -43,6 +43,8 @@ test-debug: deps
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/debug -L unit --output-on-failure
 
 test-parity: build
+	cmake --preset test >/dev/null
+	cmake --build $(BUILD) --target quiver_text_shared_test
 	./scripts/test_parity $(ONLY)
 
 tutorial-p3: build

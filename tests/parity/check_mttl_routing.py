@@ -5,7 +5,7 @@
 
 EXPERTS is the folder that trained_experts.py made. The experts and gates go to mttl through `quiver library export`; Arrow's
 prototypes are computed by each side. What had to be worked round in mttl 1.0.2: PhatGOOSE's containers merge before, so they
-are told to merge after, as its own configuration says; the uniform selector lacks the attribute `device`. Experts are added
+are told to merge after, as its own configuration says; the uniform selector's configuration lacks the attribute `finetune_task_name`. Experts are added
 in the order of their names, where mttl adds them in the order in which threads finish.
 """
 
@@ -19,14 +19,14 @@ from mttl.evaluators.base import decode
 from mttl.models.containers.selectors.arrow_selector import ArrowSelectorConfig
 from mttl.models.containers.selectors.per_token_selector import PerTokenSelector
 from mttl.models.containers.selectors.phatgoose_selector import PhatgooseSelectorConfig
-from mttl.models.containers.selectors.poly_selector import PolySelectorDirectConfigUniform, PolyUniform
+from mttl.models.containers.selectors.poly_selector import PolySelectorDirectConfigUniform
 from mttl.models.expert_model import MultiExpertModel, MultiExpertModelConfig
 from mttl.models.library.expert_library import ExpertLibrary
 from mttl.models.library.library_transforms import ArrowConfig, ArrowTransform
 from quiver_program import Comparisons, Quiver, arguments
 from trained_experts import TASKS, places
 
-PolyUniform.device = torch.device("cpu")
+PolySelectorDirectConfigUniform.finetune_task_name = None
 
 
 class MttlModel(TransformersModel):

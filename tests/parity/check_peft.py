@@ -3,7 +3,7 @@
 
 Compared are log-probabilities of completions, summed over their tokens, by `quiver score` and by PEFT's model.
 
-    python -m venv FOLDER && FOLDER/bin/pip install -r tests/parity/requirements_peft.txt
+    python -m venv FOLDER && FOLDER/bin/pip install -r tests/parity/requirements_peers.txt
     FOLDER/bin/python tests/parity/check_peft.py --quiver build/quiver NEW_FOLDER
 """
 

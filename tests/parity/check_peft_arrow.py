@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Arrow over eight trained experts: quiver with --compat peft beside PEFT 0.21.2 itself, from the same seed.
 
-    check_peft_arrow.py --quiver build/quiver NEW_FOLDER EXPERTS      (packages: requirements_peft.txt)
+    check_peft_arrow.py --quiver build/quiver NEW_FOLDER EXPERTS      (packages: requirements_peers.txt)
 
 EXPERTS is the folder that trained_experts.py made.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """50 steps of AdamW on a real task: quiver beside PEFT 0.21.2 and torch, from one start, in one order of batches.
 
-    check_training.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peft.txt)
+    check_training.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peers.txt)
 
 The start is what quiver writes after one update at a learning rate of zero. The order of quiver's batches follows from
 torch's own generator: a permutation an epoch, seeded with seed + 1000003 * epoch.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SmolLM2 as a Hugging Face folder and eight experts trained on it by quiver: what the routing checks run on.
 
-    trained_experts.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peft.txt)
+    trained_experts.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peers.txt)
 """
 
 import json
@@ -48,11 +48,13 @@ def write_base(quiver, base):
     from convert_model import convert
 
     convert(quiver.run("fetch", "smollm2-135m").strip().splitlines()[-1], base)
-    # transformers 4, which mttl needs, looks for this at the top level.
-    path = base / "config.json"
-    config = json.loads(path.read_text())
+    # For transformers 4, which mttl needs: where it looks for theta, and a class that it knows.
+    config = json.loads((base / "config.json").read_text())
     config["rope_theta"] = config["rope_parameters"]["rope_theta"]
-    path.write_text(json.dumps(config, indent=2) + "\n")
+    (base / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (base / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def main():
