@@ -58,7 +58,7 @@ class Comparisons:
         print("ok    " if ok else "FAILED", what, flush=True)
 
     def within(self, what, difference, limit):
-        self._tell(difference <= limit, f"{what}: {difference:.2e}, limit {limit:.0e}")
+        self._tell(difference <= limit, f"{what}: {difference:.2e}, limit {limit:.1e}")
 
     def beyond(self, what, difference, least):
         self._tell(difference > least, f"{what}: {difference:.2e}, at least {least:.0e}")
