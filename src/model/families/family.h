@@ -35,6 +35,9 @@ void refuse_settings(const Json& config, std::initializer_list<const char*> keys
 // Throws Error(kCorruptFile) unless heads, key/value heads and head width fit together.
 void check_heads(const AttentionShape& attention, const std::string& where);
 
+// GPT-2's tensor names, of which GPT-Neo's are a variant.
+TensorNames gpt2_names();
+
 extern const Family kGemma3Family;
 extern const Family kGpt2Family;
 extern const Family kGptNeoFamily;

@@ -82,83 +82,69 @@ void read_common(SettingsReader& reader) {
   }
 }
 
-void read_rms_norm(SettingsReader& reader) {
+void read_llama_like(SettingsReader& reader) {
+  read_common(reader);
   reader.config()["rms_norm_eps"] = reader.file().number(reader.key("attention.layer_norm_rms_epsilon"));
 }
 
-const Family& read_llama(SettingsReader& reader) {
-  read_common(reader);
-  read_rms_norm(reader);
-  return kLlamaFamily;
-}
-
-const Family& read_qwen2(SettingsReader& reader) {
-  read_common(reader);
-  read_rms_norm(reader);
-  return kQwen2Family;
-}
-
-const Family& read_qwen3(SettingsReader& reader) {
-  read_common(reader);
-  read_rms_norm(reader);
-  return kQwen3Family;
-}
-
-const Family& read_phi3(SettingsReader& reader) {
-  read_common(reader);
-  read_rms_norm(reader);
+void read_phi3(SettingsReader& reader) {
+  read_llama_like(reader);
   reader.size("attention.sliding_window", "sliding_window");
-  return kPhi3Family;
 }
 
-const Family& read_phi2(SettingsReader& reader) {
+void read_phi2(SettingsReader& reader) {
   read_common(reader);
   reader.number("attention.layer_norm_epsilon", "layer_norm_eps");
-  return kPhiFamily;
 }
 
-const Family& read_gemma3(SettingsReader& reader) {
-  read_common(reader);
-  read_rms_norm(reader);
+void read_gemma3(SettingsReader& reader) {
+  read_llama_like(reader);
   reader.size("attention.sliding_window", "sliding_window");
   reader.number("rope.freq_base_swa", "rope_local_base_freq");
   Json& config = reader.config();
   // The format keeps no scale of the scores. As its own programs do: by the head's width, but in the model
   // of 62 layers by hidden size over heads.
-  const auto layers = config.at("num_hidden_layers").get<std::int64_t>();
-  config["query_pre_attn_scalar"] = layers == 62 ? config.at("hidden_size").get<std::int64_t>() /
-                                                       config.at("num_attention_heads").get<std::int64_t>()
-                                                 : config.value("head_dim", std::int64_t{256});
-  return kGemma3Family;
+  const std::int64_t per_head =
+      config.at("hidden_size").get<std::int64_t>() / config.at("num_attention_heads").get<std::int64_t>();
+  config["query_pre_attn_scalar"] = config.at("num_hidden_layers").get<std::int64_t>() == 62
+                                        ? per_head
+                                        : config.value("head_dim", std::int64_t{256});
 }
 
-const Family& read_gpt2(SettingsReader& reader) {
+void read_gpt2(SettingsReader& reader) {
   reader.require_size("block_count", "n_layer");
   reader.require_size("embedding_length", "n_embd");
   reader.require_size("feed_forward_length", "n_inner");
   reader.require_size("context_length", "n_positions");
   reader.require_size("attention.head_count", "n_head");
   reader.number("attention.layer_norm_epsilon", "layer_norm_epsilon");
-  return kGpt2Family;
 }
+
+struct Architecture {
+  const Family* family;
+  void (*read)(SettingsReader&);
+};
 
 }  // namespace
 
 GgufArchitecture read_gguf_architecture(const GgufFile& file) {
-  static const std::map<std::string, const Family& (*)(SettingsReader&)> kReaders = {
-      {"gemma3", read_gemma3}, {"gpt2", read_gpt2},   {"llama", read_llama}, {"phi2", read_phi2},
-      {"phi3", read_phi3},     {"qwen2", read_qwen2}, {"qwen3", read_qwen3},
+  static const std::map<std::string, Architecture> kArchitectures = {
+      {"gemma3", {&kGemma3Family, read_gemma3}},   {"gpt2", {&kGpt2Family, read_gpt2}},
+      {"llama", {&kLlamaFamily, read_llama_like}}, {"phi2", {&kPhiFamily, read_phi2}},
+      {"phi3", {&kPhi3Family, read_phi3}},         {"qwen2", {&kQwen2Family, read_llama_like}},
+      {"qwen3", {&kQwen3Family, read_llama_like}},
   };
   SettingsReader reader(file);
-  const auto found = kReaders.find(reader.architecture());
-  if (found == kReaders.end()) {
+  const auto found = kArchitectures.find(reader.architecture());
+  if (found == kArchitectures.end()) {
     std::string known;
-    for (const auto& [name, read] : kReaders) known += (known.empty() ? "" : ", ") + name;
+    for (const auto& [name, architecture] : kArchitectures) known += (known.empty() ? "" : ", ") + name;
     throw Error(ErrorKind::kUnsupported, "GGUF architecture '" + reader.architecture() + "' is not supported",
                 "supported: " + known);
   }
   GgufArchitecture result;
-  result.family = &found->second(reader);
+  result.family = found->second.family;
+  found->second.read(reader);
   result.config = reader.config();
   result.config["vocab_size"] = file.shape("token_embd.weight").at(0);
   result.config["tie_word_embeddings"] = !file.contains("output.weight");

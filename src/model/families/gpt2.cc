@@ -34,7 +34,9 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   return config;
 }
 
-TensorNames names() {
+}  // namespace
+
+TensorNames gpt2_names() {
   TensorNames names;
   names.embedding = "transformer.wte.weight";
   names.positions = "transformer.wpe.weight";
@@ -50,8 +52,6 @@ TensorNames names() {
   return names;
 }
 
-}  // namespace
-
-const Family kGpt2Family{from_config, names()};
+const Family kGpt2Family{from_config, gpt2_names()};
 
 }  // namespace quiver

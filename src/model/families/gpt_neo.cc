@@ -62,19 +62,12 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
 }
 
 TensorNames names() {
-  TensorNames names;
-  names.embedding = "transformer.wte.weight";
-  names.positions = "transformer.wpe.weight";
-  names.final_norm = "transformer.ln_f";
-  names.head = "lm_head";
-  names.attention_norm = "transformer.h.{}.ln_1";
+  TensorNames names = gpt2_names();
   names.query = "transformer.h.{}.attn.attention.q_proj";
   names.key = "transformer.h.{}.attn.attention.k_proj";
   names.value = "transformer.h.{}.attn.attention.v_proj";
   names.attention_out = "transformer.h.{}.attn.attention.out_proj";
-  names.mlp_norm = "transformer.h.{}.ln_2";
-  names.up = "transformer.h.{}.mlp.c_fc";
-  names.down = "transformer.h.{}.mlp.c_proj";
+  names.linear_weights_are_transposed = false;
   return names;
 }
 

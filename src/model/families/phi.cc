@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "model/families/family.h"
+#include "model/families/llama_like.h"
 
 namespace quiver {
 namespace {
@@ -33,15 +33,10 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
 }
 
 TensorNames names() {
-  TensorNames names;
-  names.embedding = "model.embed_tokens.weight";
+  TensorNames names = llama_names();
   names.final_norm = "model.final_layernorm";
-  names.head = "lm_head";
-  names.attention_norm = "model.layers.{}.input_layernorm";
-  names.query = "model.layers.{}.self_attn.q_proj";
-  names.key = "model.layers.{}.self_attn.k_proj";
-  names.value = "model.layers.{}.self_attn.v_proj";
   names.attention_out = "model.layers.{}.self_attn.dense";
+  names.mlp_norm = names.gate = "";
   names.up = "model.layers.{}.mlp.fc1";
   names.down = "model.layers.{}.mlp.fc2";
   return names;
