@@ -78,9 +78,9 @@ struct TaskQuestions {
 };
 
 struct TaskReadOptions {
-  std::int64_t limit = 0;             // above 0: the first rows of each subtask only
-  std::optional<std::int64_t> shots;  // instead of the definition's
-  bool only_task = false;             // `data` may be the task's own folder
+  std::int64_t limit = 0;                  // above 0: the first rows of each subtask only
+  std::optional<std::int64_t> shots = {};  // instead of the definition's
+  bool only_task = false;                  // `data` may be the task's own folder
 };
 
 // Reads a task's rows from `data`: a Parquet or JSON lines file, or a folder in the hub's layout

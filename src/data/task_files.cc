@@ -103,7 +103,7 @@ std::string expected_layout(const TaskDefinition& task, const fs::path& data) {
 }  // namespace
 
 std::vector<TaskFiles> find_task_files(const TaskDefinition& task, const fs::path& data, bool only_task) {
-  if (fs::is_regular_file(data)) return {{.folder = data.parent_path(), .rows = {data}}};
+  if (fs::is_regular_file(data)) return {{"", data.parent_path(), {data}, {}}};
   if (!fs::is_directory(data)) throw Error(ErrorKind::kNotFound, "data '" + data.string() + "' not found");
   std::vector<fs::path> roots = {data / task.name};
   if (!task.repository.empty()) {
