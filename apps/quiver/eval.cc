@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "core/strings.h"
 #include "eval_tasks.h"
 #include "model_arguments.h"
 #include "result_rows.h"
@@ -88,7 +89,8 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
 // are asked for here.
 void add_tasks(CLI::App& command, GlobalOptions& global) {
   auto arguments = std::make_shared<TaskArguments>();
-  command.add_option("TASKS", arguments->tasks, kTasksHelp)->delimiter(',')->expected(1);
+  command.add_option_function<std::string>(
+      "TASKS", [arguments](const std::string& names) { arguments->tasks = split_list(names); }, kTasksHelp);
   add_task_options(command, *arguments);
   command.add_option("--shots", arguments->shots, "Solved questions before each, where a task has some")
       ->check(CLI::NonNegativeNumber);
