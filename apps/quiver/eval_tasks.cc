@@ -33,9 +33,10 @@ std::vector<LoadedTask> load_tasks(const TaskArguments& arguments) {
         throw Error(ErrorKind::kInvalidArgument, "task '" + definition.name + "' is given twice");
     }
     try {
-      const TaskReadOptions options{.limit = arguments.limit,
-                                    .shots = definition.shots_split.empty() ? std::nullopt : arguments.shots,
-                                    .only_task = names.size() == 1};
+      const TaskReadOptions options{
+          .limit = arguments.limit,
+          .shots = names.size() > 1 && definition.shots_split.empty() ? std::nullopt : arguments.shots,
+          .only_task = names.size() == 1};
       TaskQuestions questions = read_task_questions(definition, arguments.data, options);
       tasks.push_back({std::move(definition), std::move(questions)});
     } catch (const Error& error) {

@@ -2,7 +2,7 @@
 
 `files`: rows by the path that they have in a data folder. `tasks`: task to its samples in the order of the questions:
 `logprobs` of every choice, and whether the harness counts the question as right (`acc`, `acc_norm`). Some texts are
-longer than the 128 positions; the harness gets 127, so that both sides keep the same tokens (tests/parity/README.md).
+longer than the 128 positions; the harness gets 127, so that both sides keep the same tokens (see tests/parity/check_lm_eval.py).
 """
 
 import os
