@@ -4,7 +4,7 @@
 Made-up data sets in the hub's layouts (evaluation_data.py) and, with --arc, ARC-Easy in AI2's JSON lines. Compared are
 every log-probability (relative difference), every choice taken, every generated text and every task's score.
 
-    python -m venv FOLDER && FOLDER/bin/pip install -r tests/parity/requirements_lm_eval.txt
+    python -m venv FOLDER && FOLDER/bin/pip install -r tests/parity/requirements_peers.txt
     FOLDER/bin/python tests/parity/check_lm_eval.py --quiver build/quiver [--model HF_FOLDER] NEW_FOLDER
 
 The harness scores a text of at most N + 1 tokens where a model has N positions, Quiver one of N; it is therefore given
