@@ -85,6 +85,17 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
                      "JSON lines to write: every question's scores or text");
 }
 
+// What a subcommand does not know falls through to `eval`, which has options of its own: there it would be
+// accepted and do nothing.
+void refuse_stray_options(const CLI::App& command) {
+  if (command.get_subcommands().empty()) return;
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->empty())
+      throw CLI::ValidationError(option->get_name(),
+                                 "does not go with eval " + command.get_subcommands().front()->get_name());
+  }
+}
+
 // `eval TASKS MODEL`. CLI11 would ask for its required arguments in front of a subcommand as well, so they
 // are asked for here.
 void add_tasks(CLI::App& command, GlobalOptions& global) {
@@ -97,6 +108,7 @@ void add_tasks(CLI::App& command, GlobalOptions& global) {
   command.add_option("--max-new-tokens", arguments->max_new_tokens, "Instead of the definitions' own")
       ->check(CLI::PositiveNumber);
   for (const char* name : {"MODEL", "--data"}) command.get_option(name)->required(false);
+  command.parse_complete_callback([&command] { refuse_stray_options(command); });
   command.callback([arguments, &command, &global] {
     if (!command.get_subcommands().empty()) return;
     for (const char* name : {"TASKS", "MODEL", "--data"}) {

@@ -103,6 +103,11 @@ std::string expected_layout(const TaskDefinition& task, const fs::path& data) {
 }  // namespace
 
 std::vector<TaskFiles> find_task_files(const TaskDefinition& task, const fs::path& data, bool only_task) {
+  if (fs::is_regular_file(data) && task.config == "*") {
+    throw Error(ErrorKind::kInvalidArgument,
+                "task '" + task.name + "' has a folder a subtask, '" + data.string() + "' is a file",
+                "give the folder that holds them");
+  }
   if (fs::is_regular_file(data)) return {{"", data.parent_path(), {data}, {}}};
   if (!fs::is_directory(data)) throw Error(ErrorKind::kNotFound, "data '" + data.string() + "' not found");
   std::vector<fs::path> roots = {data / task.name};

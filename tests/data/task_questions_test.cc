@@ -112,6 +112,10 @@ TEST_F(Questions, SubtasksHaveDescriptionAndShots) {
   EXPECT_EQ(questions[1].task, "quiz_two_words");
   EXPECT_EQ(questions[2].prompts[0], "About two words.\n\nQ: c\nA: no\n\nQ: d\nA: yes\n\nQ: b\nA:");
   EXPECT_EQ(read({.limit = 1}).size(), 2u);
+  const std::filesystem::path file = scratch_ / "quiz/one/test.jsonl";
+  EXPECT_EQ(error_message([&] { read_task_questions(task_, file); }),
+            "task 'quiz' has a folder a subtask, '" + file.string() +
+                "' is a file | give the folder that holds them");
   EXPECT_EQ(error_message([&] { read({.shots = 3}); }), "task 'quiz' needs 3 shots, split 'dev' in '" +
                                                             (scratch_ / "quiz/one").string() +
                                                             "' has 2 | --shots 0 runs without");

@@ -119,6 +119,10 @@ TEST_F(EvalTasks, UsageIsChecked) {
   EXPECT_EQ(run("eval").status, 2);
   EXPECT_EQ(run("eval boolq").status, 2);
   EXPECT_EQ(run("eval boolq " + base()).status, 2);
+  const test::ProgramResult stray = run("eval arc-easy " + base() + " --shots 2 --data " + arg("rows.jsonl"));
+  EXPECT_EQ(stray.status, 2);
+  EXPECT_NE(stray.err.find("--shots: does not go with eval arc-easy"), std::string::npos) << stray.err;
+  EXPECT_EQ(run("eval rouge " + base() + " more --data " + arg("tasks.jsonl")).status, 2);
   const test::ProgramResult unknown = run("eval bolq " + base() + " --data " + arg("data"));
   EXPECT_EQ(unknown.status, 1);
   EXPECT_NE(unknown.err.find("unknown task 'bolq' (did you mean 'boolq'"), std::string::npos) << unknown.err;
