@@ -5,7 +5,7 @@ set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto Threads::Thre
 set(quiver_text_extra PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 set(quiver_tensor_extra quiver_torch)
 set(quiver_kernels_extra quiver_torch)
-set(quiver_data_extra quiver_arrow)
+set(quiver_data_extra quiver_arrow PkgConfig::UTF8PROC)
 # Layers without tensors: they must not pay for LibTorch's headers.
 set(quiver_light_layers core storage text data)
 

@@ -6,6 +6,7 @@
 #include "core/interrupt.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"
+#include "task_definitions.h"
 
 namespace quiver::program {
 namespace {
@@ -22,19 +23,25 @@ void run(Arguments arguments, const GlobalOptions& global) {
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(arguments.model.model), global.model_options());
   const std::vector<RoutedModel> models = bench_models(arguments.model, base, arguments.experts, global);
-  const auto evaluate = [&](const RoutedModel& model, std::int64_t limit) {
-    return evaluate_choices({&model, 1}, arguments.data, limit, "arc",
+  TaskDefinition task = find_task_definition("arc_easy");
+  task.name = "arc";
+  const std::vector<ChoiceQuestion> questions =
+      read_task_questions(task, arguments.data, {.limit = arguments.limit}).choices;
+  const auto evaluate = [&](const RoutedModel& model, std::span<const ChoiceQuestion> some) {
+    return evaluate_choices({&model, 1}, some, task.metrics,
                             [](std::int64_t) { throw_if_interrupted("nothing was written"); })
-        .front();
+        .front()
+        .metrics;
   };
-  for (const RoutedModel& model : models) evaluate(model, 4);  // warm-up
+  const std::span<const ChoiceQuestion> all(questions);
+  for (const RoutedModel& model : models) evaluate(model, all.first(std::min<std::size_t>(4, all.size())));
   start_peak_memory();
   std::vector<Measurement> rates;
   for (const RoutedModel& model : models) rates.push_back({bench_name(model), "questions/s", {}});
   BenchReport report;
   for (std::int64_t repetition = 0; repetition < arguments.repetitions; ++repetition) {
     for (std::size_t i = 0; i < models.size(); ++i) {
-      const std::vector<Evaluation> metrics = evaluate(models[i], arguments.limit);
+      const std::vector<Evaluation> metrics = evaluate(models[i], all);
       rates[i].values.push_back(static_cast<double>(metrics.front().n) / metrics.front().seconds);
       for (const Evaluation& metric : metrics) {
         report.quality[rates[i].name][metric.metric] = {

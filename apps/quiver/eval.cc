@@ -3,6 +3,8 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "core/strings.h"
+#include "eval_tasks.h"
 #include "model_arguments.h"
 #include "result_rows.h"
 #include "training_run.h"
@@ -24,12 +26,6 @@ Split parse_split(const std::string& text) {
   if (text == "validation" || text == "dev" || text == "valid") return Split::kValidation;
   if (text == "test") return Split::kTest;
   throw Error(ErrorKind::kInvalidArgument, "unknown split '" + text + "'", "train, validation or test");
-}
-
-Results make_results(const Arguments& arguments) {
-  Results results;
-  results.base = arguments.model.model;
-  return results;
 }
 
 void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
@@ -62,28 +58,64 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
         progress.advance(done);
         throw_if_interrupted("nothing was written");
       });
-  Results results = make_results(arguments);
+  Results results;
+  results.base = arguments.model.model;
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.rows.push_back(result_row(models[i], evaluations[i], arguments.model.library));
   }
   report_results(results, arguments.out);
 }
 
-void run_choices(const Arguments& arguments, const GlobalOptions& global, const std::string& task) {
-  const std::vector<RoutedModel> models = arguments.model.load(global);
-  Progress progress(task, 0, "choices");
-  const std::vector<std::vector<Evaluation>> evaluations =
-      evaluate_choices(models, arguments.data, arguments.limit, task, [&](std::int64_t done) {
-        progress.advance(done);
-        throw_if_interrupted("nothing was written");
-      });
-  Results results = make_results(arguments);
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    for (const Evaluation& evaluation : evaluations[i]) {
-      results.rows.push_back(result_row(models[i], evaluation, arguments.model.library));
-    }
+constexpr const char* kTasksHelp =
+    "Tasks, comma-separated: names of the definitions that come with Quiver (arc_easy, arc_challenge, piqa,\n"
+    "hellaswag, winogrande, openbookqa, boolq, mmlu, bbh), paths of one's own (FILE.json), or all";
+
+// MODEL and the options that the named tasks share.
+void add_task_options(CLI::App& command, TaskArguments& arguments) {
+  arguments.model.add_to(command);
+  command
+      .add_option(
+          "--data", arguments.data,
+          "Folder with one folder a task, in the hub's layout; for one task also its own file or folder")
+      ->required();
+  command.add_option("--limit", arguments.limit, "Only the first N questions of each subtask")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
+  command.add_option("--out-samples", arguments.samples_out,
+                     "JSON lines to write: every question's scores or text");
+}
+
+// What a subcommand does not know falls through to `eval`, which has options of its own: there it would be
+// accepted and do nothing.
+void refuse_stray_options(const CLI::App& command) {
+  if (command.get_subcommands().empty()) return;
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->empty())
+      throw CLI::ValidationError(option->get_name(),
+                                 "does not go with eval " + command.get_subcommands().front()->get_name());
   }
-  report_results(results, arguments.out);
+}
+
+// `eval TASKS MODEL`. CLI11 would ask for its required arguments in front of a subcommand as well, so they
+// are asked for here.
+void add_tasks(CLI::App& command, GlobalOptions& global) {
+  auto arguments = std::make_shared<TaskArguments>();
+  command.add_option_function<std::string>(
+      "TASKS", [arguments](const std::string& names) { arguments->tasks = split_list(names); }, kTasksHelp);
+  add_task_options(command, *arguments);
+  command.add_option("--shots", arguments->shots, "Solved questions before each, where a task has some")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--max-new-tokens", arguments->max_new_tokens, "Instead of the definitions' own")
+      ->check(CLI::PositiveNumber);
+  for (const char* name : {"MODEL", "--data"}) command.get_option(name)->required(false);
+  command.parse_complete_callback([&command] { refuse_stray_options(command); });
+  command.callback([arguments, &command, &global] {
+    if (!command.get_subcommands().empty()) return;
+    for (const char* name : {"TASKS", "MODEL", "--data"}) {
+      if (command.get_option(name)->empty()) throw CLI::RequiredError(name);
+    }
+    run_eval_tasks(*arguments, global);
+  });
 }
 
 }  // namespace
@@ -92,14 +124,11 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
       program.add_subcommand("eval", "Measure a model; several --router share one loaded base");
-  command->require_subcommand(1);
-  const auto add_common = [&](CLI::App* sub) {
-    arguments->model.add_to(*sub);
-    sub->add_option("--limit", arguments->limit, "Only the first N examples");
-    sub->add_option("--out", arguments->out, "results.json to write (default: stdout)");
-  };
+  add_tasks(*command, global);
   CLI::App* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
-  add_common(rouge);
+  arguments->model.add_to(*rouge);
+  rouge->add_option("--limit", arguments->limit, "Only the first N examples");
+  rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
   rouge->add_option("-c,--config", arguments->config, "Config with the data set and tasks");
   rouge->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
   rouge->add_option("--data", arguments->data, "Data set file or folder, instead of the config's");
@@ -110,10 +139,11 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length");
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });
   for (const char* task : {"arc-easy", "arc-challenge"}) {
-    CLI::App* choices = command->add_subcommand(task, "Multiple choice from ARC's JSON lines");
-    add_common(choices);
-    choices->add_option("--data", arguments->data, "The JSON lines file")->required();
-    choices->callback([arguments, &global, task] { run_choices(*arguments, global, task); });
+    auto choices = std::make_shared<TaskArguments>();
+    choices->tasks = {task};
+    CLI::App* sub = command->add_subcommand(task, "Multiple choice, also from ARC's own JSON lines");
+    add_task_options(*sub, *choices);
+    sub->callback([choices, &global] { run_eval_tasks(*choices, global); });
   }
 }
 

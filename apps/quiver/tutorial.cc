@@ -8,6 +8,7 @@
 #include "core/progress.h"
 #include "model_cache.h"
 #include "result_rows.h"
+#include "task_definitions.h"
 #include "training_run.h"
 #include "tutorial_config.h"
 
@@ -155,15 +156,19 @@ class Tutorial {
     const TutorialConfig::Choices& choices = *config_.choices;
     const std::vector<Routed> routed = compose(tasks, clusters, choices.routers);
     Progress progress(choices.task, 0, "choices");
-    const auto evaluations = evaluate_choices(
-        models_of(routed), choices.data, choices.limit, choices.task, [&](std::int64_t done) {
+    TaskDefinition task = find_task_definition("arc_easy");
+    task.name = choices.task;
+    const TaskQuestions questions = read_task_questions(task, choices.data, {.limit = choices.limit});
+    const auto evaluations =
+        evaluate_choices(models_of(routed), questions.choices, task.metrics, [&](std::int64_t done) {
           progress.advance(done);
           throw_if_interrupted("finished steps are kept, run again to go on");
         });
     Results results;
     results.base = *config_.experiment.model;
     for (std::size_t i = 0; i < routed.size(); ++i) {
-      for (const Evaluation& evaluation : evaluations[i]) results.rows.push_back(row(routed[i], evaluation));
+      for (const Evaluation& evaluation : evaluations[i].metrics)
+        results.rows.push_back(row(routed[i], evaluation));
     }
     write_results(results, out_ / "choices.json");
   }

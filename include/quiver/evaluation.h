@@ -10,12 +10,14 @@
 
 #include "quiver/dataset.h"
 #include "quiver/routed_model.h"
+#include "quiver/task.h"
 
 namespace quiver {
 
 // What one metric came to for one model.
 struct Evaluation {
-  std::string metric;                      // "rougeL" (0..100), "acc", "acc_norm" or "mttl" (0..1)
+  // "rougeL" (0..100); "acc", "acc_norm", "mttl" or "exact_match" (0..1)
+  std::string metric;
   double value = 0;                        // mean over all examples
   std::map<std::string, double> per_task;  // mean over each task's examples
   std::int64_t n = 0;                      // examples
@@ -35,14 +37,39 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const std::vector<Example>& examples, const GenerationOptions& options,
                                        const EvaluationObserver& observer = {});
 
-// Multiple choice in ARC's original JSON lines: "Question: {stem}\nAnswer:" and " {choice}". Three
-// Evaluations per model, in the order of the models: "acc", the largest sum of log-probabilities; "acc_norm",
-// per character of the choice (both as lm-evaluation-harness); "mttl", the largest mean per token with the
-// end-of-text token appended, as mttl. `limit` > 0 takes the first questions only. `task` names the data set
-// for the oracle and in per_task.
-std::vector<std::vector<Evaluation>> evaluate_choices(std::span<const RoutedModel> models,
-                                                      const std::filesystem::path& questions,
-                                                      std::int64_t limit, const std::string& task,
-                                                      const EvaluationObserver& observer = {});
+// Multiple choice of one model.
+struct ChoiceEvaluation {
+  std::vector<Evaluation> metrics;            // in the order asked for
+  std::vector<std::vector<double>> logprobs;  // by question and choice; sums, natural logarithm
+};
+
+// Multiple choice: every continuation is scored after its prompt. Metrics: "acc", the largest sum of
+// log-probabilities; "acc_norm", per character of the choice (both as lm-evaluation-harness 0.4, the first on
+// ties); "mttl", the largest mean per token with the end-of-text token appended, as mttl. As in the harness,
+// white space at the end of a prompt is scored with the continuation, both are tokenised jointly, and the
+// continuation begins after as many tokens as the prompt alone has. A text that is too long for the model
+// loses its beginning. One ChoiceEvaluation per model, in their order. Throws Error(kInvalidArgument) for an
+// unknown metric, no questions, or a continuation without a token, and what score() throws.
+std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
+                                               std::span<const ChoiceQuestion> questions,
+                                               const std::vector<std::string>& metrics,
+                                               const EvaluationObserver& observer = {});
+
+// Written answers of one model.
+struct AnswerEvaluation {
+  Evaluation exact_match;
+  std::vector<std::string> texts;    // generated, by question
+  std::vector<std::string> answers;  // what was taken out of them
+};
+
+// The share of greedy continuations whose extracted answer is the expected one, character by character. One
+// AnswerEvaluation per model, in their order; all must share one base. Throws what generate() throws.
+std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> models,
+                                               std::span<const TextQuestion> questions,
+                                               AnswerExtraction extraction, const GenerationOptions& options,
+                                               const EvaluationObserver& observer = {});
+
+// What an extraction takes out of a generated text.
+std::string extract_answer(const std::string& text, AnswerExtraction extraction);
 
 }  // namespace quiver

@@ -13,14 +13,14 @@ namespace quiver {
 
 // One evaluation: one routed model, one metric.
 struct ResultRow {
-  std::string name = {};                        // shown under the bar, e.g. "arrow_mbc"; never empty
-  std::string library = {};                     // "" for the base model alone
-  std::string router = {};                      // "base", "arrow", "expert:NAME", ...; never empty
-  std::string combine = {};                     // "output" or "parameter"; "" where it does not apply
-  int top_k = 0;                                // experts per token; 0 where it does not apply
-  std::string metric = {};                      // "rougeL", "acc", "acc_norm" or "mttl"
-  double value = 0;                             // rougeL: 0..100; the accuracies: 0..1; mean over examples
-  std::int64_t n = 0;                           // examples
+  std::string name = {};     // shown under the bar, e.g. "arrow_mbc"; never empty
+  std::string library = {};  // "" for the base model alone
+  std::string router = {};   // "base", "arrow", "expert:NAME", ...; never empty
+  std::string combine = {};  // "output" or "parameter"; "" where it does not apply
+  int top_k = 0;             // experts per token; 0 where it does not apply
+  std::string metric = {};   // "rougeL", "acc", "acc_norm", "mttl", "exact_match" or "mean"
+  double value = 0;          // rougeL: 0..100; the accuracies: 0..1; mean over examples
+  std::int64_t n = 0;        // examples
   std::map<std::string, double> per_task = {};  // the same metric for each task; may be empty
   double seconds = 0;                           // wall-clock time of the evaluation
   std::int64_t tokens = 0;                      // tokens generated or scored in that time

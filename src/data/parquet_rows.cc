@@ -1,36 +1,16 @@
-#include <arrow/api.h>
-#include <parquet/arrow/reader.h>
-#include <parquet/file_reader.h>
-
 #include <array>
 
-#include "core/json.h"
 #include "core/strings.h"
 #include "data/example_rows.h"
+#include "data/parquet_batches.h"
+#include "quiver/error.h"
 
 namespace quiver {
 namespace {
 
-// Rows decoded at once: a few megabytes of prompts.
-constexpr std::int64_t kBatchRows = 2048;
-
 enum Column { kSource, kTarget, kTaskName, kSplit, kTaskSource, kTemplateType, kColumnCount };
 constexpr const char* kColumnNames[kColumnCount] = {"source", "target",      "task_name",
                                                     "split",  "task_source", "template_type"};
-
-[[noreturn]] void throw_corrupt(const std::filesystem::path& file, const std::string& reason) {
-  throw Error(ErrorKind::kCorruptFile, "'" + file.string() + "': " + reason);
-}
-
-void check(const arrow::Status& status, const std::filesystem::path& file) {
-  if (!status.ok()) throw_corrupt(file, "not a valid Parquet file: " + status.message());
-}
-
-template <typename T>
-T check(arrow::Result<T> result, const std::filesystem::path& file) {
-  check(result.status(), file);
-  return std::move(result).ValueUnsafe();
-}
 
 bool is_text(const arrow::DataType& type) {
   switch (type.id()) {
@@ -71,11 +51,13 @@ std::array<int, kColumnCount> find_columns(const arrow::Schema& schema, SplitCol
     positions[column] = schema.GetFieldIndex(name);
     const bool required = column < kSplit || (column == kSplit && split == SplitColumn::kRequired);
     if (positions[column] < 0 && required) {
-      throw_corrupt(file, "column '" + name + "' is missing; present: " + join(schema.field_names(), ", "));
+      throw_corrupt_parquet(file,
+                            "column '" + name + "' is missing; present: " + join(schema.field_names(), ", "));
     }
     if (positions[column] < 0) continue;
     const arrow::DataType& type = *schema.field(positions[column])->type();
-    if (!is_text(type)) throw_corrupt(file, "column '" + name + "' must be text, is " + type.ToString());
+    if (!is_text(type))
+      throw_corrupt_parquet(file, "column '" + name + "' must be text, is " + type.ToString());
   }
   return positions;
 }
@@ -121,50 +103,21 @@ class BatchRows {
   std::array<std::shared_ptr<arrow::Array>, kColumnCount> columns_;
 };
 
-void visit_file(const std::filesystem::path& file, SplitColumn split, const ExampleVisitor& visit) {
-  parquet::ArrowReaderProperties properties;
-  properties.set_batch_size(kBatchRows);
-  properties.set_pre_buffer(false);
-  parquet::arrow::FileReaderBuilder builder;
-  check(builder.OpenFile(file.string()), file);
-  builder.properties(properties);
-  const std::unique_ptr<parquet::arrow::FileReader> reader = check(builder.Build(), file);
-
-  std::shared_ptr<arrow::Schema> schema;
-  check(reader->GetSchema(&schema), file);
-  const std::array<int, kColumnCount> positions = find_columns(*schema, split, file);
-
-  // Parquet counts leaves, not columns; the two differ once there is a nested column.
-  const auto metadata = reader->parquet_reader()->metadata();
-  std::vector<int> leaves;
-  for (int column = 0; column < kColumnCount; ++column) {
-    if (positions[column] >= 0) leaves.push_back(metadata->schema()->ColumnIndex(kColumnNames[column]));
-  }
-  std::vector<int> row_groups(static_cast<std::size_t>(metadata->num_row_groups()));
-  for (std::size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
-
-  const auto batches = check(reader->GetRecordBatchReader(row_groups, leaves), file);
-  std::int64_t first_row = 0;
-  while (true) {
-    const std::shared_ptr<arrow::RecordBatch> batch = check(batches->Next(), file);
-    if (!batch) return;
-    check(batch->ValidateFull(), file);  // a file's own dictionary indices are not to be trusted
-    const BatchRows rows(*batch, first_row, file);
-    for (std::int64_t index = 0; index < batch->num_rows(); ++index) visit(rows.row(index));
-    first_row += batch->num_rows();
-  }
-}
-
 }  // namespace
 
 void visit_parquet_rows(const std::filesystem::path& file, SplitColumn split, const ExampleVisitor& visit) {
-  try {
-    visit_file(file, split, visit);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& e) {  // parquet::ParquetException escapes where Arrow does not catch it
-    throw_corrupt(file, std::string("not a valid Parquet file: ") + e.what());
-  }
+  const auto select = [&](const arrow::Schema& schema, const parquet::SchemaDescriptor& leaves) {
+    const std::array<int, kColumnCount> positions = find_columns(schema, split, file);
+    std::vector<int> wanted;
+    for (int column = 0; column < kColumnCount; ++column) {
+      if (positions[column] >= 0) wanted.push_back(leaves.ColumnIndex(kColumnNames[column]));
+    }
+    return wanted;
+  };
+  for_each_parquet_batch(file, select, [&](const arrow::RecordBatch& batch, std::int64_t first_row) {
+    const BatchRows rows(batch, first_row, file);
+    for (std::int64_t index = 0; index < batch.num_rows(); ++index) visit(rows.row(index));
+  });
 }
 
 }  // namespace quiver

@@ -1,16 +1,36 @@
 #include <chrono>
+#include <cmath>
 
-#include "data/multiple_choice.h"
+#include "data/unicode_text.h"
+#include "eval/accuracy_counter.h"
+#include "eval/continuation_split.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
 namespace quiver {
 namespace {
 
-// Unicode characters of valid UTF-8, as Python's len() counts them.
-std::int64_t character_count(const std::string& text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+enum class ChoiceMetric { kSum, kPerCharacter, kPerToken };
+
+ChoiceMetric parse_metric(const std::string& name) {
+  if (name == "acc") return ChoiceMetric::kSum;
+  if (name == "acc_norm") return ChoiceMetric::kPerCharacter;
+  if (name == "mttl") return ChoiceMetric::kPerToken;
+  throw Error(ErrorKind::kInvalidArgument, "unknown metric '" + name + "' for multiple choice",
+              "it is acc, acc_norm or mttl");
+}
+
+// What a choice's score is compared by. A choice without a character is never the best per character.
+double value_of(ChoiceMetric metric, const Score& score, const std::string& choice) {
+  switch (metric) {
+    case ChoiceMetric::kSum:
+      return score.logprob;
+    case ChoiceMetric::kPerCharacter:
+      return choice.empty() ? -INFINITY : score.logprob / static_cast<double>(character_length(choice));
+    case ChoiceMetric::kPerToken:
+      return (score.logprob + score.end_logprob) / static_cast<double>(score.tokens + 1);
+  }
+  return 0;
 }
 
 // The first of the largest values.
@@ -18,25 +38,49 @@ std::size_t best(const std::vector<double>& values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
+std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const ChoiceQuestion> questions,
+                                       bool with_end) {
+  ContinuationSplitter splitter(model.base().tokenizer());
+  std::vector<ScoreRequest> requests;
+  for (const ChoiceQuestion& question : questions) {
+    for (std::size_t i = 0; i < question.choices.size(); ++i) {
+      SplitText text = splitter.split(question.prompts[i], question.continuations[i]);
+      requests.push_back(
+          {&model, std::move(text.prompt), std::move(text.continuation), question.task, with_end});
+    }
+  }
+  return requests;
+}
+
+Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> questions,
+                   const std::vector<Score>& scores) {
+  Evaluation evaluation;
+  AccuracyCounter counter;
+  std::size_t next = 0;
+  for (const ChoiceQuestion& question : questions) {
+    std::vector<double> values;
+    for (const std::string& choice : question.choices)
+      values.push_back(value_of(metric, scores[next++], choice));
+    evaluation.chosen.push_back(best(values));
+    counter.add(question.task, evaluation.chosen.back() == question.answer);
+  }
+  counter.fill(evaluation);
+  return evaluation;
+}
+
 }  // namespace
 
-std::vector<std::vector<Evaluation>> evaluate_choices(std::span<const RoutedModel> models,
-                                                      const std::filesystem::path& path, std::int64_t limit,
-                                                      const std::string& task,
-                                                      const EvaluationObserver& observer) {
-  std::vector<MultipleChoiceQuestion> questions = read_arc(path);
-  if (limit > 0 && limit < static_cast<std::int64_t>(questions.size()))
-    questions.resize(static_cast<std::size_t>(limit));
-  const auto count = static_cast<double>(questions.size());
-  std::vector<std::vector<Evaluation>> results;
+std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
+                                               std::span<const ChoiceQuestion> questions,
+                                               const std::vector<std::string>& metrics,
+                                               const EvaluationObserver& observer) {
+  if (questions.empty()) throw Error(ErrorKind::kInvalidArgument, "there are no questions to evaluate");
+  std::vector<ChoiceMetric> wanted;
+  for (const std::string& name : metrics) wanted.push_back(parse_metric(name));
+  const bool with_end = std::count(wanted.begin(), wanted.end(), ChoiceMetric::kPerToken) > 0;
+  std::vector<ChoiceEvaluation> results;
   for (const RoutedModel& model : models) {
-    std::vector<ScoreRequest> requests;
-    for (const MultipleChoiceQuestion& question : questions) {
-      for (const std::string& choice : question.choices) {
-        requests.push_back(
-            {&model, "Question: " + question.question + "\nAnswer:", " " + choice, task, true});
-      }
-    }
+    const std::vector<ScoreRequest> requests = requests_for(model, questions, with_end);
     const auto start = std::chrono::steady_clock::now();
     std::size_t reported = 0;
     const std::vector<Score> scores = score(requests, {}, [&](std::size_t done) {
@@ -45,35 +89,22 @@ std::vector<std::vector<Evaluation>> evaluate_choices(std::span<const RoutedMode
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-    std::vector<Evaluation> metrics(3);
+    ChoiceEvaluation result;
     std::int64_t tokens = 0;
+    for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      Evaluation evaluation = measure(wanted[i], questions, scores);
+      evaluation.metric = metrics[i];
+      evaluation.seconds = seconds;
+      evaluation.tokens = tokens;
+      result.metrics.push_back(std::move(evaluation));
+    }
     std::size_t next = 0;
-    for (const MultipleChoiceQuestion& question : questions) {
-      std::vector<double> sum, per_character, per_token;
-      for (const std::string& choice : question.choices) {
-        const Score& score = scores[next++];
-        sum.push_back(score.logprob);
-        per_character.push_back(score.logprob /
-                                static_cast<double>(std::max<std::int64_t>(1, character_count(choice))));
-        per_token.push_back((score.logprob + score.end_logprob) / static_cast<double>(score.tokens + 1));
-        tokens += score.tokens + 1;
-      }
-      const std::vector<double>* values[] = {&sum, &per_character, &per_token};
-      for (std::size_t i = 0; i < metrics.size(); ++i) {
-        metrics[i].chosen.push_back(best(*values[i]));
-        metrics[i].value += metrics[i].chosen.back() == question.answer ? 1 : 0;
-      }
+    for (const ChoiceQuestion& question : questions) {
+      std::vector<double>& sums = result.logprobs.emplace_back();
+      for (std::size_t i = 0; i < question.choices.size(); ++i) sums.push_back(scores[next++].logprob);
     }
-    const char* names[] = {"acc", "acc_norm", "mttl"};
-    for (std::size_t i = 0; i < metrics.size(); ++i) {
-      metrics[i].metric = names[i];
-      metrics[i].value /= count;
-      metrics[i].n = static_cast<std::int64_t>(questions.size());
-      metrics[i].per_task[task] = metrics[i].value;
-      metrics[i].seconds = seconds;
-      metrics[i].tokens = tokens;
-    }
-    results.push_back(std::move(metrics));
+    results.push_back(std::move(result));
   }
   return results;
 }

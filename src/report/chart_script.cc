@@ -184,7 +184,7 @@ std::string gnuplot_text(const std::string& text) {
 
 std::string chart_script(const Results& results, ChartFormat format, const std::filesystem::path& picture) {
   std::vector<Panel> panels;
-  for (const char* metric : {"rougeL", "acc", "acc_norm", "mttl"}) {
+  for (const char* metric : {"rougeL", "acc", "acc_norm", "mttl", "exact_match", "mean"}) {
     const bool present = std::any_of(results.rows.begin(), results.rows.end(),
                                      [metric](const ResultRow& row) { return row.metric == metric; });
     if (present) panels.push_back(make_panel(results, metric));

@@ -15,6 +15,8 @@ std::string metric_title(const std::string& metric) {
   if (metric == "acc") return "Accuracy";
   if (metric == "acc_norm") return "Accuracy, length-normalised";
   if (metric == "mttl") return "Accuracy, mttl scoring";
+  if (metric == "exact_match") return "Exact match";
+  if (metric == "mean") return "Mean of the tasks' main metrics";
   return metric;
 }
 

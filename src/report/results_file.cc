@@ -14,7 +14,7 @@ constexpr std::uint64_t kMaxFileBytes = 64ull << 20;
 // Beyond this a double no longer holds every integer, and no evaluation counts so far.
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;
 
-const std::vector<std::string> kMetrics = {"rougeL", "acc", "acc_norm", "mttl"};
+const std::vector<std::string> kMetrics = {"rougeL", "acc", "acc_norm", "mttl", "exact_match", "mean"};
 const std::vector<std::string> kFileKeys = {"quiver", "machine", "base", "rows"};
 const std::vector<std::string> kRowKeys = {"name",  "library", "router",   "combine", "top_k", "metric",
                                            "value", "n",       "per_task", "seconds", "tokens"};

@@ -1,8 +1,8 @@
 #include <map>
 
-#include "data/multiple_choice.h"
 #include "data/tokenized_example.h"
 #include "quiver/dataset.h"
+#include "quiver/task.h"
 #include "support/test_support.h"
 
 namespace quiver {
@@ -37,13 +37,15 @@ TEST(SharedData, P3FlatHasItsTasksAndSplits) {
 
 TEST(SharedData, ArcEasyHasItsQuestions) {
   QUIVER_REQUIRE_SHARED(folder, "arc");
-  const std::vector<MultipleChoiceQuestion> questions = read_arc(folder / "ARC-Easy-Test.jsonl");
+  const TaskDefinition task = read_task_definition(test::source_directory() / "tasks/arc_easy.json");
+  const auto read = [&](const char* name) { return read_task_questions(task, folder / name).choices; };
+  const std::vector<ChoiceQuestion> questions = read("ARC-Easy-Test.jsonl");
   EXPECT_EQ(questions.size(), 2376u);
   EXPECT_EQ(questions[0].id, "Mercury_417466");
   EXPECT_EQ(questions[0].choices[0], "Sunlight is the source of energy for nearly all ecosystems.");
   EXPECT_EQ(questions[0].answer, 0u);
-  EXPECT_EQ(read_arc(folder / "ARC-Easy-Dev.jsonl").size(), 570u);
-  EXPECT_EQ(read_arc(folder / "ARC-Easy-Train.jsonl").size(), 2251u);
+  EXPECT_EQ(read("ARC-Easy-Dev.jsonl").size(), 570u);
+  EXPECT_EQ(read("ARC-Easy-Train.jsonl").size(), 2251u);
 }
 
 // GPT-2's vocabulary on every training row: what is a target decodes to the answer.

@@ -44,6 +44,24 @@ std::string read_error(const ScratchDirectory& scratch, const std::string& conte
   return message.substr(std::min(where.size(), message.size()));
 }
 
+TEST(ResultsFile, KnowsTheMetricsOfBenchmarks) {
+  const ScratchDirectory scratch;
+  for (const char* metric : {"acc", "acc_norm", "mttl", "exact_match", "mean"}) {
+    ResultRow row = arrow_row();
+    row.metric = metric;
+    row.value = 0.25;
+    row.per_task = {{"piqa", 0.25}};
+    write_results({.base = "b", .machine = {{"cores", 2}}, .rows = {row}}, scratch / "results.json");
+    EXPECT_EQ(read_results(scratch / "results.json").rows.at(0).metric, metric);
+    row.value = 1.5;
+    EXPECT_NE(
+        error_message([&] {
+          write_results({.base = "b", .machine = {{"cores", 2}}, .rows = {row}}, scratch / "results.json");
+        }).find("'value' must lie between 0 and 1"),
+        std::string::npos);
+  }
+}
+
 TEST(ResultsFile, WritesTheDocumentedForm) {
   const ScratchDirectory scratch;
   write_results({.base = "smollm2-135m", .machine = {{"cores", 2}}, .rows = {arrow_row()}},

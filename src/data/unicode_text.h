@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace quiver {
+
+// Texts as Python's str methods see them, which the evaluation harness that we agree with is written in.
+// All take UTF-8; broken bytes are no white space and keep their place.
+
+// Without white space (Python's str.isspace) at both ends, or at the right end.
+std::string_view strip(std::string_view text);
+std::string_view strip_right(std::string_view text);
+
+// The first character in title case, the rest in lower case, by the simple mappings of Unicode: Python's few
+// characters that become several (the German sharp s, ligatures) stay one.
+std::string capitalise(std::string_view text);
+
+// Code points.
+std::int64_t character_length(std::string_view text);
+
+// `text` with every occurrence of `from`, which is not empty, replaced; one pass from the left.
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
+
+}  // namespace quiver

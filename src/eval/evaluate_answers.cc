@@ -1,0 +1,41 @@
+#include <chrono>
+
+#include "eval/accuracy_counter.h"
+#include "quiver/error.h"
+#include "quiver/evaluation.h"
+
+namespace quiver {
+
+std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> models,
+                                               std::span<const TextQuestion> questions,
+                                               AnswerExtraction extraction, const GenerationOptions& options,
+                                               const EvaluationObserver& observer) {
+  if (questions.empty()) throw Error(ErrorKind::kInvalidArgument, "there are no questions to evaluate");
+  std::vector<AnswerEvaluation> results;
+  for (const RoutedModel& model : models) {
+    std::vector<GenerationRequest> requests;
+    for (const TextQuestion& question : questions)
+      requests.push_back({&model, question.prompt, question.task});
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<Generation> generations =
+        generate(requests, options, [&](std::size_t, const Generation&) {
+          if (observer) observer(1);
+        });
+    AnswerEvaluation result;
+    Evaluation& evaluation = result.exact_match;
+    evaluation.metric = "exact_match";
+    evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    AccuracyCounter counter;
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      result.texts.push_back(generations[i].text);
+      result.answers.push_back(extract_answer(generations[i].text, extraction));
+      counter.add(questions[i].task, result.answers.back() == questions[i].answer);
+      evaluation.tokens += static_cast<std::int64_t>(generations[i].ids.size());
+    }
+    counter.fill(evaluation);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace quiver

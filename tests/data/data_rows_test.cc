@@ -1,0 +1,90 @@
+#include "data/data_rows.h"
+
+#include <arrow/api.h>
+#include <arrow/io/file.h>
+#include <parquet/arrow/writer.h>
+
+#include "support/test_support.h"
+
+namespace quiver {
+namespace {
+
+using test::error_message;
+
+class DataRows : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::shared_ptr<arrow::DataType>& type,
+             const std::shared_ptr<arrow::Array>& column) {
+    const auto table = arrow::Table::Make(arrow::schema({arrow::field(name, type)}), {column});
+    const auto file = arrow::io::FileOutputStream::Open(path_.string()).ValueOrDie();
+    ASSERT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), file).ok());
+    ASSERT_TRUE(file->Close().ok());
+  }
+
+  std::vector<Json> rows() {
+    std::vector<Json> result;
+    for_each_data_row(path_, [&](const Json& row, const std::string&) { result.push_back(row); });
+    return result;
+  }
+
+  test::ScratchDirectory scratch_;
+  std::filesystem::path path_ = scratch_ / "rows.parquet";
+};
+
+// ARC's `choices`: a struct of two lists.
+TEST_F(DataRows, ReadsStructsOfLists) {
+  auto texts = std::make_shared<arrow::StringBuilder>(), labels = std::make_shared<arrow::StringBuilder>();
+  arrow::ListBuilder text_lists(arrow::default_memory_pool(), texts);
+  arrow::ListBuilder label_lists(arrow::default_memory_pool(), labels);
+  for (const int count : {2, 0, 3}) {
+    ASSERT_TRUE(text_lists.Append().ok() && label_lists.Append().ok());
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(texts->Append("choice " + std::to_string(i)).ok());
+      ASSERT_TRUE(labels->Append(std::string(1, "ABC"[i])).ok());
+    }
+  }
+  const auto column =
+      arrow::StructArray::Make({text_lists.Finish().ValueOrDie(), label_lists.Finish().ValueOrDie()},
+                               std::vector<std::string>{"text", "label"})
+          .ValueOrDie();
+  write("choices", column->type(), column);
+  const std::vector<Json> read = rows();
+  ASSERT_EQ(read.size(), 3u);
+  EXPECT_EQ(read[0].at("choices"), Json({{"text", {"choice 0", "choice 1"}}, {"label", {"A", "B"}}}));
+  EXPECT_EQ(read[1].at("choices").at("text"), Json::array());
+  EXPECT_EQ(read[2].at("choices").at("label"), Json({"A", "B", "C"}));
+}
+
+TEST_F(DataRows, ReadsNumbersTruthAndNull) {
+  arrow::Int64Builder numbers;
+  ASSERT_TRUE(numbers.AppendValues({-1, std::int64_t{1} << 60}).ok() && numbers.AppendNull().ok());
+  write("label", arrow::int64(), numbers.Finish().ValueOrDie());
+  EXPECT_EQ(rows(),
+            (std::vector<Json>{{{"label", -1}}, {{"label", std::int64_t{1} << 60}}, {{"label", nullptr}}}));
+  arrow::BooleanBuilder truths;
+  ASSERT_TRUE(truths.AppendValues(std::vector<bool>{true, false}).ok());
+  write("label", arrow::boolean(), truths.Finish().ValueOrDie());
+  EXPECT_EQ(rows(), (std::vector<Json>{{{"label", true}}, {{"label", false}}}));
+}
+
+TEST_F(DataRows, NamesAColumnThatJsonHasNoPlaceFor) {
+  arrow::BinaryBuilder bytes;
+  ASSERT_TRUE(bytes.Append("\xff").ok());
+  write("image", arrow::binary(), bytes.Finish().ValueOrDie());
+  EXPECT_EQ(error_message([&] { rows(); }),
+            "'" + path_.string() + "' row 1: column 'image': its type binary is not read");
+}
+
+TEST_F(DataRows, RefusesWhatIsNoDataFile) {
+  write_file_atomic(path_, "PAR1 no more");
+  EXPECT_NE(error_message([&] { rows(); }).find("not a valid Parquet file"), std::string::npos);
+  path_ = scratch_ / "rows.csv";
+  EXPECT_EQ(error_message([&] { rows(); }), "data file '" + path_.string() +
+                                                "' has an unknown extension | known are .parquet, .jsonl and "
+                                                ".json (JSON lines)");
+  path_ = scratch_ / "none.parquet";
+  EXPECT_EQ(error_message([&] { rows(); }), "file '" + path_.string() + "' not found");
+}
+
+}  // namespace
+}  // namespace quiver
