@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "commands.h"
@@ -21,6 +22,12 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   if (arguments.majority_sign == "frequency") options.majority_sign = MajoritySign::kFrequency;
   const std::vector<std::string> experts = arguments.experts.empty() ? source.names() : arguments.experts;
   ExpertLibrary target = arguments.to.empty() ? source : ExpertLibrary::open_or_create(arguments.to);
+  const std::vector<std::string> taken = target.names();
+  if (std::find(taken.begin(), taken.end(), arguments.name) != taken.end()) {
+    throw Error(ErrorKind::kAlreadyExists,
+                "library " + target.uri() + " has an expert '" + arguments.name + "' already",
+                "give another --name");
+  }
   Expert merged = merge_experts(source, experts, options, arguments.name);
   if (arguments.to.empty() && !merged.info.tasks.empty()) {
     // Two experts of one library cannot both be the oracle's for a task.

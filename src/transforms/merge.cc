@@ -184,7 +184,8 @@ class Description {
                     const std::map<std::string, LoraWeights>& modules) {
     info_.name = name;
     info_.tasks.assign(tasks_.begin(), tasks_.end());
-    for (const auto& [path, lora] : modules) info_.lora.rank = std::max<std::int64_t>(1, lora.a.size(0));
+    info_.lora.rank = 1;
+    for (const auto& [path, lora] : modules) info_.lora.rank = std::max(info_.lora.rank, lora.a.size(0));
     info_.lora.alpha = static_cast<double>(info_.lora.rank) * modules.begin()->second.scale;
     Json merge = {{"method", merge_method_name(options.method)}, {"experts", names_}, {"weights", weights}};
     const Method& method = method_of(options.method);

@@ -148,5 +148,41 @@ TEST_F(LibraryCommand, ClusterPutsEveryTaskIntoOneCluster) {
   EXPECT_NE(too_many.err.find("4"), std::string::npos) << too_many.err;
 }
 
+TEST_F(LibraryCommand, MergeAddsAnExpert) {
+  const std::string adapter = test::quote(test::golden_path("tiny_llama_expert"));
+  for (const char* name : {"one", "two"})
+    run_ok("library import " + adapter + " " + arg("library") + " --name " + name);
+  run_ok("merge " + arg("library") + " --method ties --density 0.5 --name joined");
+  const Json shown = Json::parse(run_ok("library show " + arg("library") + " joined"));
+  EXPECT_EQ(shown.at("training").at("merge").at("method"), "ties");
+  EXPECT_EQ(shown.at("training").at("merge").at("experts"), (Json{"one", "two"}));
+  run_ok("merge " + arg("library") + " --name mean --experts two --to " + arg("other"));
+  EXPECT_EQ(run_ok("library ls " + arg("other")), "mean\n");
+  const test::ProgramResult twice = run("merge " + arg("library") + " --name joined");
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_NE(twice.err.find("has an expert 'joined' already (give another --name)"), std::string::npos)
+      << twice.err;
+}
+
+// Arrow as PEFT runs it needs PEFT's prototypes.
+TEST_F(LibraryCommand, CompatRoutesWithPrototypesOfItsOwn) {
+  const std::string adapter = test::quote(test::golden_path("tiny_llama_expert"));
+  for (const char* name : {"one", "two", "three"})
+    run_ok("library import " + adapter + " " + arg("library") + " --name " + name);
+  const std::string model =
+      test::quote(test::golden_path("tiny_llama")) + " --library " + arg("library") + " --router arrow";
+  run_ok("prototypes arrow " + arg("library"));
+  const test::ProgramResult missing = run("route " + model + " --compat peft --prompt hello");
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_NE(missing.err.find("has no arrow_peft prototypes"), std::string::npos) << missing.err;
+  run_ok("prototypes arrow " + arg("library") + " --compat peft");
+  const Json routed = Json::parse(run_ok("route " + model + " --compat peft --prompt hello"));
+  EXPECT_EQ(routed.at("slots").begin()->at(0).size(), 3u);  // its top 3
+  const test::ProgramResult absent =
+      run("generate " + test::quote(test::golden_path("tiny_llama")) + " --library " + arg("library") +
+          " --router uniform --compat peft --prompt hello");
+  EXPECT_NE(absent.err.find("peft has no router 'uniform'"), std::string::npos) << absent.err;
+}
+
 }  // namespace
 }  // namespace quiver

@@ -30,6 +30,9 @@ PolySelectorDirectConfigUniform.finetune_task_name = None
 
 
 class MttlModel(TransformersModel):
+    # Its logging wants to know the task; no routing here depends on it.
+    GENERATE = {"task_names": ["none"]}
+
     def __init__(self, base, library, selector):
         model = MultiExpertModel(
             MultiExpertModelConfig(base_model=str(base), selector_config=selector), device_map="cpu", precision="32"
@@ -45,9 +48,8 @@ class MttlModel(TransformersModel):
 
     def run(self, ids):
         tokens = torch.tensor([ids])
-        # Its logging wants to know the task; no routing here depends on it.
         return self.model.forward(
-            input_ids=tokens, attention_mask=torch.ones_like(tokens), task_names=["none"]
+            input_ids=tokens, attention_mask=torch.ones_like(tokens), **self.GENERATE
         ).logits[0]
 
     @torch.no_grad()

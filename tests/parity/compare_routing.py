@@ -76,6 +76,8 @@ def compare(comparisons, name, ours, theirs, experts, tokenizer):
 class TransformersModel:
     """Scores and greedy texts of a transformers model, one text at a time, so that nothing is padded."""
 
+    GENERATE = {}  # what generate() needs besides
+
     def __init__(self, model, tokenizer):
         self.model, self.tokenizer = model.eval(), tokenizer
 
@@ -101,14 +103,16 @@ class TransformersModel:
     def generate(self, prompts):
         texts = []
         for prompt in prompts:
-            ids = self.ids(prompt)
-            prompt_length = len(ids)
-            for _ in range(NEW_TOKENS):
-                token = self.run(ids)[-1].argmax().item()
-                if token == self.tokenizer.eos_token_id:
-                    break
-                ids.append(token)
-            texts.append(self.text(prompt, ids, prompt_length))
+            ids = torch.tensor([self.ids(prompt)])
+            output = self.model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=NEW_TOKENS,
+                do_sample=False,
+                pad_token_id=self.tokenizer.eos_token_id,
+                **self.GENERATE,
+            )
+            texts.append(self.text(prompt, output[0].tolist(), ids.shape[1]))
         return texts
 
     def text(self, prompt, ids, prompt_length):

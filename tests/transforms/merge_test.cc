@@ -82,6 +82,10 @@ TEST_F(MergeTest, SvdAndCatTakeDifferentRanks) {
   EXPECT_LT(max_difference(update_of(merge("svd", {"one", "two"})), mean), 1e-5);
   options_.rank = 0;
   EXPECT_EQ(merge("svd", {"one", "two"}).modules.at(kModule).a.size(0), 3);
+  Expert mixed = expert("mixed", 2, 1, 5);
+  mixed.modules["layers.1.q"] = {random_tensor({1, 6}, 7), random_tensor({6, 1}, 8), 1};
+  library_.add(mixed);
+  EXPECT_EQ(merge("cat", {"one", "mixed"}).info.lora.rank, 4);  // 2 + 2 in one module, 1 in the other
   EXPECT_EQ(
       refusal("linear", {"one", "two"}),
       "experts 'one' and 'two' differ in the rank of 'layers.0.q': 2 and 3 | cat and the svd methods take "
