@@ -114,7 +114,7 @@ TEST(ResultsFile, RefusesHostileRowsNamingRowAndKey) {
             "row 0: 'value' must lie between 0 and 100 for rougeL but is 100.500000");
   EXPECT_EQ(error({{"metric", "acc"}}), "row 0: 'value' must lie between 0 and 1 for acc but is 41.500000");
   EXPECT_EQ(error({{"metric", "bleu"}}),
-            "row 0: unknown 'metric' \"bleu\" | it is one of rougeL, acc, acc_norm, mttl");
+            "row 0: unknown 'metric' \"bleu\" | it is one of rougeL, acc, acc_norm, mttl, exact_match, mean");
   EXPECT_EQ(error({{"n", 1.5}}), "row 0: 'n' must be a whole number, 0 or more, but is 1.5");
   EXPECT_EQ(error({{"tokens", -1}}), "row 0: 'tokens' must be a whole number, 0 or more, but is -1");
   EXPECT_EQ(error({{"tokens", std::numeric_limits<std::uint64_t>::max()}}),
