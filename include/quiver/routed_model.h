@@ -127,7 +127,7 @@ struct Score {
 struct ScoreOptions {
   std::int64_t token_budget = 4096;  // tokens run at once
   std::int64_t max_input_length =
-      1 << 30;  // longer texts lose the beginning of their prompt; at most the positions
+      1 << 30;  // longer texts lose the beginning of their prompt; at most the positions + 1
 };
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model

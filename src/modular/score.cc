@@ -14,6 +14,8 @@ struct Tokenised {
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
   const LinearAdapter* adapter = nullptr;
+
+  std::size_t run() const { return ids.size() - 1; }  // tokens to run: the last has no successor
 };
 
 // Requests that share a prompt, and the tokens with which all of them begin.
@@ -39,13 +41,15 @@ Tokenised tokenise(const ScoreRequest& request, const ScoreOptions& options) {
     result.ids.insert(result.ids.begin(), base.eos_id());
     result.begin = 1;
   }
-  const auto limit = static_cast<std::size_t>(std::min(options.max_input_length, base.shape().max_positions));
+  // The last token is predicted, and needs no position.
+  const auto limit =
+      static_cast<std::size_t>(std::min(options.max_input_length, base.shape().max_positions + 1));
   if (result.ids.size() > limit) {
     const std::size_t dropped = result.ids.size() - limit;
     if (dropped + 1 > result.begin) {
       throw Error(ErrorKind::kInvalidArgument,
                   "a completion of " + std::to_string(result.ids.size() - result.begin) +
-                      " tokens does not fit in " + std::to_string(limit) + " positions");
+                      " tokens does not fit in a text of " + std::to_string(limit) + " tokens");
     }
     result.ids.erase(result.ids.begin(), result.ids.begin() + static_cast<std::ptrdiff_t>(dropped));
     result.begin -= dropped;
@@ -64,7 +68,7 @@ std::size_t shared_prefix(std::span<const Tokenised> texts, std::int64_t cache_b
         std::mismatch(text.ids.begin(), text.ids.end(), texts[0].ids.begin(), texts[0].ids.end());
     const auto equal = static_cast<std::size_t>(mismatch.first - text.ids.begin());
     shared = std::min({shared, text.begin - 1, equal});
-    if (boundary > 0 && text.ids.size() > boundary) return 0;
+    if (boundary > 0 && text.run() > boundary) return 0;
   }
   return shared;
 }
@@ -78,13 +82,13 @@ std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
     const bool joins = !groups.empty() && requests[groups.back().first].model == requests[i].model &&
                        requests[groups.back().first].prompt == requests[i].prompt &&
                        texts[groups.back().first].adapter == texts[i].adapter &&
-                       tokens + texts[i].ids.size() <= static_cast<std::size_t>(token_budget);
+                       tokens + texts[i].run() <= static_cast<std::size_t>(token_budget);
     if (joins) {
       groups.back().last = i + 1;
-      tokens += texts[i].ids.size();
+      tokens += texts[i].run();
     } else {
       groups.push_back({i, i + 1, 0, 0});
-      tokens = texts[i].ids.size();
+      tokens = texts[i].run();
     }
   }
   for (Group& group : groups) {
@@ -94,7 +98,7 @@ std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
       group.shared = shared_prefix(members, boundary);
     }
     group.tokens = group.shared;
-    for (const Tokenised& text : members) group.tokens += text.ids.size() - group.shared;
+    for (const Tokenised& text : members) group.tokens += text.run() - group.shared;
   }
   return groups;
 }
@@ -117,11 +121,11 @@ class GroupRunner {
     for (const Group& group : groups) {
       for (std::size_t i = group.first; i < group.last; ++i) {
         const Tokenised& text = texts_[i];
-        const auto length = static_cast<std::int64_t>(text.ids.size());
+        const auto length = static_cast<std::int64_t>(text.run());
         owned.push_back(group.shared > 0 ? prefix->fork(length) : base_.make_cache(length));
         caches.push_back(&owned.back());
         const std::int64_t row_begin = batch.tokens();
-        batch.add(std::span(text.ids).subspan(group.shared));
+        batch.add(std::span(text.ids).first(text.run()).subspan(group.shared));
         adapter.add(row_begin, batch.tokens(), text.adapter);
         for (std::size_t t = text.begin; t < text.ids.size(); ++t) {
           rows.push_back(row_begin + static_cast<std::int64_t>(t - 1 - group.shared));

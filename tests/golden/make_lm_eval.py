@@ -2,7 +2,7 @@
 
 `files`: rows by the path that they have in a data folder. `tasks`: task to its samples in the order of the questions:
 `logprobs` of every choice, and whether the harness counts the question as right (`acc`, `acc_norm`). Some texts are
-longer than the 128 positions; the harness gets 127, so that both sides keep the same tokens (see tests/parity/check_lm_eval.py).
+longer than the 128 positions.
 """
 
 import os
@@ -40,7 +40,7 @@ def main():
         evaluation_data.write_all(folder, COUNT)
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "bbh" not in path.parts]
         files = {stored_name(folder, path): rows_of(path) for path in paths}
-        model = harness.load_model(golden_files.DIRECTORY / "tiny_llama", POSITIONS - 1)
+        model = harness.load_model(golden_files.DIRECTORY / "tiny_llama", POSITIONS)
         peers = harness.evaluate(model, folder, TASKS)
     tasks = {}
     for task, samples in peers.items():

@@ -121,10 +121,19 @@ TEST_F(ScoreTest, LongPromptsLoseTheirBeginning) {
   for (int i = 0; i < 8; ++i) kept += " arrow";
   const std::vector<ScoreRequest> whole = {{&base_, kept, " far"}};
   EXPECT_NEAR(score(cut, {.max_input_length = 10}).front().logprob, expected(whole[0]).logprob, kTolerance);
-  EXPECT_NO_THROW(score(cut));  // the model's 128 positions limit it as well
+  // The model's 128 positions limit it as well; the last token needs none.
+  kept.clear();
+  for (int i = 0; i < 127; ++i) kept += " arrow";
+  const at::NoGradGuard no_gradients;
+  std::vector<std::int32_t> ids = base_.base().tokenizer().encode(kept + " far").ids;
+  ASSERT_EQ(ids.size(), 129u);
+  const at::Tensor log_probability = at::log_softmax(
+      base_.base().logits(base_.base().forward(test::batch_of({{ids.begin(), ids.end() - 1}}))), 1);
+  const double sum = (log_probability[126][ids[127]] + log_probability[127][ids[128]]).item<double>();
+  EXPECT_NEAR(score(cut).front().logprob, sum, kTolerance);
   const std::vector<ScoreRequest> endless = {{&base_, "a", prompt}};
   EXPECT_EQ(error_message([&] { score(endless); }),
-            "a completion of 200 tokens does not fit in 128 positions");
+            "a completion of 200 tokens does not fit in a text of 129 tokens");
 }
 
 TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {

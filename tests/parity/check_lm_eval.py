@@ -6,9 +6,6 @@ every log-probability (relative difference), every choice taken, every generated
 
     python -m venv FOLDER && FOLDER/bin/pip install -r tests/parity/requirements_peers.txt
     FOLDER/bin/python tests/parity/check_lm_eval.py --quiver build/quiver [--model HF_FOLDER] NEW_FOLDER
-
-The harness scores a text of at most N + 1 tokens where a model has N positions, Quiver one of N; it is therefore given
-one position less, so that both see the same tokens of a text that is too long.
 """
 
 import argparse
@@ -150,7 +147,7 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     positions = json.loads((options.model / "config.json").read_text())["max_position_embeddings"]
-    model = harness.load_model(options.model, positions - 1)
+    model = harness.load_model(options.model, positions)
     report = Report()
     check_made_up(options, model, report)
     if options.arc:
