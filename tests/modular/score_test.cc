@@ -144,8 +144,8 @@ TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {
     score(requests, {.token_budget = token_budget}, [&](std::size_t done) { progress.push_back(done); });
     return progress;
   };
-  EXPECT_EQ(steps(4),
-            (std::vector<std::size_t>{1, 3}));  // one prompt's two completions, 4 tokens, run together
+  EXPECT_EQ(steps(2),
+            (std::vector<std::size_t>{1, 3}));  // one prompt's two completions, 2 tokens, run together
   EXPECT_EQ(steps(1),
             (std::vector<std::size_t>{1, 2, 3}));  // a text never is split, but a prompt's texts are
 }
