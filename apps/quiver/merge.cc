@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <memory>
 
 #include "commands.h"
@@ -22,8 +21,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   if (arguments.majority_sign == "frequency") options.majority_sign = MajoritySign::kFrequency;
   const std::vector<std::string> experts = arguments.experts.empty() ? source.names() : arguments.experts;
   ExpertLibrary target = arguments.to.empty() ? source : ExpertLibrary::open_or_create(arguments.to);
-  const std::vector<std::string> taken = target.names();
-  if (std::find(taken.begin(), taken.end(), arguments.name) != taken.end()) {
+  if (target.contains(arguments.name)) {
     throw Error(ErrorKind::kAlreadyExists,
                 "library " + target.uri() + " has an expert '" + arguments.name + "' already",
                 "give another --name");

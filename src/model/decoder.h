@@ -42,7 +42,6 @@ struct BaseModel::Parts {
   StackedLinear head;       // (V, D)
   NormWeights final_norm;
   std::vector<DecoderLayer> layers;
-  std::vector<RotaryEmbedding> rotary;  // as in config, on the device
   std::vector<LinearSlot> slots;
   std::vector<LinearGroup> groups;
 };

@@ -140,7 +140,7 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
   at::Tensor hidden = parts.embedding.rows(batch.ids);  // (T, D)
   if (config.embedding_scale != 1) hidden.mul_(at::scalar_tensor(config.embedding_scale, hidden.options()));
   if (parts.positions.defined()) hidden = hidden + parts.positions.index_select(0, position_index);
-  const std::vector<RotaryAngles> rotary = rotary_angles(parts.rotary, batch, positions, position_index);
+  const std::vector<RotaryAngles> rotary = rotary_angles(config.rotary, batch, positions, position_index);
 
   const auto adapted = [&](std::int64_t layer, GroupKind kind, const at::Tensor& x, at::Tensor y) {
     if (adapter == nullptr) return y;

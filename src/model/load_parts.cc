@@ -238,7 +238,7 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
     parts->layers.push_back(read_layer(reader, *parts, names, layer));
   }
   reader.refuse_q4_without_four_bits();
-  parts->rotary = rotary_on(reader.state().device(), config.rotary);
+  parts->config.rotary = rotary_on(reader.state().device(), std::move(parts->config.rotary));
   parts->fingerprint = reader.fingerprint();
   return parts;
 }

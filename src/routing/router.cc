@@ -31,7 +31,8 @@ RouterOptions defaults_of(RouterKind kind, Compat compat) {
   const bool keeps_mttl = compat == Compat::kNone || compat == Compat::kMttl;
   if (keeps_mttl && (kind == RouterKind::kUniform || kind == RouterKind::kArrow))
     options.combine = Combine::kParameter;
-  if (kind == RouterKind::kPhatgoose || compat == Compat::kPhatgoose) options.top_k = 2;
+  if (kind == RouterKind::kPhatgoose) options.top_k = 2;
+  if (kind == RouterKind::kArrow && compat == Compat::kPhatgoose) options.top_k = 2;
   if (kind == RouterKind::kArrow && compat == Compat::kPeft) options.top_k = 3;
   return options;
 }

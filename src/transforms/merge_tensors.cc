@@ -60,10 +60,11 @@ at::Tensor merge_above_thresholds(const std::vector<at::Tensor>& tensors,
 at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors) {
   constexpr double kLearningRate = 1e-5, kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8, kSmallChange = 1e-4;
   constexpr int kSteps = 300, kPatience = 5;
-  // (tau - t) t^T t, with the smaller of the two Gram matrices.
+  // What (tau - t) t^T t takes: t^T t made once, or, where that would be the larger product, two steps.
   struct Term {
-    at::Tensor target, gram;  // (p, q), and (q, q) or (p, p)
-    bool is_wide;             // p < q: t t^T does not serve, the product is formed as ((tau - t) t^T) t
+    at::Tensor target;  // (p, q)
+    at::Tensor gram;    // t^T t (q, q); undefined where is_wide
+    bool is_wide;       // p < q
     double norm;
   };
   std::vector<Term> terms;

@@ -29,6 +29,8 @@ TEST(ParseRouter, GivesTheDefaultsOfOtherImplementations) {
   EXPECT_EQ(parse_router("arrow", Compat::kPeft).top_k, 3);
   EXPECT_EQ(parse_router("arrow", Compat::kPhatgoose).combine, Combine::kOutput);
   EXPECT_EQ(parse_router("arrow", Compat::kPhatgoose).top_k, 2);
+  EXPECT_EQ(parse_router("phatgoose", Compat::kPhatgoose).top_k, 2);
+  EXPECT_EQ(parse_router("oracle", Compat::kPhatgoose).top_k, 0);  // 2 would refuse a library of one expert
   EXPECT_EQ(error_message([] { parse_router("uniform", Compat::kPeft); }),
             "peft has no router 'uniform' | leave out --compat for this router");
   EXPECT_NE(error_message([] { parse_router("phatgoose", Compat::kPeft); }), "");

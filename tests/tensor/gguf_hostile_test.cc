@@ -1,6 +1,6 @@
-#include "support/test_support.h"
 #include "tensor/gguf.h"
 #include "tensor/gguf_builder.h"
+#include "tensor/hostile_file.h"
 
 namespace quiver {
 namespace {
@@ -13,19 +13,8 @@ using test::gguf_value;
 constexpr std::uint32_t kF32 = 0;
 constexpr std::uint32_t kQ4_1 = 3;
 
-// The message, without path and hint, for a file of these bytes; "" where it opens.
 std::string problem(const std::string& bytes) {
-  const test::ScratchDirectory scratch;
-  test::write_bytes(scratch / "x", bytes);
-  try {
-    GgufFile::open(scratch / "x");
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    const std::string path = (scratch / "x").string() + ": ";
-    EXPECT_TRUE(message.starts_with(path)) << message;
-    return message.substr(path.size());
-  }
-  return "";
+  return test::file_problem(bytes, [](const auto& path) { GgufFile::open(path); });
 }
 
 std::string value_problem(const std::string& value) { return problem(gguf_bytes({value}, {}, 0)); }

@@ -1,5 +1,5 @@
-#include "support/test_support.h"
 #include "tensor/byte_builder.h"
+#include "tensor/hostile_file.h"
 #include "tensor/safetensors.h"
 
 namespace quiver {
@@ -8,19 +8,8 @@ namespace {
 using test::ByteBuilder;
 using test::safetensors_bytes;
 
-// The message, without path and hint, for a file of these bytes; "" where it opens.
 std::string problem(const std::string& bytes) {
-  const test::ScratchDirectory scratch;
-  test::write_bytes(scratch / "x", bytes);
-  try {
-    SafetensorsFile::open(scratch / "x");
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    const std::string path = (scratch / "x").string() + ": ";
-    EXPECT_TRUE(message.starts_with(path)) << message;
-    return message.substr(path.size());
-  }
-  return "";
+  return test::file_problem(bytes, [](const auto& path) { SafetensorsFile::open(path); });
 }
 
 // The same for a header and so many zero bytes of data.

@@ -1,4 +1,4 @@
-#include "support/test_support.h"
+#include "tensor/hostile_file.h"
 #include "tensor/torch_builder.h"
 #include "tensor/torch_file.h"
 
@@ -13,19 +13,8 @@ using test::pickle_storage;
 using test::pickle_tensor;
 using test::pickle_text;
 
-// The message, without path and hint, for a file of these bytes; "" where it is read.
 std::string problem(const std::string& bytes) {
-  const test::ScratchDirectory scratch;
-  test::write_bytes(scratch / "x", bytes);
-  try {
-    read_torch_file(scratch / "x");
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    const std::string path = (scratch / "x").string() + ": ";
-    EXPECT_TRUE(message.starts_with(path)) << message;
-    return message.substr(path.size());
-  }
-  return "";
+  return test::file_problem(bytes, [](const auto& path) { read_torch_file(path); });
 }
 
 std::string pickle_problem(const std::string& body, const std::map<std::string, std::string>& records = {}) {
