@@ -1,105 +1,137 @@
 #include "kernels/dot_products.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "kernels/vector_registers.h"
+
+// The vectoriser does the rest of the loops, once an instruction set.
 #if defined(__x86_64__)
-#define QUIVER_AVX512 __attribute__((target("avx512f,fma")))
 #define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define QUIVER_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define QUIVER_VECTORISED
-#define QUIVER_AVX2
 #endif
-#define QUIVER_INLINE inline __attribute__((always_inline))
 
 namespace quiver::row_loops {
 namespace {
 
-// Unaligned groups of floats: one register of AVX-512, one of AVX2. Templates take the structs, since they
-// would drop a type's attributes.
-struct Register16 {
-  typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
-};
-struct Register8 {
-  typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
-};
+// s[0] = the two halves of every run of 2 `Run` lanes of (first, second), added.
+template <typename Register, int Run, int... I>
+QUIVER_INLINE void add_halves(typename Register::Lanes* s, const typename Register::Lanes& first,
+                              const typename Register::Lanes& second, std::integer_sequence<int, I...>) {
+  using Indices = typename Register::Indices;
+  s[0] = __builtin_shuffle(first, second, Indices{I / Run * 2 * Run + I % Run...}) +
+         __builtin_shuffle(first, second, Indices{I / Run * 2 * Run + Run + I % Run...});
+}
 
-// The products of M rows of x with N rows of the weight, each in its own register.
-template <typename Register, int M, int N>
-QUIVER_INLINE void tile(const float* const* x, const float* weight, std::int64_t width, float* const* out,
-                        std::int64_t column) {
-  using Lanes = typename Register::Lanes;
-  constexpr std::int64_t kAhead = 4;  // rows of the weight
-  constexpr std::int64_t kLanes = sizeof(Lanes) / sizeof(float);
-  Lanes sum[M][N];
+// Lane k of s[0] = the sum of the lanes of s[k], for k < K; the rest of s is scratch.
+template <typename Register, int K, int Run = kLanes<Register> / 2>
+QUIVER_INLINE void sum_lanes(typename Register::Lanes* s) {
+  if constexpr (Run > 0) {
+    constexpr int kLeft = K > 1 ? K / 2 : 1;
 #pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 2
-    for (int n = 0; n < N; ++n) sum[m][n] = Lanes{};
+    for (int k = 0; k < kLeft; ++k)
+      add_halves<Register, Run>(s + k, s[2 * k], s[K > 1 ? 2 * k + 1 : 0],
+                                std::make_integer_sequence<int, kLanes<Register>>());
+    sum_lanes<Register, kLeft, Run / 2>(s);
   }
-  std::int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
+}
+
+// The products of M rows of x with N rows of the weight, each in its own register, while the rows of the
+// weight at `ahead` are fetched; null: nothing is.
+template <typename Register, int M, int N>
+QUIVER_INLINE void tile(const float* const* x, const float* weight, const float* ahead, std::int64_t width,
+                        float* const* out, std::int64_t column) {
+  using Lanes = typename Register::Lanes;
+  Lanes sum[M * N];
+#pragma GCC unroll 16
+  for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
+  const auto add_products = [&](std::int64_t i) __attribute__((always_inline)) {
     Lanes w[N];
-    // Processors fetch ahead within a page only, and a row of weights may fill one.
-#pragma GCC unroll 2
-    for (int n = 0; n < N; ++n) __builtin_prefetch(weight + (kAhead + n) * width + i);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int n = 0; n < N; ++n) w[n] = *reinterpret_cast<const Lanes*>(weight + n * width + i);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int m = 0; m < M; ++m) {
       const Lanes row = *reinterpret_cast<const Lanes*>(x[m] + i);
-#pragma GCC unroll 2
-      for (int n = 0; n < N; ++n) sum[m][n] += row * w[n];
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) sum[m * N + n] += row * w[n];
     }
+  };
+  std::int64_t i = 0;
+  if (ahead != nullptr) {
+    for (; i + kLanes<Register> <= width; i += kLanes<Register>) {
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) __builtin_prefetch(ahead + n * width + i);
+      add_products(i);
+    }
+  } else {
+    for (; i + kLanes<Register> <= width; i += kLanes<Register>) add_products(i);
   }
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 2
-    for (int n = 0; n < N; ++n) {
-      float total = 0;
+  sum_lanes<Register, M * N>(sum);
 #pragma GCC unroll 16
-      for (int lane = 0; lane < kLanes; ++lane) total += sum[m][n][lane];
-      out[m][column + n] = total;
-    }
-  }
+  for (int k = 0; k < M * N; ++k) out[k / N][column + k % N] = sum[0][k];
   for (; i < width; ++i) {
-    for (int m = 0; m < M; ++m) {
-      for (int n = 0; n < N; ++n) out[m][column + n] += x[m][i] * weight[n * width + i];
-    }
+    for (int k = 0; k < M * N; ++k) out[k / N][column + k % N] += x[k / N][i] * weight[k % N * width + i];
   }
 }
 
-// All rows against N rows of the weight, in groups of M and a smaller last one.
+// Columns of the weight that all rows of x pass over before the next ones are read from memory. Each group of
+// rows fetches its share of the next block meanwhile, since processors fetch ahead within a page only.
+struct Block {
+  const float* weight;
+  std::int64_t columns, width;
+  std::int64_t next;  // floats from this block to the next
+  std::int64_t groups;
+};
+
+// M rows against a block.
 template <typename Register, int M, int N>
-QUIVER_INLINE void all_rows(const float* const* x, std::int64_t rows, const float* weight, std::int64_t width,
+QUIVER_INLINE void row_group(const float* const* x, const Block& block, std::int64_t group, float* const* out,
+                             std::int64_t column) {
+  std::int64_t c = 0;
+  for (; c + N <= block.columns; c += N) {
+    const float* weight = block.weight + c * block.width;
+    const float* ahead = c / N % block.groups == group ? weight + block.next : nullptr;
+    tile<Register, M, N>(x, weight, ahead, block.width, out, column + c);
+  }
+  for (; c < block.columns; ++c)
+    tile<Register, M, 1>(x, block.weight + c * block.width, nullptr, block.width, out, column + c);
+}
+
+// All rows against a block, in groups of M and smaller last ones.
+template <typename Register, int M, int N>
+QUIVER_INLINE void all_rows(const float* const* x, std::int64_t rows, const Block& block, std::int64_t group,
                             float* const* out, std::int64_t column) {
-  for (; rows >= M; rows -= M, x += M, out += M) tile<Register, M, N>(x, weight, width, out, column);
+  for (; rows >= M; rows -= M, x += M, out += M) row_group<Register, M, N>(x, block, group++, out, column);
   if constexpr (M > 1) {
-    if (rows > 0) all_rows<Register, M / 2, N>(x, rows, weight, width, out, column);
+    if (rows > 0) all_rows<Register, M / 2, N>(x, rows, block, group, out, column);
   }
 }
 
-template <typename Register, int M>
+template <typename Register, int M, int N>
 QUIVER_INLINE void all_columns(const float* const* x, std::int64_t rows, const float* weight,
                                std::int64_t columns, std::int64_t width, float* const* out) {
-  std::int64_t column = 0;
-  for (; column + 2 <= columns; column += 2)
-    all_rows<Register, M, 2>(x, rows, weight + column * width, width, out, column);
-  if (column < columns) all_rows<Register, M, 1>(x, rows, weight + column * width, width, out, column);
+  constexpr std::int64_t kBlockFloats = 8192;  // stay in the first cache, beside the rows of x
+  const std::int64_t groups = rows / M + __builtin_popcountll(static_cast<std::uint64_t>(rows % M));
+  const std::int64_t size = groups == 1 ? N : std::max<std::int64_t>(1, kBlockFloats / width / N) * N;
+  for (std::int64_t column = 0; column < columns; column += size) {
+    const Block block{weight + column * width, std::min(size, columns - column), width, size * width, groups};
+    all_rows<Register, M, N>(x, rows, block, 0, out, column);
+  }
 }
 
 #if defined(__x86_64__)
 QUIVER_AVX512
 void dot_products_avx512(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
                          std::int64_t width, float* const* out) {
-  all_columns<Register16, 8>(x, rows, weight, columns, width, out);
+  all_columns<Register16, 4, 4>(x, rows, weight, columns, width, out);
 }
 #endif
 
 QUIVER_AVX2
 void dot_products_avx2(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
                        std::int64_t width, float* const* out) {
-  all_columns<Register8, 4>(x, rows, weight, columns, width, out);
+  all_columns<Register8, 4, 2>(x, rows, weight, columns, width, out);
 }
 
 }  // namespace
@@ -107,8 +139,7 @@ void dot_products_avx2(const float* const* x, std::int64_t rows, const float* we
 void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
                   std::int64_t width, float* const* out) {
 #if defined(__x86_64__)
-  static const bool has_avx512 = __builtin_cpu_supports("avx512f");
-  if (has_avx512) return dot_products_avx512(x, rows, weight, columns, width, out);
+  if (has_avx512()) return dot_products_avx512(x, rows, weight, columns, width, out);
 #endif
   dot_products_avx2(x, rows, weight, columns, width, out);
 }

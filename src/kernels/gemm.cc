@@ -3,25 +3,12 @@
 #include <algorithm>
 #include <vector>
 
-#if defined(__x86_64__)
-#define QUIVER_AVX512 __attribute__((target("avx512f,fma")))
-#define QUIVER_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define QUIVER_AVX2
-#endif
-#define QUIVER_INLINE inline __attribute__((always_inline))
+#include "kernels/transpose.h"
+#include "kernels/vector_registers.h"
 
 namespace quiver {
 namespace {
 
-// Unaligned groups of floats: one register of AVX-512, one of AVX2. Templates take the structs, since they
-// would drop a type's attributes.
-struct Register16 {
-  typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
-};
-struct Register8 {
-  typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
-};
 constexpr std::int64_t kPanel = 32;  // columns of B are read, and padded when packed, in groups of this many
 
 // Element (row, p) of op(A) is data[row * row_step + p * inner_step].
@@ -113,19 +100,11 @@ const float* pack(const float* b, std::int64_t ldb, bool transposed, std::int64_
                   std::int64_t width) {
   thread_local std::vector<float> packed;
   packed.resize(std::max(packed.size(), static_cast<std::size_t>(inner * width)));
+  if (transposed) transpose(b, ldb, columns, inner, packed.data(), width);
   for (std::int64_t p = 0; p < inner; ++p) {
     float* row = packed.data() + p * width;
     if (!transposed) std::copy_n(b + p * ldb, columns, row);
     std::fill(row + columns, row + width, 0.0f);
-  }
-  if (!transposed) return packed.data();
-  constexpr std::int64_t kBlock = 16;  // rows and columns of it stay in the cache
-  for (std::int64_t first = 0; first < columns; first += kBlock) {
-    const std::int64_t last = std::min(columns, first + kBlock);
-    for (std::int64_t p = 0; p < inner; ++p) {
-      float* row = packed.data() + p * width;
-      for (std::int64_t j = first; j < last; ++j) row[j] = b[j * ldb + p];
-    }
   }
   return packed.data();
 }
@@ -150,8 +129,7 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t rows, std::
     product.ldb = width;
   }
 #if defined(__x86_64__)
-  static const bool has_avx512 = __builtin_cpu_supports("avx512f");
-  if (has_avx512) return multiply_avx512(product);
+  if (has_avx512()) return multiply_avx512(product);
 #endif
   multiply_avx2(product);
 }

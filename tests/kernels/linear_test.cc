@@ -11,8 +11,9 @@ using test::random_tensor;
 
 // Row counts on both sides of every change of method, widths with and without a rest.
 TEST(FrozenLinear, AgreesWithMatmulAtAnyNumberOfRows) {
-  for (const std::int64_t rows : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 40}) {
-    for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{576, 64}, {37, 13}, {5, 1}}) {
+  for (const std::int64_t rows : {0, 1, 2, 3, 4, 7, 8, 9, 31, 127, 128, 129}) {
+    for (const auto& [in, out] :
+         {std::pair<std::int64_t, std::int64_t>{576, 66}, {1536, 21}, {37, 13}, {5, 1}}) {
       SCOPED_TRACE(testing::Message() << rows << " rows, " << in << " to " << out);
       const at::Tensor x = random_tensor({rows, in}, 1), weight = random_tensor({out, in}, 2);
       const at::Tensor bias = random_tensor({out}, 3);
@@ -29,9 +30,9 @@ TEST(FrozenLinear, AgreesWithMatmulAtAnyNumberOfRows) {
 
 // A request's result must not depend on what it is batched with.
 TEST(FrozenLinear, ARowDoesNotDependOnTheOthers) {
-  const at::Tensor x = random_tensor({16, 100}, 1), weight = random_tensor({30, 100}, 2);
+  const at::Tensor x = random_tensor({128, 100}, 1), weight = random_tensor({30, 100}, 2);
   const at::Tensor all = frozen_linear(x, weight);
-  for (const std::int64_t rows : {1, 3, 8, 11}) {
+  for (const std::int64_t rows : {1, 3, 8, 11, 42}) {
     EXPECT_TRUE(at::equal(frozen_linear(x.slice(0, 0, rows), weight), all.slice(0, 0, rows))) << rows;
   }
 }

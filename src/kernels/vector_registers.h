@@ -1,0 +1,37 @@
+#pragma once
+
+// What the loops that are written in groups of floats share; for .cc files of src/kernels only.
+
+#if defined(__x86_64__)
+#define QUIVER_AVX512 __attribute__((target("avx512f,fma")))
+#define QUIVER_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define QUIVER_AVX2
+#endif
+#define QUIVER_INLINE inline __attribute__((always_inline))
+
+namespace quiver {
+
+// Unaligned groups of floats: one register of AVX-512, one of AVX2. Templates take the structs, since they
+// would drop a type's attributes.
+struct Register16 {
+  typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef int Indices __attribute__((vector_size(64)));
+};
+struct Register8 {
+  typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
+  typedef int Indices __attribute__((vector_size(32)));
+};
+template <typename Register>
+constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
+
+inline bool has_avx512() {
+#if defined(__x86_64__)
+  static const bool answer = __builtin_cpu_supports("avx512f");
+  return answer;
+#else
+  return false;
+#endif
+}
+
+}  // namespace quiver
