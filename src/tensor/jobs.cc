@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -43,6 +45,14 @@ void run_jobs(std::size_t count, std::size_t at_once, const std::function<void(s
   for (std::thread& thread : pool) thread.join();
   at::set_num_threads(threads);  // ATen keeps the number for new threads in one place for all
   if (failure) std::rethrow_exception(failure);
+}
+
+void run_jobs(std::span<const double> costs, std::size_t at_once,
+              const std::function<void(std::size_t)>& job) {
+  std::vector<std::size_t> order(costs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (at_once > 1) std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t i) { return costs[i]; });
+  run_jobs(order.size(), at_once, [&](std::size_t position) { job(order[position]); });
 }
 
 std::size_t default_jobs_at_once() {

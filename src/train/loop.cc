@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/interrupt.h"
@@ -141,6 +142,20 @@ class Run {
 };
 
 }  // namespace
+
+double training_cost(const TaskDataset& data, const TrainingOptions& options) {
+  constexpr std::int64_t kBytesPerToken = 4;
+  const std::vector<Example>& examples = data.examples(Split::kTrain);
+  if (examples.empty()) return 0;
+  double bytes = 0;
+  for (const Example& example : examples)
+    bytes +=
+        static_cast<double>(std::min(static_cast<std::int64_t>(example.source.size() + example.target.size()),
+                                     kBytesPerToken * options.max_input_length));
+  const auto count = static_cast<std::int64_t>(examples.size());
+  const RunLength length = run_length(options, count);
+  return bytes * static_cast<double>(length.total) / static_cast<double>(length.per_epoch);
+}
 
 RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
                        const std::vector<TokenizedExample>& train,

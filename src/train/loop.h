@@ -26,6 +26,10 @@ RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
                        const std::vector<TokenizedExample>& validation, const TrainingOptions& options,
                        const std::string& identity, const TrainingObserver& observer);
 
+// About how much work a run on the training split of `data` is, for comparison with other runs: steps times
+// bytes of a batch's text, as far as it is not truncated.
+double training_cost(const TaskDataset& data, const TrainingOptions& options);
+
 // One optimiser batch's loss; its gradients are added to the adapter's. Used by run_training.
 struct BatchLoss {
   double loss = 0;

@@ -153,8 +153,11 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
 void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings, std::size_t at_once,
                    const std::function<void(std::size_t, const Expert&)>& on_trained,
                    const std::function<void(std::size_t, const TrainingStep&)>& observer) {
+  std::vector<double> costs;
+  for (const ExpertTraining& training : trainings)
+    costs.push_back(training_cost(training.data, training.options));
   std::mutex callbacks;
-  run_jobs(trainings.size(), at_once > 0 ? at_once : default_jobs_at_once(), [&](std::size_t number) {
+  run_jobs(costs, at_once > 0 ? at_once : default_jobs_at_once(), [&](std::size_t number) {
     const ExpertTraining& training = trainings[number];
     const auto tell = [&](const TrainingStep& step) {
       const std::lock_guard lock(callbacks);

@@ -3,13 +3,13 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 #include <span>
 
 #include "core/json.h"
 #include "quiver/transforms.h"
 #include "tensor/jobs.h"
+#include "train/loop.h"
 
 namespace quiver {
 namespace {
@@ -127,31 +127,38 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                          {"max_input_length", options.max_input_length},
                          {"truncation_side", options.truncate_left ? "left" : "right"},
                          {"seed", options.seed}};
-  const std::vector<std::string> names = library.names();
-  std::atomic<std::int64_t> trained = 0;
   std::mutex callbacks;
   const TrainingObserver tell = [&](const TrainingStep& step) {
     const std::lock_guard lock(callbacks);
     if (steps) steps(step);
   };
-  run_jobs(names.size(), default_jobs_at_once(), [&](std::size_t number) {
-    const std::string& name = names[number];
-    if (recompute == Recompute::kAll || !has_current(library, name, kPhatgoose, settings)) {
-      const Expert expert = library.load(name);
-      if (expert.info.tasks.empty()) {
-        throw Error(ErrorKind::kInvalidArgument, "expert '" + name +
-                                                     "' does not say which tasks it was trained on, so "
-                                                     "there is no data to train its gates with");
-      }
-      const std::map<std::string, at::Tensor> gates =
-          train_gates(base, expert, data.only(expert.info.tasks), options, tell);
-      library.put_artefact(name, kPhatgoose, {settings, gates, expert_digest(expert)});
-      ++trained;
+  const std::vector<std::string> names = library.names();
+  const std::vector<std::string> wanted =
+      recompute == Recompute::kAll ? names : without_current(library, names, kPhatgoose, settings);
+  std::vector<double> costs;
+  for (const std::string& name : names) {
+    if (costs.size() == wanted.size() || wanted[costs.size()] != name) {  // `wanted` has the order of `names`
+      if (observer) observer(name);
+      continue;
     }
+    const std::vector<std::string> tasks = library.info(name).tasks;
+    if (tasks.empty()) {
+      throw Error(ErrorKind::kInvalidArgument, "expert '" + name +
+                                                   "' does not say which tasks it was trained on, so "
+                                                   "there is no data to train its gates with");
+    }
+    costs.push_back(training_cost(data.only(tasks), options));
+  }
+  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
+    const std::string& name = wanted[number];
+    const Expert expert = library.load(name);
+    const std::map<std::string, at::Tensor> gates =
+        train_gates(base, expert, data.only(expert.info.tasks), options, tell);
+    library.put_artefact(name, kPhatgoose, {settings, gates, expert_digest(expert)});
     const std::lock_guard lock(callbacks);
     if (observer) observer(name);
   });
-  return trained;
+  return static_cast<std::int64_t>(wanted.size());
 }
 
 }  // namespace quiver

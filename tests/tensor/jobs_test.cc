@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -39,6 +40,25 @@ TEST(RunJobs, JobsRunTogetherAndShareTheThreads) {
   });
   EXPECT_EQ(at::get_num_threads(), 6);
   at::set_num_threads(threads);
+}
+
+TEST(RunJobs, TheCostliestStartFirstWhereSeveralRunAtOnce) {
+  const std::vector<double> costs = {1, 3, 2, 4};
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::size_t> started;
+  run_jobs(costs, 2, [&](std::size_t job) {
+    std::unique_lock lock(mutex);
+    started.push_back(job);
+    changed.notify_all();
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return started.size() >= 2; }));
+  });
+  ASSERT_EQ(started.size(), costs.size());
+  EXPECT_EQ(std::set(started.begin(), started.begin() + 2), (std::set<std::size_t>{1, 3}));
+
+  started.clear();
+  run_jobs(costs, 1, [&](std::size_t job) { started.push_back(job); });
+  EXPECT_EQ(started, (std::vector<std::size_t>{0, 1, 2, 3}));
 }
 
 TEST(RunJobs, AFailureStopsWhatHasNotStartedAndIsThrown) {
