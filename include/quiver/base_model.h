@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,12 +45,21 @@ class LinearAdapter {
   // x (T, group.in) is the input of the group's layers, y (T, group.out) their output, or a sum that holds
   // it. Returns y plus the adapter's updates; y may be changed in place and returned.
   virtual at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const = 0;
+
+  // What to apply where only these rows of the batch, ascending, are left. Null: this adapter, which treats
+  // all rows alike.
+  virtual std::unique_ptr<const LinearAdapter> for_rows(std::span<const std::int64_t> /*rows*/) const {
+    return nullptr;
+  }
 };
 
 // The tokens of several sequences laid end to end; no padding.
 struct RaggedBatch {
   std::vector<std::int32_t> ids;         // T tokens
   std::vector<std::int64_t> offsets{0};  // sequence s owns tokens offsets[s] .. offsets[s + 1]
+  // The tokens whose hidden states are wanted, ascending; absent: all. The last layer computes no more than
+  // queries, keys and values for the others.
+  std::optional<std::vector<std::int64_t>> rows;
 
   void add(std::span<const std::int32_t> sequence);
   std::int64_t sequences() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
@@ -117,10 +127,10 @@ class BaseModel {
   const std::vector<LinearSlot>& slots() const;
   const std::vector<LinearGroup>& groups() const;
 
-  // Hidden states after the last norm, (T, hidden), for logits(). Keeps a graph for autograd only when
-  // gradients are enabled and the adapter has trainable tensors. With `caches` (one per sequence) the batch
-  // continues the cached sequences and the caches grow by it. Throws Error(kInvalidArgument) for an id
-  // outside the vocabulary, a position past max_positions, a full cache, or one that would grow past
+  // Hidden states after the last norm, (T or batch.rows, hidden), for logits(). Keeps a graph for autograd
+  // only when gradients are enabled and the adapter has trainable tensors. With `caches` (one per sequence)
+  // the batch continues the cached sequences and the caches grow by it. Throws Error(kInvalidArgument) for an
+  // id outside the vocabulary, a position past max_positions, a full cache, or one that would grow past
   // shape().cache_boundary.
   at::Tensor forward(const RaggedBatch& batch, const LinearAdapter* adapter = nullptr,
                      std::span<SequenceCache* const> caches = {}) const;

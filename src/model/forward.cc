@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include "core/check.h"
 #include "kernels/attention.h"
@@ -90,6 +91,11 @@ std::vector<std::int64_t> token_positions(const RaggedBatch& batch, std::span<Se
   return positions;
 }
 
+bool ascend_within(const std::vector<std::int64_t>& rows, std::int64_t tokens) {
+  return std::ranges::adjacent_find(rows, std::greater_equal<>()) == rows.end() &&
+         (rows.empty() || (rows.front() >= 0 && rows.back() < tokens));
+}
+
 void check_batch(const RaggedBatch& batch, std::span<SequenceCache* const> caches, const ModelShape& shape) {
   for (const std::int32_t id : batch.ids) {
     if (id < 0 || id >= shape.vocabulary) {
@@ -97,6 +103,10 @@ void check_batch(const RaggedBatch& batch, std::span<SequenceCache* const> cache
                                                    " is outside the vocabulary of " +
                                                    std::to_string(shape.vocabulary));
     }
+  }
+  if (batch.rows && !ascend_within(*batch.rows, batch.tokens())) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the rows of a batch must ascend within its " + std::to_string(batch.tokens()) + " tokens");
   }
   if (!caches.empty() && static_cast<std::int64_t>(caches.size()) != batch.sequences()) {
     throw Error(ErrorKind::kInvalidArgument, std::to_string(batch.sequences()) + " sequences with " +
@@ -142,6 +152,10 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
   if (parts.positions.defined()) hidden = hidden + parts.positions.index_select(0, position_index);
   const std::vector<RotaryAngles> rotary = rotary_angles(config.rotary, batch, positions, position_index);
 
+  // After its attention the last layer goes on with the wanted rows alone.
+  const bool drops_rows = batch.rows && static_cast<std::int64_t>(batch.rows->size()) < batch.tokens();
+  std::unique_ptr<const LinearAdapter> rows_adapter;
+
   const auto adapted = [&](std::int64_t layer, GroupKind kind, const at::Tensor& x, at::Tensor y) {
     if (adapter == nullptr) return y;
     return adapter->apply(parts.groups[layer * kGroupsPerLayer + static_cast<std::int64_t>(kind)], x,
@@ -163,9 +177,15 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     const at::Tensor qkv = normalise_heads(adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x)), layer, config);
     for (std::size_t s = 0; s < caches.size(); ++s)
       layer_caches[s] = &caches[s]->state_->layers[static_cast<std::size_t>(i)];
-    const at::Tensor context = caches.empty()
-                                   ? ragged_attention(qkv, angles, batch.offsets, attention)
-                                   : cached_attention(qkv, angles, batch.offsets, layer_caches, attention);
+    at::Tensor context = caches.empty()
+                             ? ragged_attention(qkv, angles, batch.offsets, attention)
+                             : cached_attention(qkv, angles, batch.offsets, layer_caches, attention);
+    if (drops_rows && i + 1 == config.layers) {
+      const at::Tensor rows = at::tensor(*batch.rows).to(device);
+      for (at::Tensor* state : {&context, &hidden, &x}) *state = state->index_select(0, rows);
+      if (adapter != nullptr) rows_adapter = adapter->for_rows(*batch.rows);
+      if (rows_adapter) adapter = rows_adapter.get();
+    }
     // The adapted branch, added to the residual stream.
     const auto join = [&](GroupKind kind, const StackedLinear& linear, const at::Tensor& input,
                           const NormWeights& norm) {

@@ -1,5 +1,7 @@
 #include "modular/adapters.h"
 
+#include <algorithm>
+
 #include "kernels/linear.h"
 #include "routing/routing.h"
 
@@ -98,6 +100,13 @@ at::Tensor RowRangeAdapter::apply(const LinearGroup& group, const at::Tensor& x,
     range.adapter->apply(group, x.slice(0, range.begin, range.end), y.slice(0, range.begin, range.end));
   }
   return y;
+}
+
+std::unique_ptr<const LinearAdapter> RowRangeAdapter::for_rows(std::span<const std::int64_t> rows) const {
+  auto result = std::make_unique<RowRangeAdapter>();
+  const auto position = [&](std::int64_t row) { return std::ranges::lower_bound(rows, row) - rows.begin(); };
+  for (const Range& range : ranges_) result->add(position(range.begin), position(range.end), range.adapter);
+  return result;
 }
 
 std::map<std::int64_t, SlotExperts> average_experts(const ExpertSet& experts, Combine combine) {

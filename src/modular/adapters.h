@@ -54,6 +54,7 @@ class RowRangeAdapter : public LinearAdapter {
   const LinearAdapter* for_batch(std::int64_t tokens) const;
 
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
+  std::unique_ptr<const LinearAdapter> for_rows(std::span<const std::int64_t> rows) const override;
 
  private:
   std::vector<Range> ranges_;

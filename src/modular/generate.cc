@@ -162,8 +162,8 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
       caches.push_back(&sequence.cache);
       last_rows.push_back(batch.tokens() - 1);
     }
-    const at::Tensor hidden = base.forward(batch, adapter.for_batch(batch.tokens()), caches);
-    const at::Tensor last = hidden.index_select(0, at::tensor(last_rows).to(hidden.device()));
+    batch.rows = std::move(last_rows);
+    const at::Tensor last = base.forward(batch, adapter.for_batch(batch.tokens()), caches);
     const std::vector<std::int32_t> chosen = sampler.pick(base.logits(last));
 
     std::vector<Active> running;

@@ -134,10 +134,10 @@ class GroupRunner {
       }
       if (group.shared > 0) ++prefix;
     }
+    batch.rows = std::move(rows);
     const at::Tensor hidden = base_.forward(batch, adapter.for_batch(batch.tokens()), caches);
-    const auto device = hidden.device();
     const TargetScores token_scores =
-        score_targets(hidden.index_select(0, at::tensor(rows).to(device)), at::tensor(targets).to(device),
+        score_targets(hidden, at::tensor(targets).to(hidden.device()),
                       [&](const at::Tensor& block) { return base_.logits(block); });
     add_up(groups, requests, token_scores, scores);
   }
@@ -156,6 +156,7 @@ class GroupRunner {
       batch.add(std::span(texts_[group.first].ids).subspan(0, group.shared));
       adapter.add(row_begin, batch.tokens(), texts_[group.first].adapter);
     }
+    batch.rows.emplace();  // none: what it is run for is the cache
     if (!caches.empty()) base_.forward(batch, adapter.for_batch(batch.tokens()), caches);
     return owned;
   }

@@ -53,10 +53,9 @@ Targets run_forward(const BaseModel& base, const LinearAdapter& adapter, const E
       targets.push_back(example->ids[t]);
     }
   }
+  batch.rows = std::move(rows);
   const at::Tensor hidden = base.forward(batch, &adapter);
-  const auto device = hidden.device();
-  return {hidden.index_select(0, at::tensor(rows).to(device)), at::tensor(targets).to(device),
-          batch.tokens()};
+  return {hidden, at::tensor(targets).to(hidden.device()), batch.tokens()};
 }
 
 }  // namespace

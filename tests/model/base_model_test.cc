@@ -321,6 +321,17 @@ TEST(BaseModelInput, CachesThatDoNotFit) {
             "2 sequences with 1 caches");
 }
 
+TEST(BaseModelInput, RowsThatTheBatchDoesNotHave) {
+  const auto base = test::golden_base("tiny_llama");
+  RaggedBatch batch = batch_of({{1, 2}, {3}});
+  for (const std::vector<std::int64_t>& rows :
+       std::vector<std::vector<std::int64_t>>{{3}, {-1, 2}, {1, 1}, {2, 0}}) {
+    batch.rows = rows;
+    EXPECT_EQ(error_message([&] { base->forward(batch); }),
+              "the rows of a batch must ascend within its 3 tokens");
+  }
+}
+
 TEST(BaseModelInput, EmptyBatches) {
   const auto base = test::golden_base("tiny_llama");
   EXPECT_EQ(base->forward(RaggedBatch()).sizes(), (at::IntArrayRef{0, 32}));

@@ -1,5 +1,6 @@
 // Golden files: tests/golden/make_families.py.
 #include <algorithm>
+#include <list>
 
 #include "kernels/loss.h"
 #include "support/golden.h"
@@ -58,6 +59,23 @@ TEST_P(FamiliesGoldenTest, AForwardPassThatRecordsGradients) {
   const at::AutoGradMode gradients(true);
   const at::Tensor rows = base_->logits(base_->forward(batch_of({text_})));
   EXPECT_LT(max_difference(kept_rows(rows, "rows"), golden("whole")), tolerance_);
+}
+
+TEST_P(FamiliesGoldenTest, OnlyTheWantedRows) {
+  RaggedBatch batch = batch_of({text_, prompt_});
+  const std::vector<std::int64_t> rows = {1, static_cast<std::int64_t>(text_.size()) - 1, batch.tokens() - 1};
+  const at::Tensor expected = base_->forward(batch).index_select(0, at::tensor(rows));
+  for (const bool cached : {false, true}) {
+    std::list<SequenceCache> owned;
+    std::vector<SequenceCache*> caches;
+    for (int sequence = 0; cached && sequence < 2; ++sequence)
+      caches.push_back(&owned.emplace_back(base_->make_cache(128)));
+    batch.rows = rows;
+    const at::Tensor wanted = base_->forward(batch, nullptr, caches);
+    EXPECT_LT(max_difference(wanted, expected), 1e-5 * std::max(1.0, expected.abs().max().item<double>()));
+    batch.rows.emplace();
+    EXPECT_EQ(base_->forward(batch).size(0), 0);
+  }
 }
 
 TEST_P(FamiliesGoldenTest, StepsWithACache) {
