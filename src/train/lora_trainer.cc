@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "core/strings.h"
+#include "kernels/low_rank.h"
 #include "quiver/error.h"
 
 namespace quiver {
@@ -116,14 +117,9 @@ LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const 
 
 void LoraTrainer::begin_step(std::uint64_t seed) { dropout_generator_.set_current_seed(seed); }
 
-// x A^T of every slot side by side, (T, slots r). With dropout each slot sees its own mask, as separate
-// modules would.
-at::Tensor LoraTrainer::hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const {
-  std::vector<at::Tensor> a;
-  if (!training_ || config_.dropout == 0) {
-    for (const Slot* slot : slots) a.push_back(slot->a);
-    return at::mm(x, at::cat(a).t());
-  }
+// x A^T of every slot side by side, (T, slots r), where each slot sees its own mask, as separate modules
+// would.
+at::Tensor LoraTrainer::dropped_out_hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const {
   std::vector<at::Tensor> parts;
   for (const Slot* slot : slots) {
     const double keep = 1.0 - config_.dropout;
@@ -136,12 +132,14 @@ at::Tensor LoraTrainer::hidden(const std::vector<const Slot*>& slots, const at::
 at::Tensor LoraTrainer::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
   const std::vector<const Slot*>& slots = by_group_[static_cast<std::size_t>(group.index)];
   if (slots.empty()) return y;
-  std::vector<at::Tensor> b;
+  std::vector<at::Tensor> a, b;
   for (const Slot* slot : slots) {
+    a.push_back(slot->a);
     b.push_back(spread(slot->b, base_.slots()[static_cast<std::size_t>(slot->index)], group));
   }
   const double scale = config_.alpha / static_cast<double>(config_.rank);
-  return add_product(std::move(y), hidden(slots, x.to(at::kFloat)) * scale, at::cat(b));
+  if (!training_ || config_.dropout == 0) return add_low_rank(std::move(y), x, at::cat(a), at::cat(b), scale);
+  return add_product(std::move(y), dropped_out_hidden(slots, x.to(at::kFloat)) * scale, at::cat(b));
 }
 
 std::map<std::string, LoraWeights> LoraTrainer::weights() const {

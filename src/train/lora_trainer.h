@@ -50,7 +50,7 @@ class LoraTrainer : public TrainableAdapter {
     at::Tensor a, b;     // (r, in), (out, r); leaves, or plain tensors where frozen
   };
 
-  at::Tensor hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const;
+  at::Tensor dropped_out_hidden(const std::vector<const Slot*>& slots, const at::Tensor& x) const;
 
   const BaseModel& base_;
   LoraConfig config_;
