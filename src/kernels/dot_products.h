@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-// Products of a few rows with a matrix, and the sum of a few scaled rows: what a batch of one to some dozen
+// Products of a few rows with a matrix, and the sum of a few scaled rows: what a batch of one to a hundred
 // tokens, or the tokens of one expert, needs. Plain float32 pointers, the calling thread alone. For more rows
 // a blocked matrix product is faster.
 namespace quiver::row_loops {
