@@ -25,7 +25,7 @@ void set_rate(benchmark::State& state, const char* name, double per_iteration) {
 // Rows, in, out.
 void linear_sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rows", "in", "out"})->UseRealTime();
-  for (const std::int64_t rows : {1, 8, 256, 2048}) {
+  for (const std::int64_t rows : {1, 8, 32, 256, 2048}) {
     for (const std::int64_t out : {kHidden, 2 * kMlp}) benchmark->Args({rows, kHidden, out});
     benchmark->Args({rows, kMlp, kHidden});
   }

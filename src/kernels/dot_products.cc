@@ -5,13 +5,6 @@
 
 #include "kernels/vector_registers.h"
 
-// The vectoriser does the rest of the loops, once an instruction set.
-#if defined(__x86_64__)
-#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QUIVER_VECTORISED
-#endif
-
 namespace quiver::row_loops {
 namespace {
 

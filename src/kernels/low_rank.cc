@@ -68,29 +68,35 @@ class LowRankUpdate : public torch::autograd::Function<LowRankUpdate> {
     const std::int64_t tokens = x.size(0), in = x.size(1), out = dy.size(1), rank = a.size(0);
     const auto scale = static_cast<float>(context->saved_data["scale"].toDouble());
     const at::Tensor dx = context->needs_input_grad(1) ? at::empty_like(x) : at::Tensor();
-    // Every thread's sums over its rows, added in the threads' order so that a run can be repeated exactly.
-    const at::Tensor da = at::zeros({at::get_num_threads(), rank, in}, x.options());
-    const at::Tensor db = at::zeros({at::get_num_threads(), rank, out}, x.options());
+    // Every part's sums over its rows, added in order so that a run can be repeated exactly.
+    const std::int64_t blocks = std::max<std::int64_t>(1, (tokens + kBlockRows - 1) / kBlockRows);
+    const std::int64_t parts = std::min<std::int64_t>(at::get_num_threads(), blocks);
+    const at::Tensor da = at::zeros({parts, rank, in}, x.options());
+    const at::Tensor db = at::zeros({parts, rank, out}, x.options());
     const float *x_data = x.const_data_ptr<float>(), *a_data = a.const_data_ptr<float>(),
                 *b_data = b.const_data_ptr<float>(), *h_data = hidden.const_data_ptr<float>(),
                 *dy_data = dy.const_data_ptr<float>();
     float* dx_data = dx.defined() ? dx.mutable_data_ptr<float>() : nullptr;
     float *da_data = da.mutable_data_ptr<float>(), *db_data = db.mutable_data_ptr<float>();
-    at::parallel_for(0, tokens, row_grain(rank * (in + out)), [&](std::int64_t begin, std::int64_t end) {
+    const auto add_part = [&](std::int64_t part) {
       std::vector<float> dh(static_cast<std::size_t>(kBlockRows * rank));
-      float* own_da = da_data + at::get_thread_num() * rank * in;
-      float* own_db = db_data + at::get_thread_num() * rank * out;
-      for_each_block(begin, end, [&](std::int64_t row, std::int64_t rows) {
-        const float *x_rows = x_data + row * in, *dy_rows = dy_data + row * out;
-        project(dy_rows, rows, out, b_data, rank, scale, dh.data());
-        gemm(Transpose::kYes, Transpose::kNo, rank, in, rows, dh.data(), rank, x_rows, in, own_da, in,
-             Update::kAdd);
-        gemm(Transpose::kYes, Transpose::kNo, rank, out, rows, h_data + row * rank, rank, dy_rows, out,
-             own_db, out, Update::kAdd);
-        if (dx_data != nullptr)
-          gemm(Transpose::kNo, Transpose::kNo, rows, in, rank, dh.data(), rank, a_data, in,
-               dx_data + row * in, in, Update::kSet);
-      });
+      float* own_da = da_data + part * rank * in;
+      float* own_db = db_data + part * rank * out;
+      for_each_block(part * tokens / parts, (part + 1) * tokens / parts,
+                     [&](std::int64_t row, std::int64_t rows) {
+                       const float *x_rows = x_data + row * in, *dy_rows = dy_data + row * out;
+                       project(dy_rows, rows, out, b_data, rank, scale, dh.data());
+                       gemm(Transpose::kYes, Transpose::kNo, rank, in, rows, dh.data(), rank, x_rows, in,
+                            own_da, in, Update::kAdd);
+                       gemm(Transpose::kYes, Transpose::kNo, rank, out, rows, h_data + row * rank, rank,
+                            dy_rows, out, own_db, out, Update::kAdd);
+                       if (dx_data != nullptr)
+                         gemm(Transpose::kNo, Transpose::kNo, rows, in, rank, dh.data(), rank, a_data, in,
+                              dx_data + row * in, in, Update::kSet);
+                     });
+    };
+    at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t part = begin; part < end; ++part) add_part(part);
     });
     return {dy, dx, da.sum(0), db.sum(0), at::Tensor()};
   }

@@ -3,12 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-// One clone for AVX-512, one for AVX2 with FMA, one for any x86-64; other processors get the plain loop.
-#if defined(__x86_64__)
-#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QUIVER_VECTORISED
-#endif
+#include "kernels/vector_registers.h"
 
 namespace quiver::row_loops {
 

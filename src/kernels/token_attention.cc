@@ -1,13 +1,7 @@
 #include "kernels/token_attention.h"
 
 #include "kernels/row_loops.h"
-
-// As in row_loops.cc, with which this file shares its compile options.
-#if defined(__x86_64__)
-#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QUIVER_VECTORISED
-#endif
+#include "kernels/vector_registers.h"
 
 namespace quiver::row_loops {
 namespace {

@@ -1,11 +1,14 @@
 #pragma once
 
-// What the loops that are written in groups of floats share; for .cc files of src/kernels only.
-
+// What the inner loops share; for .cc files of src/kernels only. QUIVER_VECTORISED: loops for the compiler to
+// vectorise, one clone for AVX-512, one for AVX2 with FMA, one for any x86-64. QUIVER_AVX512 and QUIVER_AVX2:
+// loops written in the registers below, of 16 or 8 floats. Other processors get the loops as they stand.
 #if defined(__x86_64__)
+#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define QUIVER_AVX512 __attribute__((target("avx512f,fma")))
 #define QUIVER_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
+#define QUIVER_VECTORISED
 #define QUIVER_AVX2
 #endif
 #define QUIVER_INLINE inline __attribute__((always_inline))

@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "modular/routed_fixture.h"
-#include "support/tensors.h"
 
 namespace fs = std::filesystem;
 
@@ -13,7 +12,6 @@ namespace {
 
 using test::error_message;
 using test::golden_base;
-using test::max_difference;
 
 ErrorKind error_kind(const std::function<void()>& action) {
   try {
@@ -63,19 +61,6 @@ TEST_F(RoutedModelTest, ALoadedModelGivesTheSameBits) {
       EXPECT_EQ(loaded.expert_names(), model.expert_names());
       EXPECT_EQ(loaded.base().fingerprint(), model.base().fingerprint());
     }
-  }
-}
-
-TEST_F(RoutedModelTest, WantedRowsAreThoseOfTheWholeBatch) {
-  const at::NoGradGuard no_gradients;
-  const std::string tasks[] = {"task_1", "task_3"};
-  const std::vector<std::int64_t> rows = {0, 3, 5};
-  for (const char* name : {"base", "oracle", "uniform", "arrow", "phatgoose"}) {
-    const RoutedModel model = library_.compose(name);
-    RaggedBatch batch = test::batch_of({{5, 90, 200, 7}, {33, 1}});
-    const at::Tensor expected = model.forward(batch, tasks).index_select(0, at::tensor(rows));
-    batch.rows = rows;
-    EXPECT_LT(max_difference(model.forward(batch, tasks), expected), 1e-5) << name;
   }
 }
 

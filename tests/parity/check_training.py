@@ -8,7 +8,8 @@ torch's own generator: a permutation an epoch, seeded with seed + 1000003 * epoc
 
 Adam divides a gradient by its own size: at the first step every number moves by the whole learning rate, whichever way
 rounding tips a gradient near zero. After it, PEFT in float32 is 7e-3 of the norm of a B from PEFT in float64, and after 50
-steps still 4e-4 with one thread and 2e-3 with two. So quiver is measured by how far it is from PEFT in float64, and may be twice as far as PEFT in float32 is.
+steps still 4e-4 with one thread and 2e-3 with two. So quiver is measured by how far it is from PEFT in float64, and may
+be twice as far as PEFT in float32 is.
 """
 
 import json
