@@ -49,6 +49,11 @@ void for_each_item(std::int64_t items, std::int64_t scratch_floats,
 // The keys that query rows [row_begin, row_end) see at all.
 struct KeyRange {
   std::int64_t begin, end;
+
+  // Of scores of those rows with the keys of the range, the elements that causal attention wants.
+  LowerTriangle seen(LowerTriangle::Of matrix, std::int64_t rows) const {
+    return {matrix, end - begin - rows};
+  }
 };
 
 KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t row_end,
@@ -85,7 +90,8 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
       const std::int64_t count = range.end - range.begin;
       gemm(Transpose::kNo, Transpose::kYes, row_end - row_begin, count, shape.head_dim,
            group.query + row_begin * group.query_stride + head * shape.head_dim, group.query_stride,
-           group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet);
+           group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet,
+           range.seen(LowerTriangle::Of::kC, row_end - row_begin));
       for (std::int64_t row = row_begin; row < row_end; ++row) {
         float* line = scores + (row - row_begin) * count;
         const KeyRange seen = key_range(group, row, row + 1, shape.window);
@@ -97,7 +103,8 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
       }
       gemm(Transpose::kNo, Transpose::kNo, row_end - row_begin, shape.head_dim, count, scores, count,
            group.value + range.begin * group.key_stride, group.key_stride,
-           out + row_begin * out_stride + head * shape.head_dim, out_stride, Update::kSet);
+           out + row_begin * out_stride + head * shape.head_dim, out_stride, Update::kSet,
+           range.seen(LowerTriangle::Of::kA, row_end - row_begin));
     }
   }
 }
@@ -128,10 +135,13 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
       const float* query = group.query + row_begin * group.query_stride + head * dim;
       const float* key = group.key + range.begin * group.key_stride;
       const float* dout = at.dout + row_begin * at.out_stride + head * dim;
+      const LowerTriangle wanted = range.seen(LowerTriangle::Of::kC, rows);
+      const LowerTriangle nonzero = range.seen(LowerTriangle::Of::kA, rows);
       gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, query, group.query_stride, key,
-           group.key_stride, weights, count, Update::kSet);
+           group.key_stride, weights, count, Update::kSet, wanted);
       gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, dout, at.out_stride,
-           group.value + range.begin * group.key_stride, group.key_stride, dweights, count, Update::kSet);
+           group.value + range.begin * group.key_stride, group.key_stride, dweights, count, Update::kSet,
+           wanted);
       for (std::int64_t row = row_begin; row < row_end; ++row) {
         float* line = weights + (row - row_begin) * count;
         float* dline = dweights + (row - row_begin) * count;
@@ -147,11 +157,12 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
         }
       }
       gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, weights, count, dout, at.out_stride,
-           at.dvalue + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd);
+           at.dvalue + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd, nonzero);
       gemm(Transpose::kNo, Transpose::kNo, rows, dim, count, dweights, count, key, group.key_stride,
-           at.dquery + row_begin * group.query_stride + head * dim, group.query_stride, Update::kSet);
+           at.dquery + row_begin * group.query_stride + head * dim, group.query_stride, Update::kSet,
+           nonzero);
       gemm(Transpose::kYes, Transpose::kNo, count, dim, rows, dweights, count, query, group.query_stride,
-           at.dkey + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd);
+           at.dkey + range.begin * at.dkey_stride, at.dkey_stride, Update::kAdd, nonzero);
     }
   }
 }

@@ -38,7 +38,11 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight,
 // the layers of SmolLM2-135M.
 constexpr std::int64_t kFewRows = 128;
 
-at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+// Up to this many rows expanding blocks for each eight of them takes less time than reading float32 weights.
+constexpr std::int64_t kFewRowsOfBlocks = 32;
+
+at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            const BlockMatrix& blocks) {
   const std::int64_t rows = x.size(0), width = x.size(1), columns = weight.size(0);
   at::Tensor y = at::empty({rows, columns}, x.options());
   const float* x_data = x.const_data_ptr<float>();
@@ -51,7 +55,10 @@ at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const
       x_rows[row] = x_data + row * width;
       y_rows[row] = y_data + row * columns + begin;
     }
-    row_loops::dot_products(x_rows, rows, weight_data + begin * width, end - begin, width, y_rows);
+    if (blocks.defined() && rows <= kFewRowsOfBlocks)
+      blocks.dot_products(x_rows, rows, begin, end, y_rows);
+    else
+      row_loops::dot_products(x_rows, rows, weight_data + begin * width, end - begin, width, y_rows);
   });
   return bias.defined() ? y.add_(bias) : y;
 }
@@ -62,8 +69,9 @@ bool has_few_rows(const at::Tensor& x, const at::Tensor& weight) {
 
 bool use_onednn(const at::Tensor& x) { return prefers_onednn() && fused_kernel_applies(x) && x.size(0) > 0; }
 
-at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (has_few_rows(x, weight)) return few_rows_product(x, weight, bias);
+at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const BlockMatrix& blocks) {
+  if (has_few_rows(x, weight)) return few_rows_product(x, weight, bias, blocks);
   if (use_onednn(x)) return onednn_linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
   return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
 }
@@ -72,7 +80,7 @@ class FrozenLinear : public torch::autograd::Function<FrozenLinear> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
     context->save_for_backward({weight});
-    return forward_product(x, weight, {});
+    return forward_product(x, weight, {}, {});
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -82,8 +90,9 @@ class FrozenLinear : public torch::autograd::Function<FrozenLinear> {
 
 }  // namespace
 
-at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!at::GradMode::is_enabled() || !x.requires_grad()) return forward_product(x, weight, bias);
+at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                         const BlockMatrix& blocks) {
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) return forward_product(x, weight, bias, blocks);
   const at::Tensor product = FrozenLinear::apply(x, weight);
   return bias.defined() ? product + bias : product;
 }

@@ -37,8 +37,12 @@ class Reader {
   // A weight (out, in) that only StackedLinear computes with; `stored_transposed` where the file has (in,
   // out).
   StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
-    if (!is_quantised(precision_))
-      return StackedLinear(read_float(name, shape, stored_transposed).to(state_).contiguous());
+    if (!is_quantised(precision_)) {
+      at::Tensor weight = read_float(name, shape, stored_transposed).to(state_).contiguous();
+      if (!keeps_blocks()) return StackedLinear(std::move(weight));
+      std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
+      return StackedLinear(std::move(weight), blocks ? BlockMatrix(std::move(*blocks)) : BlockMatrix());
+    }
     check_contains(name);
     const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
     if (blocks && (precision_ == Precision::kQ4 || !blocks->four_bit())) {
@@ -78,6 +82,10 @@ class Reader {
   }
 
  private:
+  bool keeps_blocks() const {
+    return precision_ == Precision::kFloat32 && state_.device().is_cpu() && BlockMatrix::pays();
+  }
+
   void check_contains(const std::string& name) const {
     if (source_.contains(name)) return;
     throw Error(ErrorKind::kCorruptFile, "the base model has no tensor '" + name + "'");

@@ -26,8 +26,13 @@ StackedLinear StackedLinear::stack(const std::vector<StackedLinear>& parts, at::
     result.quantised_ = QuantisedMatrix::stack(matrices);
   } else {
     std::vector<at::Tensor> weights;
-    for (const StackedLinear& part : parts) weights.push_back(part.dense_);
+    std::vector<BlockMatrix> blocks;
+    for (const StackedLinear& part : parts) {
+      weights.push_back(part.dense_);
+      blocks.push_back(part.blocks_);
+    }
     result.dense_ = weights.size() == 1 ? weights[0] : at::cat(weights);
+    result.blocks_ = BlockMatrix::stack(blocks);
   }
   result.bias_ = std::move(bias);
   return result;
@@ -39,7 +44,7 @@ const at::Tensor& StackedLinear::dense() const {
 }
 
 at::Tensor StackedLinear::apply(const at::Tensor& x) const {
-  if (!is_quantised()) return frozen_linear(x, dense_, bias_);
+  if (!is_quantised()) return frozen_linear(x, dense_, bias_, blocks_);
   refuse_gradients(x);
   return quantised_linear(x, quantised_, bias_);
 }

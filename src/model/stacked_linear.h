@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/block_matrix.h"
 #include "kernels/quantised.h"
 
 namespace quiver {
@@ -15,7 +16,9 @@ namespace quiver {
 class StackedLinear {
  public:
   StackedLinear() = default;
-  explicit StackedLinear(at::Tensor weight) : dense_(std::move(weight)) {}
+  // `blocks`, where defined, are the same weights as their file keeps them.
+  explicit StackedLinear(at::Tensor weight, BlockMatrix blocks = {})
+      : dense_(std::move(weight)), blocks_(std::move(blocks)) {}
   explicit StackedLinear(QuantisedMatrix weight) : quantised_(std::move(weight)) {}
 
   // The rows of all parts, which are all dense or all quantised, one below the other, with their biases:
@@ -39,6 +42,7 @@ class StackedLinear {
 
  private:
   at::Tensor dense_;  // (out, in)
+  BlockMatrix blocks_;
   QuantisedMatrix quantised_;
   at::Tensor bias_;  // (out) or undefined
 };

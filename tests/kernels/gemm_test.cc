@@ -42,6 +42,45 @@ TEST_P(GemmTest, AgreesWithMatmul) {
   }
 }
 
+// Elements beyond the diagonal of C may be anything, so only the others are compared.
+TEST_P(GemmTest, LowerTriangleOfTheResult) {
+  const auto [rows, columns, inner] = GetParam();
+  for (const std::int64_t past : {0, 1, 9, 40}) {
+    for (const bool transpose_b : {false, true}) {
+      SCOPED_TRACE(testing::Message() << past << " " << transpose_b);
+      const at::Tensor a = random_tensor({rows, inner}, 1);
+      const at::Tensor b = random_tensor({inner, columns}, 2);
+      const at::Tensor stored = transpose_b ? b.t().contiguous() : b;
+      at::Tensor c = at::zeros({rows, columns});
+      gemm(Transpose::kNo, transpose_b ? Transpose::kYes : Transpose::kNo, rows, columns, inner,
+           a.const_data_ptr<float>(), inner, stored.const_data_ptr<float>(), stored.size(1),
+           c.mutable_data_ptr<float>(), columns, Update::kSet, {LowerTriangle::Of::kC, past});
+      const at::Tensor expected = at::mm(a.to(at::kDouble), b.to(at::kDouble)).tril(past);
+      EXPECT_LT(max_difference(c.tril(past).to(at::kDouble), expected),
+                1e-6 * static_cast<double>(inner + 10));
+    }
+  }
+}
+
+TEST_P(GemmTest, LowerTriangleOfTheLeftMatrix) {
+  const auto [rows, columns, inner] = GetParam();
+  for (const std::int64_t past : {0, 1, 9, 40}) {
+    for (const bool transpose_a : {false, true}) {
+      SCOPED_TRACE(testing::Message() << past << " " << transpose_a);
+      const at::Tensor a =
+          random_tensor({transpose_a ? inner : rows, transpose_a ? rows : inner}, 1).tril(past);
+      const at::Tensor b = random_tensor({inner, columns}, 2);
+      at::Tensor c = random_tensor({rows, columns}, 3);
+      const at::Tensor expected =
+          c.to(at::kDouble) + at::mm((transpose_a ? a.t() : a).to(at::kDouble), b.to(at::kDouble));
+      gemm(transpose_a ? Transpose::kYes : Transpose::kNo, Transpose::kNo, rows, columns, inner,
+           a.const_data_ptr<float>(), a.size(1), b.const_data_ptr<float>(), columns,
+           c.mutable_data_ptr<float>(), columns, Update::kAdd, {LowerTriangle::Of::kA, past});
+      EXPECT_LT(max_difference(c.to(at::kDouble), expected), 1e-6 * static_cast<double>(inner + 10));
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, GemmTest,
                          testing::Values(Size{1, 1, 1}, Size{8, 32, 64}, Size{7, 33, 5}, Size{64, 300, 64},
                                          Size{13, 15, 70}, Size{3, 64, 0}, Size{0, 5, 4}, Size{5, 0, 4},

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "support/random_blocks.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
 #include "tensor/dequantise.h"
@@ -13,25 +14,10 @@ namespace {
 using quantised::InstructionSet;
 using quantised::Store;
 using test::max_difference;
+using test::random_blocks;
 using test::random_tensor;
 
 constexpr BlockFormat kFormats[] = {BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0};
-
-// Blocks of random bytes, with scales and minima of size 0.01 .. 0.1.
-QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std::int64_t width, std::uint64_t seed) {
-  QuantisedBlocks blocks{format, rows, width, {}};
-  const std::int64_t count = rows * blocks.row_bytes();
-  const at::Tensor bytes = at::randint(0, 256, {count}, at::detail::createCPUGenerator(seed)).to(at::kByte);
-  blocks.bytes.assign(static_cast<const char*>(bytes.const_data_ptr()),
-                      static_cast<const char*>(bytes.const_data_ptr()) + count);
-  const at::Tensor halves =
-      (random_tensor({rows * width / kBlockWidth, 2}, seed + 1).abs() * 0.03 + 0.01).to(at::kHalf);
-  for (std::int64_t i = 0; i < halves.size(0); ++i) {
-    std::memcpy(blocks.bytes.data() + i * block_bytes(format), halves[i].const_data_ptr(),
-                format == BlockFormat::kQ4_1 ? 4 : 2);
-  }
-  return blocks;
-}
 
 // x as the product sees it: rounded to 8 bits by the rule of the header, in ATen operators.
 at::Tensor rounded(const at::Tensor& x) {

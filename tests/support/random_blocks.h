@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstring>
+
+#include "support/tensors.h"
+#include "tensor/quantised_blocks.h"
+
+namespace quiver::test {
+
+// Blocks of random bytes, with scales and minima of size 0.01 .. 0.1.
+inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std::int64_t width,
+                                     std::uint64_t seed) {
+  QuantisedBlocks blocks{format, rows, width, {}};
+  const std::int64_t count = rows * blocks.row_bytes();
+  const at::Tensor bytes = at::randint(0, 256, {count}, at::detail::createCPUGenerator(seed)).to(at::kByte);
+  blocks.bytes.assign(static_cast<const char*>(bytes.const_data_ptr()),
+                      static_cast<const char*>(bytes.const_data_ptr()) + count);
+  const at::Tensor halves =
+      (random_tensor({rows * width / kBlockWidth, 2}, seed + 1).abs() * 0.03 + 0.01).to(at::kHalf);
+  for (std::int64_t i = 0; i < halves.size(0); ++i) {
+    std::memcpy(blocks.bytes.data() + i * block_bytes(format), halves[i].const_data_ptr(),
+                format == BlockFormat::kQ4_1 ? 4 : 2);
+  }
+  return blocks;
+}
+
+}  // namespace quiver::test
