@@ -88,8 +88,8 @@ void cached_attention(benchmark::State& state) {
   std::vector<KeyValueCache*> pointers;
   std::vector<std::int64_t> offsets{0};
   for (KeyValueCache& cache : caches) {
-    cache = {at::randn({length + 1, kAttention.kv_width()}), at::randn({length + 1, kAttention.kv_width()}),
-             length};
+    const std::vector<std::int64_t> shape{kAttention.kv_heads, length + 1, kAttention.head_dim};
+    cache = {at::randn(shape), at::randn(shape), length};
     pointers.push_back(&cache);
     offsets.push_back(offsets.back() + 1);
   }

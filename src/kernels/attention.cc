@@ -298,18 +298,21 @@ at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAng
                             const std::vector<std::int64_t>& offsets,
                             const std::vector<KeyValueCache*>& caches, const AttentionShape& shape) {
   if (!fused_kernel_applies(qkv)) return cached_attention_reference(qkv, rotary, offsets, caches, shape);
-  const std::int64_t rows = qkv.size(0), width = shape.qkv_width(), kv_width = shape.kv_width();
+  const std::int64_t rows = qkv.size(0), width = shape.qkv_width();
   auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
   if (rotary) rotate_rows(qkv_data, rows, *rotary, shape, 1.0f);
   std::int64_t most_keys = 0;
   for (std::size_t s = 0; s < caches.size(); ++s) {
     KeyValueCache& cache = *caches[s];
-    float* keys = cache.keys.mutable_data_ptr<float>() + cache.length * kv_width;
-    float* values = cache.values.mutable_data_ptr<float>() + cache.length * kv_width;
-    for (std::int64_t row = offsets[s]; row < offsets[s + 1]; ++row, keys += kv_width, values += kv_width) {
+    const std::int64_t dim = shape.head_dim, capacity = cache.keys.size(1);
+    float* keys = cache.keys.mutable_data_ptr<float>() + cache.length * dim;
+    float* values = cache.values.mutable_data_ptr<float>() + cache.length * dim;
+    for (std::int64_t row = offsets[s]; row < offsets[s + 1]; ++row, keys += dim, values += dim) {
       const float* source = qkv_data + row * width + shape.query_width();
-      std::copy_n(source, kv_width, keys);
-      std::copy_n(source + kv_width, kv_width, values);
+      for (std::int64_t head = 0; head < shape.kv_heads; ++head, source += dim) {
+        std::copy_n(source, dim, keys + head * capacity * dim);
+        std::copy_n(source + shape.kv_width(), dim, values + head * capacity * dim);
+      }
     }
     most_keys = std::max(most_keys, cache.length + offsets[s + 1] - offsets[s]);
   }
@@ -319,9 +322,10 @@ at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAng
   const auto cached_group = [&](std::int64_t sequence, std::int64_t kv_head) {
     const KeyValueCache& cache = *caches[static_cast<std::size_t>(sequence)];
     HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
-    group.key = cache.keys.const_data_ptr<float>() + kv_head * shape.head_dim;
-    group.value = cache.values.const_data_ptr<float>() + kv_head * shape.head_dim;
-    group.key_stride = kv_width;
+    const std::int64_t before = kv_head * cache.keys.size(1) * shape.head_dim;
+    group.key = cache.keys.const_data_ptr<float>() + before;
+    group.value = cache.values.const_data_ptr<float>() + before;
+    group.key_stride = shape.head_dim;
     group.keys = cache.length + group.rows;
     return group;
   };
@@ -331,19 +335,20 @@ at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAng
   const auto sequences = static_cast<std::int64_t>(caches.size());
   if (longest(offsets) == 1) {
     // Decoding: a thread takes a range of heads, which are few.
-    at::parallel_for(0, sequences * shape.heads, row_grain(2 * most_keys * shape.head_dim),
-                     [&](std::int64_t begin, std::int64_t end) {
-                       const std::unique_ptr<float[]> scores(new float[static_cast<std::size_t>(most_keys)]);
-                       while (begin < end) {
-                         const std::int64_t sequence = begin / shape.heads, head = begin % shape.heads;
-                         const std::int64_t kv_head = head / group_heads, first = head % group_heads;
-                         const std::int64_t last = std::min(group_heads, first + end - begin);
-                         const HeadGroup group = cached_group(sequence, kv_head);
-                         if (group.rows == 1)
-                           attend_one_row(group, shape, first, last, out_of(sequence, kv_head), scores.get());
-                         begin += last - first;
-                       }
-                     });
+    at::parallel_for(
+        0, sequences * shape.heads, row_grain(2 * most_keys * shape.head_dim),
+        [&](std::int64_t begin, std::int64_t end) {
+          const std::unique_ptr<float[]> scores(new float[static_cast<std::size_t>(group_heads * most_keys)]);
+          while (begin < end) {
+            const std::int64_t sequence = begin / shape.heads, head = begin % shape.heads;
+            const std::int64_t kv_head = head / group_heads, first = head % group_heads;
+            const std::int64_t last = std::min(group_heads, first + end - begin);
+            const HeadGroup group = cached_group(sequence, kv_head);
+            if (group.rows == 1)
+              attend_one_row(group, shape, first, last, out_of(sequence, kv_head), scores.get());
+            begin += last - first;
+          }
+        });
     return out;
   }
   for_each_item(sequences * shape.kv_heads, std::max(kRowBlock, group_heads) * most_keys,

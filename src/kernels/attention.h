@@ -29,7 +29,8 @@ struct RotaryAngles {
   at::Tensor sin;  // (T, pairs) float32
 };
 
-// Keys and values of one sequence, position by position: (capacity, kv_width) each, in the model's type.
+// Keys and values of one sequence, in the model's type: (kv_heads, capacity, head_dim) each, so that what a
+// head reads lies together.
 struct KeyValueCache {
   at::Tensor keys;
   at::Tensor values;

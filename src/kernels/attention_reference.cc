@@ -73,12 +73,11 @@ at::Tensor cached_attention_reference(const at::Tensor& qkv, const std::optional
     const std::int64_t begin = offsets[s], end = offsets[s + 1];
     KeyValueCache& cache = *caches[s];
     const std::int64_t filled = cache.length + end - begin;
-    cache.keys.slice(0, cache.length, filled).copy_(parts.key.slice(0, begin, end).flatten(1));
-    cache.values.slice(0, cache.length, filled).copy_(parts.value.slice(0, begin, end).flatten(1));
-    outputs.push_back(
-        attend(parts.query.slice(0, begin, end),
-               cache.keys.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}),
-               cache.values.slice(0, 0, filled).reshape({filled, shape.kv_heads, shape.head_dim}), shape));
+    const at::Tensor keys = cache.keys.transpose(0, 1), values = cache.values.transpose(0, 1);
+    keys.slice(0, cache.length, filled).copy_(parts.key.slice(0, begin, end));
+    values.slice(0, cache.length, filled).copy_(parts.value.slice(0, begin, end));
+    outputs.push_back(attend(parts.query.slice(0, begin, end), keys.slice(0, 0, filled),
+                             values.slice(0, 0, filled), shape));
   }
   return at::cat(outputs);
 }

@@ -98,14 +98,25 @@ QUIVER_TARGET QUIVER_INLINE void tile(const float* const* x, const Columns& colu
   for (int k = 0; k < M * N; ++k) out[k / N][columns.column + k % N] = sum[0][k];
 }
 
-// All rows of x against N columns, in groups of M and smaller last ones; the first group fetches ahead.
+// All rows of x against N columns, in groups of M, whose first fetches ahead. A last group that is smaller,
+// but larger than M / 2, takes its last row several times.
 template <BlockFormat kFormat, int M, int N>
 QUIVER_TARGET QUIVER_INLINE void all_rows(const float* const* x, std::int64_t rows, const Columns& columns,
                                           bool fetches, float* const* out) {
   for (; rows >= M; rows -= M, x += M, out += M, fetches = false)
     tile<kFormat, M, N>(x, columns, fetches, out);
   if constexpr (M > 1) {
-    if (rows > 0) all_rows<kFormat, M / 2, N>(x, rows, columns, fetches, out);
+    if (rows > M / 2) {
+      const float* x_rows[M];
+      float* out_rows[M];
+      for (std::int64_t m = 0; m < M; ++m) {
+        x_rows[m] = x[std::min(m, rows - 1)];
+        out_rows[m] = out[std::min(m, rows - 1)];
+      }
+      tile<kFormat, M, N>(x_rows, columns, fetches, out_rows);
+    } else if (rows > 0) {
+      all_rows<kFormat, M / 2, N>(x, rows, columns, fetches, out);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/dot_products.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/sum_lanes.h"
 #include "kernels/vector_registers.h"
@@ -8,19 +9,25 @@
 namespace quiver::row_loops {
 namespace {
 
-// The products of M rows of x with N rows of the weight, each in its own register, while the rows of the
-// weight at `ahead` are fetched; null: nothing is.
+// Rows of the weight, and of which memory is to be fetched meanwhile: `ahead` floats further; 0: nothing is.
+struct WeightRows {
+  const float* data;
+  std::int64_t stride, ahead;
+};
+
+// The products of M rows of x with N rows of the weight, each in its own register.
 template <typename Register, int M, int N>
-QUIVER_INLINE void tile(const float* const* x, const float* weight, const float* ahead, std::int64_t width,
+QUIVER_INLINE void tile(const float* const* x, const WeightRows& weight, std::int64_t width,
                         float* const* out, std::int64_t column) {
   using Lanes = typename Register::Lanes;
-  Lanes sum[M * N];
+  constexpr int kSums = std::bit_ceil(static_cast<unsigned>(M * N));
+  Lanes sum[kSums];
 #pragma GCC unroll 16
-  for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
+  for (int k = 0; k < kSums; ++k) sum[k] = Lanes{};
   const auto add_products = [&](std::int64_t i) __attribute__((always_inline)) {
     Lanes w[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) w[n] = *reinterpret_cast<const Lanes*>(weight + n * width + i);
+    for (int n = 0; n < N; ++n) w[n] = *reinterpret_cast<const Lanes*>(weight.data + n * weight.stride + i);
 #pragma GCC unroll 4
     for (int m = 0; m < M; ++m) {
       const Lanes row = *reinterpret_cast<const Lanes*>(x[m] + i);
@@ -29,20 +36,21 @@ QUIVER_INLINE void tile(const float* const* x, const float* weight, const float*
     }
   };
   std::int64_t i = 0;
-  if (ahead != nullptr) {
+  if (weight.ahead != 0) {
     for (; i + kLanes<Register> <= width; i += kLanes<Register>) {
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) __builtin_prefetch(ahead + n * width + i);
+      for (int n = 0; n < N; ++n) __builtin_prefetch(weight.data + n * weight.stride + weight.ahead + i);
       add_products(i);
     }
   } else {
     for (; i + kLanes<Register> <= width; i += kLanes<Register>) add_products(i);
   }
-  sum_lanes<Register, M * N>(sum);
+  sum_lanes<Register, kSums>(sum);
 #pragma GCC unroll 16
   for (int k = 0; k < M * N; ++k) out[k / N][column + k % N] = sum[0][k];
   for (; i < width; ++i) {
-    for (int k = 0; k < M * N; ++k) out[k / N][column + k % N] += x[k / N][i] * weight[k % N * width + i];
+    for (int k = 0; k < M * N; ++k)
+      out[k / N][column + k % N] += x[k / N][i] * weight.data[k % N * weight.stride + i];
   }
 }
 
@@ -50,7 +58,7 @@ QUIVER_INLINE void tile(const float* const* x, const float* weight, const float*
 // rows fetches its share of the next block meanwhile, since processors fetch ahead within a page only.
 struct Block {
   const float* weight;
-  std::int64_t columns, width;
+  std::int64_t stride, columns, width;
   std::int64_t next;  // floats from this block to the next
   std::int64_t groups;
 };
@@ -61,58 +69,60 @@ QUIVER_INLINE void row_group(const float* const* x, const Block& block, std::int
                              std::int64_t column) {
   std::int64_t c = 0;
   for (; c + N <= block.columns; c += N) {
-    const float* weight = block.weight + c * block.width;
-    const float* ahead = c / N % block.groups == group ? weight + block.next : nullptr;
-    tile<Register, M, N>(x, weight, ahead, block.width, out, column + c);
+    const std::int64_t ahead = c / N % block.groups == group ? block.next : 0;
+    tile<Register, M, N>(x, {block.weight + c * block.stride, block.stride, ahead}, block.width, out,
+                         column + c);
   }
   for (; c < block.columns; ++c)
-    tile<Register, M, 1>(x, block.weight + c * block.width, nullptr, block.width, out, column + c);
+    tile<Register, M, 1>(x, {block.weight + c * block.stride, block.stride, 0}, block.width, out, column + c);
 }
 
-// All rows against a block, in groups of M and smaller last ones.
+// All rows against a block, in groups of M and a smaller last one.
 template <typename Register, int M, int N>
 QUIVER_INLINE void all_rows(const float* const* x, std::int64_t rows, const Block& block, std::int64_t group,
                             float* const* out, std::int64_t column) {
   for (; rows >= M; rows -= M, x += M, out += M) row_group<Register, M, N>(x, block, group++, out, column);
   if constexpr (M > 1) {
-    if (rows > 0) all_rows<Register, M / 2, N>(x, rows, block, group, out, column);
+    if (rows > 0) all_rows<Register, M - 1, N>(x, rows, block, group, out, column);
   }
 }
 
 template <typename Register, int M, int N>
 QUIVER_INLINE void all_columns(const float* const* x, std::int64_t rows, const float* weight,
-                               std::int64_t columns, std::int64_t width, float* const* out) {
+                               std::int64_t stride, std::int64_t columns, std::int64_t width,
+                               float* const* out) {
   constexpr std::int64_t kBlockFloats = 8192;  // stay in the first cache, beside the rows of x
-  const std::int64_t groups = rows / M + __builtin_popcountll(static_cast<std::uint64_t>(rows % M));
+  const std::int64_t groups = (rows + M - 1) / M;
   const std::int64_t size = groups == 1 ? N : std::max<std::int64_t>(1, kBlockFloats / width / N) * N;
   for (std::int64_t column = 0; column < columns; column += size) {
-    const Block block{weight + column * width, std::min(size, columns - column), width, size * width, groups};
+    const Block block{
+        weight + column * stride, stride, std::min(size, columns - column), width, size * stride, groups};
     all_rows<Register, M, N>(x, rows, block, 0, out, column);
   }
 }
 
 #if defined(__x86_64__)
 QUIVER_AVX512
-void dot_products_avx512(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
-                         std::int64_t width, float* const* out) {
-  all_columns<Register16, 4, 4>(x, rows, weight, columns, width, out);
+void dot_products_avx512(const float* const* x, std::int64_t rows, const float* weight, std::int64_t stride,
+                         std::int64_t columns, std::int64_t width, float* const* out) {
+  all_columns<Register16, 4, 4>(x, rows, weight, stride, columns, width, out);
 }
 #endif
 
 QUIVER_AVX2
-void dot_products_avx2(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
-                       std::int64_t width, float* const* out) {
-  all_columns<Register8, 4, 2>(x, rows, weight, columns, width, out);
+void dot_products_avx2(const float* const* x, std::int64_t rows, const float* weight, std::int64_t stride,
+                       std::int64_t columns, std::int64_t width, float* const* out) {
+  all_columns<Register8, 4, 2>(x, rows, weight, stride, columns, width, out);
 }
 
 }  // namespace
 
-void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
-                  std::int64_t width, float* const* out) {
+void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t stride,
+                  std::int64_t columns, std::int64_t width, float* const* out) {
 #if defined(__x86_64__)
-  if (has_avx512()) return dot_products_avx512(x, rows, weight, columns, width, out);
+  if (has_avx512()) return dot_products_avx512(x, rows, weight, stride, columns, width, out);
 #endif
-  dot_products_avx2(x, rows, weight, columns, width, out);
+  dot_products_avx2(x, rows, weight, stride, columns, width, out);
 }
 
 QUIVER_VECTORISED

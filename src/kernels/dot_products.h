@@ -7,10 +7,10 @@
 // a blocked matrix product is faster.
 namespace quiver::row_loops {
 
-// out[m][n] = sum_i x[m][i] * weight[n * width + i] for `rows` row pointers x (width each) and weight
-// (columns, width). A row's result does not depend on the rows beside it.
-void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t columns,
-                  std::int64_t width, float* const* out);
+// out[m][n] = sum_i x[m][i] * weight[n * stride + i] for `rows` row pointers x (width each) and weight
+// (columns, width), its rows `stride` apart. A row's result does not depend on the rows beside it.
+void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t stride,
+                  std::int64_t columns, std::int64_t width, float* const* out);
 
 // y[i] += sum_m factor[m] * x[m * width + i] for x (rows, width).
 void add_scaled_rows(const float* x, std::int64_t rows, const float* factor, std::int64_t width, float* y);

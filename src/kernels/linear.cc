@@ -58,7 +58,7 @@ at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const
     if (blocks.defined() && rows <= kFewRowsOfBlocks)
       blocks.dot_products(x_rows, rows, begin, end, y_rows);
     else
-      row_loops::dot_products(x_rows, rows, weight_data + begin * width, end - begin, width, y_rows);
+      row_loops::dot_products(x_rows, rows, weight_data + begin * width, width, end - begin, width, y_rows);
   });
   return bias.defined() ? y.add_(bias) : y;
 }

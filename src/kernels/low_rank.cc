@@ -28,7 +28,7 @@ void project(const float* x, std::int64_t rows, std::int64_t width, const float*
     x_rows[row] = x + row * width;
     h_rows[row] = h + row * rank;
   }
-  row_loops::dot_products(x_rows, rows, w, rank, width, h_rows);
+  row_loops::dot_products(x_rows, rows, w, width, rank, width, h_rows);
   for (std::int64_t i = 0; i < rows * rank; ++i) h[i] *= scale;
 }
 

@@ -121,8 +121,8 @@ class BlockMixer {
           rows[j] = x + pair / top_k_ * x_stride;
           results[j] = hidden(pair, experts.rank);
         }
-        row_loops::dot_products(rows, count, experts.a + e * experts.rank * experts.in, experts.rank,
-                                experts.in, results);
+        row_loops::dot_products(rows, count, experts.a + e * experts.rank * experts.in, experts.in,
+                                experts.rank, experts.in, results);
       }
     }
   }

@@ -1,57 +1,96 @@
 #include "kernels/token_attention.h"
 
+#include <algorithm>
+
+#include "kernels/dot_products.h"
 #include "kernels/row_loops.h"
 #include "kernels/vector_registers.h"
 
 namespace quiver::row_loops {
 namespace {
 
-// out[n] = query . keys[n]. Four keys at a time, so that adding up across a register is not waited for.
-QUIVER_VECTORISED
-void score_keys(const float* query, const float* keys, std::int64_t stride, std::int64_t count,
-                std::int64_t dim, float* out) {
-  std::int64_t n = 0;
-  for (; n + 4 <= count; n += 4) {
-    const float* a = keys + n * stride;
-    const float* b = a + stride;
-    const float* c = b + stride;
-    const float* d = c + stride;
-    float sum_a = 0, sum_b = 0, sum_c = 0, sum_d = 0;
-    for (std::int64_t i = 0; i < dim; ++i) {
-      sum_a += query[i] * a[i];
-      sum_b += query[i] * b[i];
-      sum_c += query[i] * c[i];
-      sum_d += query[i] * d[i];
-    }
-    out[n] = sum_a;
-    out[n + 1] = sum_b;
-    out[n + 2] = sum_c;
-    out[n + 3] = sum_d;
+// The values of some positions, and their weights for several heads: those of a head `count` apart.
+struct Weighed {
+  const float* weights;
+  const float* values;
+  std::int64_t count, stride, dim;
+};
+
+// out[h, i ..] = sum over n of weights[h, n] values[n, i ..], for H heads and V registers.
+template <typename Register, int H, int V>
+QUIVER_INLINE void tile(const Weighed& from, std::int64_t i, float* out) {
+  using Lanes = typename Register::Lanes;
+  Lanes sum[H][V];
+#pragma GCC unroll 4
+  for (int h = 0; h < H; ++h) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sum[h][v] = Lanes{};
   }
-  for (; n < count; ++n) {
-    float sum = 0;
-    for (std::int64_t i = 0; i < dim; ++i) sum += query[i] * keys[n * stride + i];
-    out[n] = sum;
+  for (std::int64_t n = 0; n < from.count; ++n) {
+    const float* row = from.values + n * from.stride + i;
+    Lanes value[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) value[v] = *reinterpret_cast<const Lanes*>(row + v * kLanes<Register>);
+#pragma GCC unroll 4
+    for (int h = 0; h < H; ++h) {
+      const float weight = from.weights[h * from.count + n];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[h][v] += weight * value[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int h = 0; h < H; ++h) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+      *reinterpret_cast<Lanes*>(out + h * from.dim + i + v * kLanes<Register>) = sum[h][v];
   }
 }
 
-// out = sum over n of weights[n] * values[n].
-QUIVER_VECTORISED
-void weigh_values(const float* weights, const float* values, std::int64_t stride, std::int64_t count,
-                  std::int64_t dim, float* __restrict out) {
-  for (std::int64_t i = 0; i < dim; ++i) out[i] = 0;
-  std::int64_t n = 0;
-  for (; n + 4 <= count; n += 4) {
-    const float* a = values + n * stride;
-    const float* b = a + stride;
-    const float* c = b + stride;
-    const float* d = c + stride;
-    for (std::int64_t i = 0; i < dim; ++i)
-      out[i] += weights[n] * a[i] + weights[n + 1] * b[i] + weights[n + 2] * c[i] + weights[n + 3] * d[i];
+// The elements from i on, V registers at a time, then fewer, then one by one.
+template <typename Register, int H, int V>
+QUIVER_INLINE void all_elements(const Weighed& from, std::int64_t i, float* out) {
+  constexpr std::int64_t kWidth = V * kLanes<Register>;
+  for (; i + kWidth <= from.dim; i += kWidth) tile<Register, H, V>(from, i, out);
+  if constexpr (V > 1) {
+    all_elements<Register, H, V / 2>(from, i, out);
+  } else {
+    for (; i < from.dim; ++i) {
+      for (int h = 0; h < H; ++h) {
+        float sum = 0;
+        for (std::int64_t n = 0; n < from.count; ++n)
+          sum += from.weights[h * from.count + n] * from.values[n * from.stride + i];
+        out[h * from.dim + i] = sum;
+      }
+    }
   }
-  for (; n < count; ++n) {
-    for (std::int64_t i = 0; i < dim; ++i) out[i] += weights[n] * values[n * stride + i];
+}
+
+template <typename Register, int H, int V>
+QUIVER_INLINE void all_heads(Weighed from, std::int64_t heads, float* out) {
+  for (; heads >= H; heads -= H, from.weights += H * from.count, out += H * from.dim)
+    all_elements<Register, H, V>(from, 0, out);
+  if constexpr (H > 1) {
+    if (heads > 0) all_heads<Register, H - 1, V>(from, heads, out);
   }
+}
+
+#if defined(__x86_64__)
+QUIVER_AVX512
+void weigh_values_avx512(const Weighed& from, std::int64_t heads, float* out) {
+  all_heads<Register16, 4, 4>(from, heads, out);
+}
+#endif
+
+QUIVER_AVX2
+void weigh_values_avx2(const Weighed& from, std::int64_t heads, float* out) {
+  all_heads<Register8, 4, 2>(from, heads, out);
+}
+
+void weigh_values(const Weighed& from, std::int64_t heads, float* out) {
+#if defined(__x86_64__)
+  if (has_avx512()) return weigh_values_avx512(from, heads, out);
+#endif
+  weigh_values_avx2(from, heads, out);
 }
 
 }  // namespace
@@ -59,11 +98,19 @@ void weigh_values(const float* weights, const float* values, std::int64_t stride
 void attend_token(const float* query, std::int64_t heads, const float* keys, const float* values,
                   std::int64_t stride, std::int64_t count, std::int64_t dim, float scale, float* scores,
                   float* out) {
-  for (std::int64_t head = 0; head < heads; ++head) {
-    score_keys(query + head * dim, keys, stride, count, dim, scores);
-    softmax(scores, count, scale);
-    weigh_values(scores, values, stride, count, dim, out + head * dim);
+  constexpr std::int64_t kTogether = 16;
+  for (std::int64_t first = 0; first < heads; first += kTogether) {
+    const std::int64_t together = std::min(kTogether, heads - first);
+    const float* queries[kTogether];
+    float* lines[kTogether];
+    for (std::int64_t h = 0; h < together; ++h) {
+      queries[h] = query + (first + h) * dim;
+      lines[h] = scores + (first + h) * count;
+    }
+    dot_products(queries, together, keys, stride, count, dim, lines);
+    for (std::int64_t h = 0; h < together; ++h) softmax(lines[h], count, scale);
   }
+  weigh_values({scores, values, count, stride, dim}, heads, out);
 }
 
 }  // namespace quiver::row_loops

@@ -25,16 +25,17 @@ SequenceCache& SequenceCache::operator=(SequenceCache&&) noexcept = default;
 SequenceCache::~SequenceCache() = default;
 
 std::int64_t SequenceCache::length() const { return state_->layers.front().length; }
-std::int64_t SequenceCache::capacity() const { return state_->layers.front().keys.size(0); }
+std::int64_t SequenceCache::capacity() const { return state_->layers.front().keys.size(1); }
 
 SequenceCache SequenceCache::fork(std::int64_t capacity) const {
   QUIVER_CHECK(capacity >= length(), "capacity ", capacity, ", length ", length());
   auto state = std::make_unique<State>();
   for (const KeyValueCache& layer : state_->layers) {
-    KeyValueCache copy{at::empty({capacity, layer.keys.size(1)}, layer.keys.options()),
-                       at::empty({capacity, layer.values.size(1)}, layer.values.options()), layer.length};
-    copy.keys.slice(0, 0, layer.length).copy_(layer.keys.slice(0, 0, layer.length));
-    copy.values.slice(0, 0, layer.length).copy_(layer.values.slice(0, 0, layer.length));
+    const std::vector<std::int64_t> shape{layer.keys.size(0), capacity, layer.keys.size(2)};
+    KeyValueCache copy{at::empty(shape, layer.keys.options()), at::empty(shape, layer.keys.options()),
+                       layer.length};
+    copy.keys.slice(1, 0, layer.length).copy_(layer.keys.slice(1, 0, layer.length));
+    copy.values.slice(1, 0, layer.length).copy_(layer.values.slice(1, 0, layer.length));
     state->layers.push_back(std::move(copy));
   }
   return SequenceCache(std::move(state));
@@ -68,10 +69,10 @@ at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return parts_->he
 
 SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
   auto state = std::make_unique<SequenceCache::State>();
-  const std::int64_t width = parts_->config.attention.kv_width();
+  const AttentionShape& attention = parts_->config.attention;
+  const std::vector<std::int64_t> shape{attention.kv_heads, capacity, attention.head_dim};
   for (std::int64_t layer = 0; layer < parts_->config.layers; ++layer) {
-    state->layers.push_back(
-        {at::empty({capacity, width}, parts_->state), at::empty({capacity, width}, parts_->state), 0});
+    state->layers.push_back({at::empty(shape, parts_->state), at::empty(shape, parts_->state), 0});
   }
   return SequenceCache(std::move(state));
 }

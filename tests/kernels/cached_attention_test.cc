@@ -22,7 +22,7 @@ class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
     rotary_ = {angle.cos(), angle.sin()};
     whole_ = ragged_attention(qkv_.clone(), rotary_, offsets_, shape_);
     for (std::size_t s = 0; s < lengths_.size(); ++s) {
-      const at::Tensor empty = at::full({kCapacity, shape_.kv_width()}, 777.0);
+      const at::Tensor empty = at::full({shape_.kv_heads, kCapacity, shape_.head_dim}, 777.0);
       caches_.push_back({empty.clone(), empty.clone(), 0});
     }
   }
@@ -55,8 +55,8 @@ TEST_P(CachedAttentionTest, PrefillThenTokenByToken) {
   for (int step = 0; step < 8; ++step) advance({1, 0, 1}, cached_attention);
   advance({0, 0, 12}, cached_attention);
   // Positions that were never reached keep what they held.
-  EXPECT_TRUE((caches_[0].keys.slice(0, 13) == 777.0).all().item<bool>());
-  EXPECT_TRUE((caches_[1].values.slice(0, 1) == 777.0).all().item<bool>());
+  EXPECT_TRUE((caches_[0].keys.slice(1, 13) == 777.0).all().item<bool>());
+  EXPECT_TRUE((caches_[1].values.slice(1, 1) == 777.0).all().item<bool>());
 }
 
 TEST_P(CachedAttentionTest, TheReferenceFillsTheSameCaches) {
@@ -76,7 +76,9 @@ TEST_P(CachedAttentionTest, TheReferenceFillsTheSameCaches) {
 INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttentionTest,
                          testing::Values(AttentionShape{1, 1, 6, 0.4, 0}, AttentionShape{6, 2, 16, 0.25, 0},
                                          AttentionShape{4, 4, 8, 1.0, 7}, AttentionShape{4, 1, 8, 0.35, 1},
-                                         AttentionShape{6, 3, 4, 0.5, 200}),
+                                         AttentionShape{6, 3, 4, 0.5, 200},
+                                         AttentionShape{9, 3, 64, 0.125, 0},
+                                         AttentionShape{22, 1, 86, 0.1, 0}),
                          [](const auto& instance) {
                            const AttentionShape& shape = instance.param;
                            return std::to_string(shape.heads) + "Heads" + std::to_string(shape.kv_heads) +
