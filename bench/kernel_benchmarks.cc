@@ -42,6 +42,30 @@ void frozen_linear(benchmark::State& state) {
 }
 BENCHMARK(frozen_linear)->Apply(linear_sizes);
 
+// Layer after layer, as decoding takes them: more than the caches hold, from float32 or from 4-bit blocks.
+void frozen_linear_of_layers(benchmark::State& state) {
+  const at::NoGradGuard no_gradients;
+  const bool from_blocks = state.range(1) != 0;
+  if (from_blocks && !BlockMatrix::supported()) return state.SkipWithError("this processor has no AVX-512");
+  const at::Tensor x = at::randn({state.range(0), kHidden});
+  std::vector<std::pair<at::Tensor, BlockMatrix>> layers(16);
+  for (auto& [weight, blocks] : layers) {
+    weight = at::zeros({2 * kMlp, kHidden});
+    QuantisedBlocks zeros{BlockFormat::kQ4_1, weight.size(0), weight.size(1), {}};
+    zeros.bytes.resize(static_cast<std::size_t>(zeros.rows * zeros.row_bytes()));
+    if (from_blocks) blocks = BlockMatrix(std::move(zeros));
+  }
+  for (auto _ : state) {
+    for (const auto& [weight, blocks] : layers)
+      benchmark::DoNotOptimize(quiver::frozen_linear(x, weight, {}, blocks));
+  }
+  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * layers[0].first.numel()) * 16);
+}
+BENCHMARK(frozen_linear_of_layers)
+    ->ArgNames({"rows", "blocks"})
+    ->ArgsProduct({{1, 8, 32, 64}, {0, 1}})
+    ->UseRealTime();
+
 void quantised_linear(benchmark::State& state) {
   const at::Tensor x = at::randn({state.range(0), state.range(1)});
   const QuantisedMatrix weight = QuantisedMatrix::from_float(at::randn({state.range(2), state.range(1)}));

@@ -50,8 +50,8 @@ void for_each_item(std::int64_t items, std::int64_t scratch_floats,
 struct KeyRange {
   std::int64_t begin, end;
 
-  // Of scores of those rows with the keys of the range, the elements that causal attention wants.
-  LowerTriangle seen(LowerTriangle::Of matrix, std::int64_t rows) const {
+  // Of the scores (rows, end - begin) of those rows: row i sees the keys up to its own position.
+  LowerTriangle triangle(LowerTriangle::Of matrix, std::int64_t rows) const {
     return {matrix, end - begin - rows};
   }
 };
@@ -91,7 +91,7 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
       gemm(Transpose::kNo, Transpose::kYes, row_end - row_begin, count, shape.head_dim,
            group.query + row_begin * group.query_stride + head * shape.head_dim, group.query_stride,
            group.key + range.begin * group.key_stride, group.key_stride, scores, count, Update::kSet,
-           range.seen(LowerTriangle::Of::kC, row_end - row_begin));
+           range.triangle(LowerTriangle::Of::kC, row_end - row_begin));
       for (std::int64_t row = row_begin; row < row_end; ++row) {
         float* line = scores + (row - row_begin) * count;
         const KeyRange seen = key_range(group, row, row + 1, shape.window);
@@ -104,7 +104,7 @@ void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::in
       gemm(Transpose::kNo, Transpose::kNo, row_end - row_begin, shape.head_dim, count, scores, count,
            group.value + range.begin * group.key_stride, group.key_stride,
            out + row_begin * out_stride + head * shape.head_dim, out_stride, Update::kSet,
-           range.seen(LowerTriangle::Of::kA, row_end - row_begin));
+           range.triangle(LowerTriangle::Of::kA, row_end - row_begin));
     }
   }
 }
@@ -135,8 +135,8 @@ void attend_backward(const HeadGroup& group, const AttentionShape& shape, std::i
       const float* query = group.query + row_begin * group.query_stride + head * dim;
       const float* key = group.key + range.begin * group.key_stride;
       const float* dout = at.dout + row_begin * at.out_stride + head * dim;
-      const LowerTriangle wanted = range.seen(LowerTriangle::Of::kC, rows);
-      const LowerTriangle nonzero = range.seen(LowerTriangle::Of::kA, rows);
+      const LowerTriangle wanted = range.triangle(LowerTriangle::Of::kC, rows);
+      const LowerTriangle nonzero = range.triangle(LowerTriangle::Of::kA, rows);
       gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, query, group.query_stride, key,
            group.key_stride, weights, count, Update::kSet, wanted);
       gemm(Transpose::kNo, Transpose::kYes, rows, count, dim, dout, at.out_stride,

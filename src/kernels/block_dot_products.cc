@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/check.h"
 #include "kernels/sum_lanes.h"
 
 #if defined(__x86_64__)
@@ -17,7 +18,8 @@
 
 #define QUIVER_TARGET __attribute__((target("avx512f,fma,f16c")))
 
-// Compiled with -ffp-contract=off: a level's product and sum are rounded one by one, as in dequantise.cc.
+// Compiled with -ffp-contract=off: a level's product and sum are rounded one by one, as they are when a
+// file is read (dequantise.cc, compiled so as well).
 namespace quiver::row_loops {
 namespace {
 
@@ -38,7 +40,7 @@ QUIVER_TARGET QUIVER_INLINE __m128i load_bytes(const char* source) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(source));
 }
 
-// The nibbles choose among 16 levels.
+// The nibbles choose among 16 levels; of an index only the low 4 bits count, so none is masked.
 QUIVER_TARGET QUIVER_INLINE Expanded choose(const __m512& levels, const char* nibbles) {
   const __m512i quants = _mm512_cvtepu8_epi32(load_bytes(nibbles));
   return {_mm512_permutexvar_ps(quants, levels), _mm512_permutexvar_ps(_mm512_srli_epi32(quants, 4), levels)};
@@ -121,14 +123,16 @@ QUIVER_TARGET QUIVER_INLINE void all_rows(const float* const* x, std::int64_t ro
 }
 
 template <BlockFormat kFormat>
-QUIVER_TARGET void all_columns(const float* const* x, std::int64_t rows, const char* weight,
-                               std::int64_t columns, std::int64_t width, float* const* out) {
-  const std::int64_t blocks = width / kBlockWidth, row_bytes = blocks * block_bytes(kFormat);
+QUIVER_TARGET void all_columns(const float* const* x, std::int64_t rows, const BlockRows& weight,
+                               float* const* out, std::int64_t first_column) {
+  const std::int64_t blocks = weight.width / kBlockWidth, row_bytes = blocks * block_bytes(kFormat);
+  const auto columns_from = [&](std::int64_t column) {
+    return Columns{weight.bytes + column * row_bytes, row_bytes, blocks, first_column + column};
+  };
   std::int64_t column = 0;
-  for (; column + 2 <= columns; column += 2)
-    all_rows<kFormat, 8, 2>(x, rows, {weight + column * row_bytes, row_bytes, blocks, column}, true, out);
-  if (column < columns)
-    all_rows<kFormat, 8, 1>(x, rows, {weight + column * row_bytes, row_bytes, blocks, column}, true, out);
+  for (; column + 2 <= weight.columns; column += 2)
+    all_rows<kFormat, 8, 2>(x, rows, columns_from(column), true, out);
+  if (column < weight.columns) all_rows<kFormat, 8, 1>(x, rows, columns_from(column), true, out);
 }
 
 }  // namespace
@@ -138,15 +142,15 @@ bool has_block_dot_products() {
   return answer;
 }
 
-void block_dot_products(const float* const* x, std::int64_t rows, BlockFormat format, const char* weight,
-                        std::int64_t columns, std::int64_t width, float* const* out) {
-  switch (format) {
+void block_dot_products(const float* const* x, std::int64_t rows, const BlockRows& weight, float* const* out,
+                        std::int64_t first_column) {
+  switch (weight.format) {
     case BlockFormat::kQ4_0:
-      return all_columns<BlockFormat::kQ4_0>(x, rows, weight, columns, width, out);
+      return all_columns<BlockFormat::kQ4_0>(x, rows, weight, out, first_column);
     case BlockFormat::kQ4_1:
-      return all_columns<BlockFormat::kQ4_1>(x, rows, weight, columns, width, out);
+      return all_columns<BlockFormat::kQ4_1>(x, rows, weight, out, first_column);
     case BlockFormat::kQ8_0:
-      return all_columns<BlockFormat::kQ8_0>(x, rows, weight, columns, width, out);
+      return all_columns<BlockFormat::kQ8_0>(x, rows, weight, out, first_column);
   }
 }
 
@@ -157,8 +161,10 @@ void block_dot_products(const float* const* x, std::int64_t rows, BlockFormat fo
 namespace quiver::row_loops {
 
 bool has_block_dot_products() { return false; }
-void block_dot_products(const float* const*, std::int64_t, BlockFormat, const char*, std::int64_t,
-                        std::int64_t, float* const*) {}
+
+void block_dot_products(const float* const*, std::int64_t, const BlockRows&, float* const*, std::int64_t) {
+  QUIVER_CHECK(false, "not an x86-64 processor");
+}
 
 }  // namespace quiver::row_loops
 

@@ -6,13 +6,21 @@
 
 namespace quiver::row_loops {
 
+// Weights (columns, width) in GGUF blocks, row after row; width is a multiple of kBlockWidth.
+struct BlockRows {
+  BlockFormat format;
+  const char* bytes;
+  std::int64_t columns, width;
+};
+
 // Whether this processor has what block_dot_products needs: AVX-512 F and F16C.
 bool has_block_dot_products();
 
-// dot_products of float32 rows x with weights (columns, width) in GGUF blocks, row after row from `weight`
-// on: the bits that the weights expanded to float32 give. Expanding in registers costs less than reading four
-// to eight times the bytes. REQUIRES: has_block_dot_products(), width a multiple of kBlockWidth.
-void block_dot_products(const float* const* x, std::int64_t rows, BlockFormat format, const char* weight,
-                        std::int64_t columns, std::int64_t width, float* const* out);
+// out[m][first_column + n] = sum_i x[m][i] * weight[n, i] for `rows` row pointers x (width each): the bits
+// that dot_products gives for the weights expanded to float32. Expanding them in registers costs less than
+// reading 128 bytes a block instead of 34 (Q8_0), 20 (Q4_1) or 18 (Q4_0). Plain pointers, the calling thread
+// alone. REQUIRES: has_block_dot_products().
+void block_dot_products(const float* const* x, std::int64_t rows, const BlockRows& weight, float* const* out,
+                        std::int64_t first_column);
 
 }  // namespace quiver::row_loops

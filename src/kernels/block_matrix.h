@@ -16,11 +16,11 @@ class BlockMatrix {
  public:
   BlockMatrix() = default;  // not defined()
 
-  // REQUIRES: blocks.bytes has the size that its format and shape ask for.
+  // REQUIRES: supported(), and blocks.bytes has the size that its format and shape ask for.
   explicit BlockMatrix(QuantisedBlocks blocks);
 
-  // Whether this processor expands blocks fast enough: it has AVX-512.
-  static bool pays();
+  // Whether this processor has the instructions for the products: AVX-512.
+  static bool supported();
 
   // The rows of all matrices, which share `in`, one below the other; not defined() unless all of them are.
   static BlockMatrix stack(std::span<const BlockMatrix> matrices);

@@ -9,7 +9,7 @@
 namespace quiver::row_loops {
 namespace {
 
-// Rows of the weight, and of which memory is to be fetched meanwhile: `ahead` floats further; 0: nothing is.
+// Rows of the weight. `ahead`: how many floats further to prefetch meanwhile; 0: nothing.
 struct WeightRows {
   const float* data;
   std::int64_t stride, ahead;

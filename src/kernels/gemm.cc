@@ -27,8 +27,8 @@ struct Product {
   std::int64_t ldb;
   float* c;
   std::int64_t ldc, rows, columns, inner;
-  bool accumulate;
-  bool a_transposed;
+  Update update;
+  Transpose transpose_a;
   LowerTriangle triangle;
 
   // The first row of C of which an element in the columns from `column` on is wanted.
@@ -40,7 +40,7 @@ struct Product {
   // The p for which one of the `count` rows of op(A) from `row` on is not zero.
   Range inner_range(std::int64_t row, std::int64_t count) const {
     if (triangle.of != LowerTriangle::Of::kA) return {0, inner};
-    if (a_transposed) return {std::max<std::int64_t>(0, row - triangle.past), inner};
+    if (transpose_a == Transpose::kYes) return {std::max<std::int64_t>(0, row - triangle.past), inner};
     return {0, std::min(inner, row + count + triangle.past)};
   }
 };
@@ -95,7 +95,7 @@ QUIVER_INLINE void panel(const Product& p, std::int64_t row, std::int64_t column
   for (; row + M <= p.rows; row += M) {
     const Left a{p.a.data + row * p.a.row_step, p.a.row_step, p.a.inner_step};
     tile<Register, M, V>(a, p.b + column, p.ldb, p.inner_range(row, M), p.c + row * p.ldc + column, p.ldc,
-                         columns, p.accumulate);
+                         columns, p.update == Update::kAdd);
   }
   if constexpr (M > 1) {
     if (row < p.rows) panel<Register, M / 2, V>(p, row, column);
@@ -133,17 +133,17 @@ const float* pack(const float* b, std::int64_t ldb, bool transposed, std::int64_
 void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t rows, std::int64_t columns,
           std::int64_t inner, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c,
           std::int64_t ldc, Update update, LowerTriangle triangle) {
-  Product product{transpose_a == Transpose::kYes ? Left{a, 1, lda} : Left{a, lda, 1},
-                  b,
-                  ldb,
-                  c,
-                  ldc,
-                  rows,
-                  columns,
-                  inner,
-                  update == Update::kAdd,
-                  transpose_a == Transpose::kYes,
-                  triangle};
+  Product product{.a = transpose_a == Transpose::kYes ? Left{a, 1, lda} : Left{a, lda, 1},
+                  .b = b,
+                  .ldb = ldb,
+                  .c = c,
+                  .ldc = ldc,
+                  .rows = rows,
+                  .columns = columns,
+                  .inner = inner,
+                  .update = update,
+                  .transpose_a = transpose_a,
+                  .triangle = triangle};
   const std::int64_t width = (columns + kPanel - 1) / kPanel * kPanel;
   if (transpose_b == Transpose::kYes || width != columns) {
     product.b = pack(b, ldb, transpose_b == Transpose::kYes, inner, columns, width);

@@ -7,9 +7,9 @@ namespace quiver {
 enum class Transpose { kNo, kYes };
 enum class Update { kSet, kAdd };
 
-// A matrix of which the elements (i, j) with j > i + past are left out, as those of the scores of causal
-// attention: of A as it stands in memory, which holds zeros there, or of C, whose elements there are not
-// needed and come out as anything.
+// A matrix of which the elements (i, j) with j > i + past (past >= 0) are left out, as those of the scores of
+// causal attention: of A as it stands in memory, which holds zeros there, or of C, whose elements there are
+// not needed and are lost, also when the product is added to C.
 struct LowerTriangle {
   enum class Of { kNone, kA, kC } of = Of::kNone;
   std::int64_t past = 0;

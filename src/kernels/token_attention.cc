@@ -9,10 +9,10 @@
 namespace quiver::row_loops {
 namespace {
 
-// The values of some positions, and their weights for several heads: those of a head `count` apart.
+// The values of some positions, and their weights for several heads.
 struct Weighed {
-  const float* weights;
-  const float* values;
+  const float* weights;  // (heads, count)
+  const float* values;   // (count, dim), rows `stride` apart
   std::int64_t count, stride, dim;
 };
 

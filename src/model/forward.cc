@@ -182,7 +182,8 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
                              : cached_attention(qkv, angles, batch.offsets, layer_caches, attention);
     if (drops_rows && i + 1 == config.layers) {
       const at::Tensor rows = at::tensor(*batch.rows).to(device);
-      for (at::Tensor* state : {&context, &hidden, &x}) *state = state->index_select(0, rows);
+      for (at::Tensor* state : {&context, &hidden}) *state = state->index_select(0, rows);
+      if (config.block == BlockKind::kParallel) x = x.index_select(0, rows);
       if (adapter != nullptr) rows_adapter = adapter->for_rows(*batch.rows);
       if (rows_adapter) adapter = rows_adapter.get();
     }

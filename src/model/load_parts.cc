@@ -39,9 +39,8 @@ class Reader {
   StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
     if (!is_quantised(precision_)) {
       at::Tensor weight = read_float(name, shape, stored_transposed).to(state_).contiguous();
-      if (!keeps_blocks()) return StackedLinear(std::move(weight));
-      std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
-      return StackedLinear(std::move(weight), blocks ? BlockMatrix(std::move(*blocks)) : BlockMatrix());
+      return StackedLinear(std::move(weight),
+                           stored_transposed ? BlockMatrix() : read_block_matrix(name, shape));
     }
     check_contains(name);
     const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
@@ -82,8 +81,14 @@ class Reader {
   }
 
  private:
-  bool keeps_blocks() const {
-    return precision_ == Precision::kFloat32 && state_.device().is_cpu() && BlockMatrix::pays();
+  // The weight in the file's blocks as well, where products can use them.
+  BlockMatrix read_block_matrix(const std::string& name, at::IntArrayRef shape) const {
+    if (precision_ != Precision::kFloat32 || !state_.device().is_cpu() || !BlockMatrix::supported())
+      return {};
+    std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
+    if (!blocks) return {};
+    check_shape(name, {blocks->rows, blocks->width}, shape);
+    return BlockMatrix(std::move(*blocks));
   }
 
   void check_contains(const std::string& name) const {
@@ -238,6 +243,7 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   parts->precision = options.precision;
   parts->state = reader.state();
   parts->embedding = reader.read_matrix(names.embedding, {config.vocabulary, config.hidden});
+  if (!config.tied_head) parts->embedding.drop_blocks();  // never multiplied with
   if (!names.positions.empty())
     parts->positions = reader.read(names.positions, {config.max_positions, config.hidden});
   parts->final_norm = reader.norm(names.final_norm, config.hidden, config.norm_offset);

@@ -25,6 +25,9 @@ class StackedLinear {
   // (out) in all, or undefined.
   static StackedLinear stack(const std::vector<StackedLinear>& parts, at::Tensor bias);
 
+  // Gives up the file's blocks of a dense layer.
+  void drop_blocks() { blocks_ = {}; }
+
   bool is_quantised() const { return quantised_.defined(); }
   // (out, in). REQUIRES: not is_quantised().
   const at::Tensor& dense() const;

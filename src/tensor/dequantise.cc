@@ -1,6 +1,6 @@
 #include "tensor/dequantise.h"
 
-#include <ATen/ATen.h>
+#include <c10/util/Half.h>
 
 #include <cstring>
 

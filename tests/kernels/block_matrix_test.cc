@@ -1,30 +1,24 @@
 #include "kernels/block_matrix.h"
 
+#include "kernels/dot_products.h"
 #include "kernels/linear.h"
 #include "support/random_blocks.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
-#include "tensor/dequantise.h"
 
 namespace quiver {
 namespace {
 
+using test::dequantised;
 using test::random_blocks;
 using test::random_tensor;
 
-at::Tensor expanded(const QuantisedBlocks& blocks) {
-  at::Tensor result = at::empty({blocks.rows, blocks.width});
-  const auto expand = blocks.format == BlockFormat::kQ4_0   ? dequantise_q4_0
-                      : blocks.format == BlockFormat::kQ4_1 ? dequantise_q4_1
-                                                            : dequantise_q8_0;
-  expand(blocks.bytes.data(), result.numel() / kBlockWidth, result.mutable_data_ptr<float>());
-  return result;
-}
-
-// The same bits as from the float32 weights, at every number of rows, for layers stacked from several
-// formats.
-TEST(BlockMatrix, GivesTheBitsOfTheExpandedWeights) {
-  for (const std::int64_t width : {32, 576, 9216}) {
+// A layer stacked from all formats, in blocks and as float32.
+class BlockMatrixTest : public testing::TestWithParam<std::int64_t> {
+ protected:
+  void SetUp() override {
+    if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+    const std::int64_t width = GetParam();
     const QuantisedBlocks parts[] = {random_blocks(BlockFormat::kQ4_0, 17, width, 1),
                                      random_blocks(BlockFormat::kQ8_0, 3, width, 2),
                                      random_blocks(BlockFormat::kQ4_1, 70, width, 3)};
@@ -32,30 +26,56 @@ TEST(BlockMatrix, GivesTheBitsOfTheExpandedWeights) {
     std::vector<at::Tensor> weights;
     for (const QuantisedBlocks& part : parts) {
       matrices.emplace_back(part);
-      weights.push_back(expanded(part));
+      weights.push_back(dequantised(part));
     }
-    const BlockMatrix blocks = BlockMatrix::stack(matrices);
-    ASSERT_TRUE(blocks.defined());
-    const at::Tensor weight = at::cat(weights), bias = random_tensor({weight.size(0)}, 4);
-    for (const std::int64_t rows : {0, 1, 2, 4, 5, 8, 33, 128, 129}) {
-      SCOPED_TRACE(testing::Message() << rows << " rows, " << width << " wide");
-      const at::Tensor x = random_tensor({rows, width}, 5);
-      EXPECT_TRUE(at::equal(frozen_linear(x, weight, bias, blocks), frozen_linear(x, weight, bias)));
+    blocks_ = BlockMatrix::stack(matrices);
+    weight_ = at::cat(weights);
+  }
+
+  // Columns [begin, end) of x W^T, from the blocks or from the float32 weights.
+  at::Tensor product(const at::Tensor& x, std::int64_t begin, std::int64_t end, bool from_blocks) const {
+    at::Tensor y = at::full({x.size(0), end - begin}, 777.0);
+    std::vector<const float*> x_rows;
+    std::vector<float*> y_rows;
+    for (std::int64_t row = 0; row < x.size(0); ++row) {
+      x_rows.push_back(x.const_data_ptr<float>() + row * x.size(1));
+      y_rows.push_back(y.mutable_data_ptr<float>() + row * y.size(1));
     }
-    // Any part of the columns, as a thread takes it.
-    const at::Tensor x = random_tensor({1, width}, 6);
-    const float* x_row = x.const_data_ptr<float>();
-    const at::Tensor all = frozen_linear(x, weight);
-    for (const auto& [begin, end] : {std::pair{0, 0}, {16, 18}, {18, 20}, {5, 90}, {89, 90}}) {
-      at::Tensor y = at::full({end - begin}, 777.0);
-      float* y_row = y.mutable_data_ptr<float>();
-      blocks.dot_products(&x_row, 1, begin, end, &y_row);
-      EXPECT_TRUE(at::equal(y, all[0].slice(0, begin, end))) << begin << " to " << end;
-    }
+    const std::int64_t rows = x.size(0), width = x.size(1);
+    if (from_blocks)
+      blocks_.dot_products(x_rows.data(), rows, begin, end, y_rows.data());
+    else
+      row_loops::dot_products(x_rows.data(), rows, weight_.const_data_ptr<float>() + begin * width, width,
+                              end - begin, width, y_rows.data());
+    return y;
+  }
+
+  BlockMatrix blocks_;
+  at::Tensor weight_;  // (90, width)
+};
+
+TEST_P(BlockMatrixTest, GivesTheBitsOfTheFloatsAtEveryNumberOfRows) {
+  ASSERT_TRUE(blocks_.defined());
+  for (std::int64_t rows = 0; rows < 34; ++rows) {
+    SCOPED_TRACE(rows);
+    const at::Tensor x = random_tensor({rows, GetParam()}, 5), bias = random_tensor({90}, 4);
+    EXPECT_TRUE(at::equal(product(x, 0, 90, true), product(x, 0, 90, false)));
+    EXPECT_TRUE(at::equal(frozen_linear(x, weight_, bias, blocks_), frozen_linear(x, weight_, bias)));
   }
 }
 
+// As threads take them, across the boundaries of the stacked parts.
+TEST_P(BlockMatrixTest, GivesAnyPartOfTheColumns) {
+  const at::Tensor x = random_tensor({11, GetParam()}, 6), all = product(x, 0, 90, false);
+  for (const auto& [begin, end] : {std::pair{0, 0}, {16, 18}, {18, 20}, {5, 90}, {89, 90}}) {
+    EXPECT_TRUE(at::equal(product(x, begin, end, true), all.slice(1, begin, end))) << begin << " to " << end;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, BlockMatrixTest, testing::Values(32, 576, 4128));
+
 TEST(BlockMatrix, AStackWithAPartThatHasNoBlocksHasNone) {
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
   const BlockMatrix matrices[] = {BlockMatrix(random_blocks(BlockFormat::kQ8_0, 2, 32, 1)), BlockMatrix()};
   EXPECT_FALSE(BlockMatrix::stack(matrices).defined());
 }

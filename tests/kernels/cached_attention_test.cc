@@ -73,6 +73,26 @@ TEST_P(CachedAttentionTest, TheReferenceFillsTheSameCaches) {
   }
 }
 
+// Decoding one sequence, threads share the heads that read one key/value head.
+TEST_P(CachedAttentionTest, DoesNotDependOnTheNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  std::vector<at::Tensor> results;
+  for (const int count : {1, 4}) {
+    at::set_num_threads(count);
+    caches_.clear();
+    SetUp();
+    advance({0, 0, 89}, cached_attention);
+    KeyValueCache* const cache = &caches_[2];
+    results.push_back(
+        cached_attention(qkv_.slice(0, 103, 104).clone(),
+                         RotaryAngles{rotary_.cos.slice(0, 103, 104), rotary_.sin.slice(0, 103, 104)}, {0, 1},
+                         {cache}, shape_));
+  }
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(results[0], results[1]));
+  EXPECT_LT(max_difference(results[1], whole_.slice(0, 103, 104)), 5e-6);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttentionTest,
                          testing::Values(AttentionShape{1, 1, 6, 0.4, 0}, AttentionShape{6, 2, 16, 0.25, 0},
                                          AttentionShape{4, 4, 8, 1.0, 7}, AttentionShape{4, 1, 8, 0.35, 1},

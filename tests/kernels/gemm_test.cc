@@ -48,16 +48,19 @@ TEST_P(GemmTest, LowerTriangleOfTheResult) {
   for (const std::int64_t past : {0, 1, 9, 40}) {
     for (const bool transpose_b : {false, true}) {
       SCOPED_TRACE(testing::Message() << past << " " << transpose_b);
-      const at::Tensor a = random_tensor({rows, inner}, 1);
-      const at::Tensor b = random_tensor({inner, columns}, 2);
-      const at::Tensor stored = transpose_b ? b.t().contiguous() : b;
-      at::Tensor c = at::zeros({rows, columns});
+      const at::Tensor a = random_tensor({rows, inner + 3}, 1);
+      const at::Tensor b =
+          random_tensor({transpose_b ? columns : inner, (transpose_b ? inner : columns) + 1}, 2);
+      at::Tensor c = at::full({rows, columns + 2}, 777.0);
       gemm(Transpose::kNo, transpose_b ? Transpose::kYes : Transpose::kNo, rows, columns, inner,
-           a.const_data_ptr<float>(), inner, stored.const_data_ptr<float>(), stored.size(1),
-           c.mutable_data_ptr<float>(), columns, Update::kSet, {LowerTriangle::Of::kC, past});
-      const at::Tensor expected = at::mm(a.to(at::kDouble), b.to(at::kDouble)).tril(past);
-      EXPECT_LT(max_difference(c.tril(past).to(at::kDouble), expected),
+           a.const_data_ptr<float>(), a.size(1), b.const_data_ptr<float>(), b.size(1),
+           c.mutable_data_ptr<float>(), c.size(1), Update::kSet, {LowerTriangle::Of::kC, past});
+      const at::Tensor right = b.narrow(1, 0, transpose_b ? inner : columns).to(at::kDouble);
+      const at::Tensor expected =
+          at::mm(a.narrow(1, 0, inner).to(at::kDouble), transpose_b ? right.t() : right).tril(past);
+      EXPECT_LT(max_difference(c.narrow(1, 0, columns).tril(past).to(at::kDouble), expected),
                 1e-6 * static_cast<double>(inner + 10));
+      EXPECT_TRUE((c.narrow(1, columns, 2) == 777.0).all().item<bool>());
     }
   }
 }
@@ -66,19 +69,35 @@ TEST_P(GemmTest, LowerTriangleOfTheLeftMatrix) {
   const auto [rows, columns, inner] = GetParam();
   for (const std::int64_t past : {0, 1, 9, 40}) {
     for (const bool transpose_a : {false, true}) {
-      SCOPED_TRACE(testing::Message() << past << " " << transpose_a);
-      const at::Tensor a =
-          random_tensor({transpose_a ? inner : rows, transpose_a ? rows : inner}, 1).tril(past);
-      const at::Tensor b = random_tensor({inner, columns}, 2);
-      at::Tensor c = random_tensor({rows, columns}, 3);
-      const at::Tensor expected =
-          c.to(at::kDouble) + at::mm((transpose_a ? a.t() : a).to(at::kDouble), b.to(at::kDouble));
-      gemm(transpose_a ? Transpose::kYes : Transpose::kNo, Transpose::kNo, rows, columns, inner,
-           a.const_data_ptr<float>(), a.size(1), b.const_data_ptr<float>(), columns,
-           c.mutable_data_ptr<float>(), columns, Update::kAdd, {LowerTriangle::Of::kA, past});
-      EXPECT_LT(max_difference(c.to(at::kDouble), expected), 1e-6 * static_cast<double>(inner + 10));
+      for (const bool add : {false, true}) {
+        SCOPED_TRACE(testing::Message() << past << " " << transpose_a << add);
+        const at::Tensor a =
+            random_tensor({transpose_a ? inner : rows, (transpose_a ? rows : inner) + 3}, 1).tril(past);
+        const at::Tensor b = random_tensor({inner, columns + 1}, 2);
+        at::Tensor c = random_tensor({rows, columns}, 3);
+        const at::Tensor left = a.narrow(1, 0, transpose_a ? rows : inner).to(at::kDouble);
+        const at::Tensor product =
+            at::mm(transpose_a ? left.t() : left, b.narrow(1, 0, columns).to(at::kDouble));
+        const at::Tensor expected = add ? c + product : product;
+        gemm(transpose_a ? Transpose::kYes : Transpose::kNo, Transpose::kNo, rows, columns, inner,
+             a.const_data_ptr<float>(), a.size(1), b.const_data_ptr<float>(), b.size(1),
+             c.mutable_data_ptr<float>(), columns, add ? Update::kAdd : Update::kSet,
+             {LowerTriangle::Of::kA, past});
+        EXPECT_LT(max_difference(c.to(at::kDouble), expected), 1e-6 * static_cast<double>(inner + 10));
+      }
     }
   }
+}
+
+// What is not read cannot spoil the result: rows of B that no row of A reaches.
+TEST(Gemm, LeavesOutWhatTheTriangleLeavesOut) {
+  const at::Tensor a = random_tensor({8, 64}, 1).tril();
+  at::Tensor b = random_tensor({64, 32}, 2), c = at::zeros({8, 32});
+  const at::Tensor expected = at::mm(a, b);
+  b.slice(0, 8).fill_(NAN);
+  gemm(Transpose::kNo, Transpose::kNo, 8, 32, 64, a.const_data_ptr<float>(), 64, b.const_data_ptr<float>(),
+       32, c.mutable_data_ptr<float>(), 32, Update::kSet, {LowerTriangle::Of::kA, 0});
+  EXPECT_LT(max_difference(c, expected), 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, GemmTest,

@@ -5,7 +5,6 @@
 #include "support/random_blocks.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
-#include "tensor/dequantise.h"
 #include "tensor/gguf.h"
 
 namespace quiver {
@@ -183,12 +182,7 @@ TEST(QuantisedMatrix, RefusesWeightsWithoutAScale) {
 TEST(QuantisedMatrix, HoldsTheValuesOfGgufBlocks) {
   for (const BlockFormat format : kFormats) {
     const QuantisedBlocks blocks = random_blocks(format, 35, 160, 11);
-    at::Tensor expected = at::empty({35, 160});
-    const auto dequantise = format == BlockFormat::kQ4_0   ? dequantise_q4_0
-                            : format == BlockFormat::kQ4_1 ? dequantise_q4_1
-                                                           : dequantise_q8_0;
-    dequantise(blocks.bytes.data(), 35 * 5, expected.mutable_data_ptr<float>());
-    EXPECT_TRUE(at::equal(QuantisedMatrix::from_blocks(blocks).dequantise(), expected));
+    EXPECT_TRUE(at::equal(QuantisedMatrix::from_blocks(blocks).dequantise(), test::dequantised(blocks)));
   }
 }
 

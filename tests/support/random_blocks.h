@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "support/tensors.h"
+#include "tensor/dequantise.h"
 #include "tensor/quantised_blocks.h"
 
 namespace quiver::test {
@@ -22,6 +23,16 @@ inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std:
                 format == BlockFormat::kQ4_1 ? 4 : 2);
   }
   return blocks;
+}
+
+// Their values as a file's reader gives them: (rows, width) float32.
+inline at::Tensor dequantised(const QuantisedBlocks& blocks) {
+  at::Tensor result = at::empty({blocks.rows, blocks.width});
+  const auto dequantise = blocks.format == BlockFormat::kQ4_0   ? dequantise_q4_0
+                          : blocks.format == BlockFormat::kQ4_1 ? dequantise_q4_1
+                                                                : dequantise_q8_0;
+  dequantise(blocks.bytes.data(), result.numel() / kBlockWidth, result.mutable_data_ptr<float>());
+  return result;
 }
 
 }  // namespace quiver::test
