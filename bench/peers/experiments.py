@@ -31,7 +31,7 @@ class Row:
     at_most: float | None = None
     on_figure: bool = False  # the target is about the figure, not the ratio
     lower_is_better: bool = False
-    limit: str = ""  # "share": of the matrix products; "weights": reading all weights once
+    limit: str = ""  # "share": of the matrix products; "products": of a step with all weights
     quality: str = ""  # which text describes what was computed
 
 
@@ -164,7 +164,7 @@ ROWS: list[Row] = [
         against="decode",
         **TRANSFORMERS,
         at_least=3.5,
-        limit="weights",
+        limit="products",
         quality="texts",
     ),
     Row("prefill, 10 experts, Arrow", "generate", "prefill, arrow, output", **RATE, against="prefill", **PEFT),
@@ -176,7 +176,7 @@ ROWS: list[Row] = [
         against="decode",
         **PEFT,
         at_least=5,
-        limit="weights",
+        limit="products",
         quality="texts",
     ),
     Row(
