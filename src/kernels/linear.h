@@ -9,11 +9,11 @@ namespace quiver {
 // x W^T + bias with frozen weights: x (T, in), weight (out, in), bias (out) or undefined; (T, out).
 // Differentiable in x.
 //
-// Up to 128 rows go through row_loops::dot_products: a few (decoding) as fast as the weight can be read,
-// which is sooner from `blocks`, the same weight as its file keeps it, where that is defined. For more rows,
-// two matrix products are at hand in LibTorch: its BLAS, and oneDNN. On AMD processors with AVX-512 the BLAS
-// stays with AVX2 and oneDNN is about twice as fast; there it is used for float32. The choice depends on the
-// processor alone, so that a machine always computes the same bits.
+// Up to 128 rows go through row_loops::dot_products: a few (decoding) as fast as the weight can be read. Up
+// to 32 of them read `blocks` instead where defined: the same weight as its file keeps it, which takes less
+// time. For more rows, two matrix products are at hand in LibTorch: its BLAS, and oneDNN. On AMD processors
+// with AVX-512 the BLAS stays with AVX2 and oneDNN is about twice as fast; there it is used for float32. The
+// choice depends on the processor alone, so that a machine always computes the same bits.
 at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {},
                          const BlockMatrix& blocks = {});
 

@@ -15,7 +15,8 @@ QUIVER_INLINE void add_halves(typename Register::Lanes* s, const typename Regist
          __builtin_shuffle(first, second, Indices{I / Run * 2 * Run + Run + I % Run...});
 }
 
-// Lane k of s[0] = the sum of the lanes of s[k], for k < K; the rest of s is scratch.
+// Lane k of s[0] = the sum of the lanes of s[k], for k < K, a power of two; the rest of s is
+// scratch.
 template <typename Register, int K, int Run = kLanes<Register> / 2>
 QUIVER_INLINE void sum_lanes(typename Register::Lanes* s) {
   if constexpr (Run > 0) {

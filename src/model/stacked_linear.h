@@ -25,7 +25,8 @@ class StackedLinear {
   // (out) in all, or undefined.
   static StackedLinear stack(const std::vector<StackedLinear>& parts, at::Tensor bias);
 
-  // Gives up the file's blocks of a dense layer.
+  // Whether a dense layer has the blocks of its file as well.
+  bool has_blocks() const { return blocks_.defined(); }
   void drop_blocks() { blocks_ = {}; }
 
   bool is_quantised() const { return quantised_.defined(); }

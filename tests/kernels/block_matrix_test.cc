@@ -74,6 +74,19 @@ TEST_P(BlockMatrixTest, GivesAnyPartOfTheColumns) {
 
 INSTANTIATE_TEST_SUITE_P(Widths, BlockMatrixTest, testing::Values(32, 576, 4128));
 
+// Floats that are not those of the blocks show which are read.
+TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+  const QuantisedBlocks stored = random_blocks(BlockFormat::kQ4_1, 20, 64, 1);
+  const BlockMatrix blocks(stored);
+  const at::Tensor zeros = at::zeros({20, 64}), x = random_tensor({33, 64}, 2);
+  for (const std::int64_t rows : {1, 8, 32}) {
+    const at::Tensor few = x.slice(0, 0, rows);
+    EXPECT_TRUE(at::equal(frozen_linear(few, zeros, {}, blocks), frozen_linear(few, dequantised(stored))));
+  }
+  EXPECT_TRUE(at::equal(frozen_linear(x, zeros, {}, blocks), at::zeros({33, 20})));
+}
+
 TEST(BlockMatrix, AStackWithAPartThatHasNoBlocksHasNone) {
   if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
   const BlockMatrix matrices[] = {BlockMatrix(random_blocks(BlockFormat::kQ8_0, 2, 32, 1)), BlockMatrix()};

@@ -1,5 +1,7 @@
 // SmolLM2-135M-Instruct with the weights of its GGUF file as they are (layers Q4_1, embedding Q8_0), and in 8
 // bits.
+#include "model/decoder.h"
+#include "model/weight_source.h"
 #include "support/golden.h"
 #include "support/tensors.h"
 
@@ -69,6 +71,24 @@ TEST_P(QuantisedSmolLm2Test, PrefillAndCachedStepsGiveTheWholeForward) {
 
 INSTANTIATE_TEST_SUITE_P(Precisions, QuantisedSmolLm2Test, testing::Values(Precision::kQ8, Precision::kQ4),
                          [](const auto& instance) { return precision_name(instance.param); });
+
+// In float32 every layer keeps the blocks of the file beside its floats; their products are the same bits, so
+// only this shows that they are there.
+TEST(StoredBlocks, AreKeptBesideTheFloats) {
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+  const std::unique_ptr<const WeightSource> source = open_weight_source(test::smollm2_path());
+  const std::unique_ptr<const BaseModel::Parts> floats = load_parts(*source, {});
+  EXPECT_TRUE(floats->head.has_blocks());
+  for (const DecoderLayer& layer : floats->layers) {
+    EXPECT_TRUE(layer.qkv.has_blocks());
+    EXPECT_TRUE(layer.attention_out.has_blocks());
+    EXPECT_TRUE(layer.mlp_in.has_blocks());
+    EXPECT_TRUE(layer.mlp_out.has_blocks());
+  }
+  const auto halves = load_parts(*source, {.precision = Precision::kBFloat16});
+  EXPECT_FALSE(halves->head.has_blocks());
+  EXPECT_FALSE(halves->layers.front().qkv.has_blocks());
+}
 
 }  // namespace
 }  // namespace quiver
