@@ -49,8 +49,8 @@ TEST_P(QuantisedSmolLm2Test, HasTheFingerprintOfTheFloats) {
   EXPECT_EQ(quantised_->fingerprint(), whole_->fingerprint());
 }
 
-// Cached attention sums in another order, and a last bit can change the 8-bit rounding of an input, so the
-// tolerance is that of LogitsAreNearFloat32.
+// Cached attention sums in another order, and a last bit can change the 8-bit rounding of an input: one
+// step's largest difference has the tolerance of LogitsAreNearFloat32, the average over the steps half of it.
 TEST_P(QuantisedSmolLm2Test, PrefillAndCachedStepsGiveTheWholeForward) {
   const at::Tensor whole = quantised_->logits(quantised_->forward(batch_of({ids_})));
   SequenceCache cache = quantised_->make_cache(static_cast<std::int64_t>(ids_.size()));
@@ -59,13 +59,17 @@ TEST_P(QuantisedSmolLm2Test, PrefillAndCachedStepsGiveTheWholeForward) {
   quantised_->forward(batch_of({{ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(prefill)}}),
                       nullptr, caches);
   std::size_t agreeing = 0;
+  double largest = 0, mean = 0;  // of a step, averaged
   for (std::size_t i = prefill; i < ids_.size(); ++i) {
     const at::Tensor step = quantised_->logits(quantised_->forward(batch_of({{ids_[i]}}), nullptr, caches));
     const at::Tensor difference = (step[0] - whole[static_cast<std::int64_t>(i)]).abs();
     EXPECT_LT(difference.max().item<double>(), 2.0) << i;
-    EXPECT_LT(difference.mean().item<double>(), 0.4) << i;
+    largest += difference.max().item<double>() / 8;
+    mean += difference.mean().item<double>() / 8;
     agreeing += step[0].argmax().equal(whole[static_cast<std::int64_t>(i)].argmax()) ? 1 : 0;
   }
+  EXPECT_LT(largest, 1.0);
+  EXPECT_LT(mean, 0.2);
   EXPECT_GE(agreeing, 7U) << "of 8 most likely tokens";
 }
 
