@@ -46,7 +46,7 @@ BENCHMARK(frozen_linear)->Apply(linear_sizes);
 void frozen_linear_of_layers(benchmark::State& state) {
   const at::NoGradGuard no_gradients;
   const bool from_blocks = state.range(1) != 0;
-  if (from_blocks && !BlockMatrix::supported()) return state.SkipWithError("this processor has no AVX-512");
+  if (from_blocks && !BlockMatrix::supported()) return state.SkipWithError("this processor has no AVX2");
   const at::Tensor x = at::randn({state.range(0), kHidden});
   std::vector<std::pair<at::Tensor, BlockMatrix>> layers(16);
   for (auto& [weight, blocks] : layers) {

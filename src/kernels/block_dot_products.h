@@ -13,7 +13,8 @@ struct BlockRows {
   std::int64_t columns, width;
 };
 
-// Whether this processor has what block_dot_products needs: AVX-512 F and F16C.
+// Whether this processor has what block_dot_products needs: AVX2, FMA and F16C; it uses AVX-512 where there
+// is.
 bool has_block_dot_products();
 
 // out[m][first_column + n] = sum_i x[m][i] * weight[n, i] for `rows` row pointers x (width each): the bits

@@ -9,7 +9,7 @@
 namespace quiver {
 
 BlockMatrix::BlockMatrix(QuantisedBlocks blocks) {
-  QUIVER_CHECK(supported(), "no AVX-512");
+  QUIVER_CHECK(supported(), "no AVX2");
   QUIVER_CHECK(blocks.width % kBlockWidth == 0 &&
                    static_cast<std::int64_t>(blocks.bytes.size()) == blocks.rows * blocks.row_bytes(),
                blocks.rows, " x ", blocks.width, " in ", blocks.bytes.size(), " bytes");

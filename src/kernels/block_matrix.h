@@ -19,7 +19,7 @@ class BlockMatrix {
   // REQUIRES: supported(), and blocks.bytes has the size that its format and shape ask for.
   explicit BlockMatrix(QuantisedBlocks blocks);
 
-  // Whether this processor has the instructions for the products: AVX-512.
+  // Whether this processor has the instructions for the products: AVX2.
   static bool supported();
 
   // The rows of all matrices, which share `in`, one below the other; not defined() unless all of them are.

@@ -6,6 +6,7 @@
 
 #include "kernels/dot_products.h"
 #include "kernels/fused.h"
+#include "kernels/vector_registers.h"
 
 namespace quiver {
 namespace {
@@ -15,7 +16,7 @@ using torch::autograd::variable_list;
 
 bool prefers_onednn() {
 #if defined(__x86_64__)
-  static const bool answer = __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512f") && at::hasMKLDNN();
+  static const bool answer = __builtin_cpu_is("amd") && has_avx512() && at::hasMKLDNN();
   return answer;
 #else
   return false;

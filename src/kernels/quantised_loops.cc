@@ -1,6 +1,7 @@
 #include "kernels/quantised_loops.h"
 
 #include "core/check.h"
+#include "kernels/vector_registers.h"
 
 namespace quiver::quantised {
 
@@ -22,8 +23,8 @@ const std::vector<InstructionSet>& available_instruction_sets() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
       found.push_back(InstructionSet::kAvx2);
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+    if (has_avx512() && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni"))
       found.push_back(InstructionSet::kAvx512Vnni);
 #endif
     return found;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdlib>
+#include <string_view>
+
 // What the inner loops share; for .cc files of src/kernels only. QUIVER_VECTORISED: loops for the compiler to
 // vectorise, one clone for AVX-512, one for AVX2 with FMA, one for any x86-64. QUIVER_AVX512 and QUIVER_AVX2:
 // loops written in the registers below, of 16 or 8 floats. Other processors get the loops as they stand.
@@ -28,9 +31,14 @@ struct Register8 {
 template <typename Register>
 constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
 
+// ATEN_CPU_CAPABILITY=avx2 keeps AVX-512 from our loops as it does from LibTorch's own.
 inline bool has_avx512() {
 #if defined(__x86_64__)
-  static const bool answer = __builtin_cpu_supports("avx512f");
+  static const bool answer = [] {
+    const char* limit = std::getenv("ATEN_CPU_CAPABILITY");
+    const bool is_limited = limit != nullptr && limit != std::string_view("avx512");
+    return __builtin_cpu_supports("avx512f") && !is_limited;
+  }();
   return answer;
 #else
   return false;

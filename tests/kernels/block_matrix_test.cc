@@ -17,7 +17,7 @@ using test::random_tensor;
 class BlockMatrixTest : public testing::TestWithParam<std::int64_t> {
  protected:
   void SetUp() override {
-    if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+    if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
     const std::int64_t width = GetParam();
     const QuantisedBlocks parts[] = {random_blocks(BlockFormat::kQ4_0, 17, width, 1),
                                      random_blocks(BlockFormat::kQ8_0, 3, width, 2),
@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(Widths, BlockMatrixTest, testing::Values(32, 576, 4128)
 
 // Floats that are not those of the blocks show which are read.
 TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {
-  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
   const QuantisedBlocks stored = random_blocks(BlockFormat::kQ4_1, 20, 64, 1);
   const BlockMatrix blocks(stored);
   const at::Tensor zeros = at::zeros({20, 64}), x = random_tensor({33, 64}, 2);
@@ -88,7 +88,7 @@ TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {
 }
 
 TEST(BlockMatrix, AStackWithAPartThatHasNoBlocksHasNone) {
-  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
   const BlockMatrix matrices[] = {BlockMatrix(random_blocks(BlockFormat::kQ8_0, 2, 32, 1)), BlockMatrix()};
   EXPECT_FALSE(BlockMatrix::stack(matrices).defined());
 }

@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, QuantisedSmolLm2Test, testing::Values(Preci
 // In float32 every layer keeps the blocks of the file beside its floats; their products are the same bits, so
 // only this shows that they are there.
 TEST(StoredBlocks, AreKeptBesideTheFloats) {
-  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX-512";
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
   const std::unique_ptr<const WeightSource> source = open_weight_source(test::smollm2_path());
   const std::unique_ptr<const BaseModel::Parts> floats = load_parts(*source, {});
   EXPECT_TRUE(floats->head.has_blocks());

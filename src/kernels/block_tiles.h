@@ -1,0 +1,111 @@
+#pragma once
+
+// The products of block_dot_products, for one .cc file an instruction set, which defines QUIVER_BLOCKS_TARGET
+// (its function attribute) before it includes this, and hands in a struct with
+//   Register                          of vector_registers.h
+//   Block                             kBlockWidth / kLanes<Register> registers
+//   expand<BlockFormat>(const char*)  a Block of weights
+//   multiply_add(a, b, c)             a b + c, rounded once
+//   kRows, kColumns                   the tile whose sums the registers hold
+// Compiled with -ffp-contract=off: a level's product and sum are rounded one by one, as they are when a file
+// is read (dequantise.cc, compiled so as well).
+
+#include <algorithm>
+
+#include "kernels/block_dot_products.h"
+#include "kernels/sum_lanes.h"
+
+namespace quiver::row_loops {
+
+constexpr std::int64_t kAheadBytes = 4096;  // between what is used and what is fetched
+
+// Some columns of the weight, and where their results go.
+struct Columns {
+  const char* weight;
+  std::int64_t row_bytes, blocks, column;
+};
+
+// The products of M rows of x with N rows of the weight, each in its own register.
+template <typename Isa, BlockFormat kFormat, int M, int N>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Columns& columns, bool fetches,
+                                             float* const* out) {
+  using Register = typename Isa::Register;
+  using Lanes = typename Register::Lanes;
+  Lanes sum[M * N];
+#pragma GCC unroll 16
+  for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
+  for (std::int64_t block = 0; block < columns.blocks; ++block) {
+    typename Isa::Block w[N];
+#pragma GCC unroll 2
+    for (int n = 0; n < N; ++n) {
+      const char* bytes = columns.weight + n * columns.row_bytes + block * block_bytes(kFormat);
+      if (fetches) __builtin_prefetch(bytes + kAheadBytes);
+      w[n] = Isa::template expand<kFormat>(bytes);
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int part = 0; part < kBlockWidth / kLanes<Register>; ++part) {
+        const float* values = x[m] + block * kBlockWidth + part * kLanes<Register>;
+        const Lanes row = *reinterpret_cast<const Lanes*>(values);
+#pragma GCC unroll 2
+        for (int n = 0; n < N; ++n) sum[m * N + n] = Isa::multiply_add(row, w[n].parts[part], sum[m * N + n]);
+      }
+    }
+  }
+  sum_lanes<Register, M * N>(sum);
+#pragma GCC unroll 16
+  for (int k = 0; k < M * N; ++k) out[k / N][columns.column + k % N] = sum[0][k];
+}
+
+// All rows of x against N columns, in groups of M, whose first fetches ahead. A last group that is smaller,
+// but larger than M / 2, takes its last row several times.
+template <typename Isa, BlockFormat kFormat, int M, int N>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE void all_rows(const float* const* x, std::int64_t rows,
+                                                 const Columns& columns, bool fetches, float* const* out) {
+  for (; rows >= M; rows -= M, x += M, out += M, fetches = false)
+    tile<Isa, kFormat, M, N>(x, columns, fetches, out);
+  if constexpr (M > 1) {
+    if (rows > M / 2) {
+      const float* x_rows[M];
+      float* out_rows[M];
+      for (std::int64_t m = 0; m < M; ++m) {
+        x_rows[m] = x[std::min(m, rows - 1)];
+        out_rows[m] = out[std::min(m, rows - 1)];
+      }
+      tile<Isa, kFormat, M, N>(x_rows, columns, fetches, out_rows);
+    } else if (rows > 0) {
+      all_rows<Isa, kFormat, M / 2, N>(x, rows, columns, fetches, out);
+    }
+  }
+}
+
+template <typename Isa, BlockFormat kFormat>
+QUIVER_BLOCKS_TARGET void all_columns(const float* const* x, std::int64_t rows, const BlockRows& weight,
+                                      float* const* out, std::int64_t first_column) {
+  constexpr int M = Isa::kRows, N = Isa::kColumns;
+  const std::int64_t blocks = weight.width / kBlockWidth, row_bytes = blocks * block_bytes(kFormat);
+  const auto columns_from = [&](std::int64_t column) {
+    return Columns{weight.bytes + column * row_bytes, row_bytes, blocks, first_column + column};
+  };
+  std::int64_t column = 0;
+  for (; column + N <= weight.columns; column += N)
+    all_rows<Isa, kFormat, M, N>(x, rows, columns_from(column), true, out);
+  for (; column < weight.columns; ++column)
+    all_rows<Isa, kFormat, M, 1>(x, rows, columns_from(column), true, out);
+}
+
+template <typename Isa>
+QUIVER_BLOCKS_TARGET void all_formats(const float* const* x, std::int64_t rows, const BlockRows& weight,
+                                      float* const* out, std::int64_t first_column) {
+  switch (weight.format) {
+    case BlockFormat::kQ4_0:
+      return all_columns<Isa, BlockFormat::kQ4_0>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ4_1:
+      return all_columns<Isa, BlockFormat::kQ4_1>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ8_0:
+      return all_columns<Isa, BlockFormat::kQ8_0>(x, rows, weight, out, first_column);
+  }
+}
+
+}  // namespace quiver::row_loops
