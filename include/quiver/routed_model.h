@@ -131,7 +131,8 @@ struct ScoreOptions {
 };
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model
-// and prompt run the shared beginning once. Throws Error(kInvalidArgument) for an empty completion.
+// and prompt run the shared beginning once, and so do all requests of one expert or router what all begin
+// with. Throws Error(kInvalidArgument) for an empty completion.
 std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOptions& options = {},
                          const std::function<void(std::size_t)>& on_progress = {});
 

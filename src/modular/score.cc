@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <list>
+#include <map>
 
 #include "kernels/loss.h"
 #include "modular/adapters.h"
@@ -20,9 +21,14 @@ struct Tokenised {
 
 // Requests that share a prompt, and the tokens with which all of them begin.
 struct Group {
-  std::size_t first = 0, last = 0;  // requests [first, last)
-  std::size_t shared = 0;           // tokens run once for all; 0 where there is nothing to share
-  std::size_t tokens = 0;           // run in all
+  std::size_t first = 0, last = 0;           // requests [first, last)
+  const SequenceCache* beginning = nullptr;  // of all the adapter's texts; null where they have none
+  std::size_t shared = 0;                    // tokens before those that each text runs for itself
+  std::size_t tokens = 0;                    // run in all
+
+  std::size_t begun() const {
+    return beginning == nullptr ? 0 : static_cast<std::size_t>(beginning->length());
+  }
 };
 
 Tokenised tokenise(const ScoreRequest& request, const ScoreOptions& options) {
@@ -58,20 +64,24 @@ Tokenised tokenise(const ScoreRequest& request, const ScoreOptions& options) {
   return result;
 }
 
-// How many first tokens all have in common, short of the one whose successor is scored first. None where a
+// How many first tokens texts have in common, short of the one whose successor is scored first. None where a
 // text outgrows the cache of the others.
-std::size_t shared_prefix(std::span<const Tokenised> texts, std::int64_t cache_boundary) {
-  std::size_t shared = texts[0].begin - 1;
-  const auto boundary = static_cast<std::size_t>(cache_boundary);
-  for (const Tokenised& text : texts) {
+class CommonBeginning {
+ public:
+  void add(const Tokenised& text, std::int64_t cache_boundary) {
+    if (first_ == nullptr) first_ = &text, tokens_ = text.begin - 1;
     const auto mismatch =
-        std::mismatch(text.ids.begin(), text.ids.end(), texts[0].ids.begin(), texts[0].ids.end());
+        std::mismatch(text.ids.begin(), text.ids.end(), first_->ids.begin(), first_->ids.end());
     const auto equal = static_cast<std::size_t>(mismatch.first - text.ids.begin());
-    shared = std::min({shared, text.begin - 1, equal});
-    if (boundary > 0 && text.run() > boundary) return 0;
+    tokens_ = std::min({tokens_, text.begin - 1, equal});
+    if (cache_boundary > 0 && text.run() > static_cast<std::size_t>(cache_boundary)) tokens_ = 0;
   }
-  return shared;
-}
+  std::span<const std::int32_t> ids() const { return std::span(first_->ids).first(tokens_); }
+
+ private:
+  const Tokenised* first_ = nullptr;
+  std::size_t tokens_ = 0;
+};
 
 // A prompt with more completions than the budget holds is run in several groups.
 std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
@@ -87,20 +97,62 @@ std::vector<Group> group_by_prompt(std::span<const ScoreRequest> requests,
       groups.back().last = i + 1;
       tokens += texts[i].run();
     } else {
-      groups.push_back({i, i + 1, 0, 0});
+      groups.push_back({i, i + 1});
       tokens = texts[i].run();
     }
   }
-  for (Group& group : groups) {
-    const std::span<const Tokenised> members(texts.data() + group.first, group.last - group.first);
-    if (members.size() > 1) {
-      const std::int64_t boundary = requests[group.first].model->base().shape().cache_boundary;
-      group.shared = shared_prefix(members, boundary);
-    }
-    group.tokens = group.shared;
-    for (const Tokenised& text : members) group.tokens += text.run() - group.shared;
-  }
   return groups;
+}
+
+// What all texts of an adapter begin with, an instruction or "Question:", run once for all groups.
+class Beginnings {
+ public:
+  Beginnings(const BaseModel& base, const std::vector<Tokenised>& texts, std::span<const Group> groups) {
+    struct Texts {
+      CommonBeginning common;
+      std::size_t groups = 0;
+    };
+    std::map<const LinearAdapter*, Texts> by_adapter;
+    for (const Group& group : groups) {
+      Texts& all = by_adapter[texts[group.first].adapter];
+      for (std::size_t i = group.first; i < group.last; ++i)
+        all.common.add(texts[i], base.shape().cache_boundary);
+      ++all.groups;
+    }
+    for (const auto& [adapter, all] : by_adapter) {
+      const std::span<const std::int32_t> ids = all.common.ids();
+      constexpr std::size_t kTokens = 32;  // below, running them again costs less than a step of its own
+      if (ids.size() * (all.groups - 1) < kTokens) continue;
+      SequenceCache cache = base.make_cache(static_cast<std::int64_t>(ids.size()));
+      RaggedBatch batch;
+      batch.add(ids);
+      batch.rows.emplace();  // none: what it is run for is the cache
+      SequenceCache* const caches[] = {&cache};
+      base.forward(batch, adapter, caches);
+      caches_.emplace(adapter, std::move(cache));
+    }
+  }
+
+  const SequenceCache* of(const LinearAdapter* adapter) const {
+    const auto found = caches_.find(adapter);
+    return found == caches_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::map<const LinearAdapter*, SequenceCache> caches_;
+};
+
+void count_tokens(Group& group, const std::vector<Tokenised>& texts, const Beginnings& beginnings,
+                  std::int64_t cache_boundary) {
+  group.beginning = beginnings.of(texts[group.first].adapter);
+  group.shared = group.begun();
+  if (group.last - group.first > 1) {
+    CommonBeginning common;
+    for (std::size_t i = group.first; i < group.last; ++i) common.add(texts[i], cache_boundary);
+    group.shared = common.ids().size();
+  }
+  group.tokens = group.shared - group.begun();
+  for (std::size_t i = group.first; i < group.last; ++i) group.tokens += texts[i].run() - group.shared;
 }
 
 // Runs groups of one batch: first the shared beginnings, then every text's own rest on a copy of that cache.
@@ -111,18 +163,18 @@ class GroupRunner {
 
   void run(std::span<const Group> groups, std::span<const ScoreRequest> requests,
            std::vector<Score>& scores) {
-    std::list<SequenceCache> shared = run_shared(groups);
+    std::list<SequenceCache> owned;
+    const std::vector<const SequenceCache*> shared = run_shared(groups, owned);
     RaggedBatch batch;
     RowRangeAdapter adapter;
-    std::list<SequenceCache> owned;
     std::vector<SequenceCache*> caches;
     std::vector<std::int64_t> rows, targets;
-    auto prefix = shared.begin();
-    for (const Group& group : groups) {
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const Group& group = groups[g];
       for (std::size_t i = group.first; i < group.last; ++i) {
         const Tokenised& text = texts_[i];
         const auto length = static_cast<std::int64_t>(text.run());
-        owned.push_back(group.shared > 0 ? prefix->fork(length) : base_.make_cache(length));
+        owned.push_back(make_cache(shared[g], length));
         caches.push_back(&owned.back());
         const std::int64_t row_begin = batch.tokens();
         batch.add(std::span(text.ids).first(text.run()).subspan(group.shared));
@@ -132,7 +184,6 @@ class GroupRunner {
           targets.push_back(text.ids[t]);
         }
       }
-      if (group.shared > 0) ++prefix;
     }
     batch.rows = std::move(rows);
     const at::Tensor hidden = base_.forward(batch, adapter.for_batch(batch.tokens()), caches);
@@ -143,22 +194,31 @@ class GroupRunner {
   }
 
  private:
-  std::list<SequenceCache> run_shared(std::span<const Group> groups) {
+  SequenceCache make_cache(const SequenceCache* beginning, std::int64_t capacity) const {
+    return beginning == nullptr ? base_.make_cache(capacity) : beginning->fork(capacity);
+  }
+
+  // By group, what its texts go on from; null: nothing.
+  std::vector<const SequenceCache*> run_shared(std::span<const Group> groups,
+                                               std::list<SequenceCache>& owned) const {
     RaggedBatch batch;
     RowRangeAdapter adapter;
-    std::list<SequenceCache> owned;
     std::vector<SequenceCache*> caches;
+    std::vector<const SequenceCache*> result;
     for (const Group& group : groups) {
-      if (group.shared == 0) continue;
-      owned.push_back(base_.make_cache(static_cast<std::int64_t>(group.shared)));
+      result.push_back(group.beginning);
+      if (group.shared == group.begun()) continue;
+      owned.push_back(make_cache(group.beginning, static_cast<std::int64_t>(group.shared)));
       caches.push_back(&owned.back());
+      result.back() = &owned.back();
+      const Tokenised& text = texts_[group.first];
       const std::int64_t row_begin = batch.tokens();
-      batch.add(std::span(texts_[group.first].ids).subspan(0, group.shared));
-      adapter.add(row_begin, batch.tokens(), texts_[group.first].adapter);
+      batch.add(std::span(text.ids).first(group.shared).subspan(group.begun()));
+      adapter.add(row_begin, batch.tokens(), text.adapter);
     }
     batch.rows.emplace();  // none: what it is run for is the cache
     if (!caches.empty()) base_.forward(batch, adapter.for_batch(batch.tokens()), caches);
-    return owned;
+    return result;
   }
 
   void add_up(std::span<const Group> groups, std::span<const ScoreRequest> requests,
@@ -203,8 +263,11 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
     }
     texts.push_back(tokenise(request, options));
   }
-  const std::vector<Group> groups = group_by_prompt(requests, texts, options.token_budget);
-  GroupRunner runner(requests.front().model->base(), texts);
+  const BaseModel& base = requests.front().model->base();
+  std::vector<Group> groups = group_by_prompt(requests, texts, options.token_budget);
+  const Beginnings beginnings(base, texts, groups);
+  for (Group& group : groups) count_tokens(group, texts, beginnings, base.shape().cache_boundary);
+  GroupRunner runner(base, texts);
   for (std::size_t first = 0; first < groups.size();) {
     std::size_t last = first + 1, tokens = groups[first].tokens;
     while (last < groups.size() &&

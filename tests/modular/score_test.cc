@@ -94,6 +94,30 @@ TEST_F(ScoreTest, ASharedPromptGivesWhatSeparateCallsGive) {
   }
 }
 
+// As many texts as a budget of one text's tokens lets run at once show what is not run again.
+TEST_F(ScoreTest, WhatAllPromptsOfAnAdapterBeginWithIsRunOnce) {
+  const std::string question = "Question: which arrow flies far over the target that the archer is ";
+  std::vector<ScoreRequest> requests;
+  for (const std::string end : {"in", "at", "on", "over", "under"}) {
+    const std::string prompt = question + end + "?\nAnswer:";
+    for (const std::string completion : {" this one", " the other one"}) {
+      requests.push_back({&base_, prompt, completion});
+      requests.push_back({&arrow_, prompt, completion, "", true});
+      requests.push_back({&oracle_, prompt, completion, "task_0"});
+    }
+    requests.push_back({&oracle_, "Alone, " + prompt, " this one", "task_1"});
+    requests.push_back({&oracle_, "Beside it, " + prompt, " this one", "task_1"});
+  }
+  const auto one_text = static_cast<std::int64_t>(
+      base_.base().tokenizer().encode(requests[0].prompt + requests[0].completion).ids.size());
+  for (const std::int64_t budget : {one_text, std::int64_t{4096}}) {
+    SCOPED_TRACE(budget);
+    std::size_t steps = 0;
+    expect_scores(requests, score(requests, {.token_budget = budget}, [&](std::size_t) { ++steps; }));
+    EXPECT_LT(steps, requests.size() * 3 / 4);
+  }
+}
+
 TEST_F(ScoreTest, GreedyIsTrueForWhatGreedyDecodingGives) {
   const std::string prompt = "The archer";
   const GenerationRequest request{&arrow_, prompt};
