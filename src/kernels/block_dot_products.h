@@ -6,7 +6,7 @@
 
 namespace quiver::row_loops {
 
-// Weights (columns, width) in GGUF blocks, row after row; width is a multiple of kBlockWidth.
+// Weights (columns, width) in GGUF blocks, row after row; width is a multiple of block_width(format).
 struct BlockRows {
   BlockFormat format;
   const char* bytes;
@@ -19,7 +19,7 @@ bool has_block_dot_products();
 
 // out[m][first_column + n] = sum_i x[m][i] * weight[n, i] for `rows` row pointers x (width each): the bits
 // that dot_products gives for the weights expanded to float32. Expanding them in registers costs less than
-// reading 128 bytes a block instead of 34 (Q8_0), 20 (Q4_1) or 18 (Q4_0). Plain pointers, the calling thread
+// reading 128 bytes a block instead of 18 (Q4_0) to 34 (Q8_0). Plain pointers, the calling thread
 // alone. REQUIRES: has_block_dot_products().
 void block_dot_products(const float* const* x, std::int64_t rows, const BlockRows& weight, float* const* out,
                         std::int64_t first_column);

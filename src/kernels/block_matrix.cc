@@ -10,7 +10,7 @@ namespace quiver {
 
 BlockMatrix::BlockMatrix(QuantisedBlocks blocks) {
   QUIVER_CHECK(supported(), "no AVX2");
-  QUIVER_CHECK(blocks.width % kBlockWidth == 0 &&
+  QUIVER_CHECK(blocks.width % block_width(blocks.format) == 0 &&
                    static_cast<std::int64_t>(blocks.bytes.size()) == blocks.rows * blocks.row_bytes(),
                blocks.rows, " x ", blocks.width, " in ", blocks.bytes.size(), " bytes");
   parts_.push_back({std::make_shared<const QuantisedBlocks>(std::move(blocks))});

@@ -1,18 +1,16 @@
 #pragma once
 
 // The products of block_dot_products, for one .cc file an instruction set, which defines QUIVER_BLOCKS_TARGET
-// (its function attribute) before it includes this, and hands in a struct with
-//   Register                          of vector_registers.h
-//   Block                             kBlockWidth / kLanes<Register> registers
-//   expand<BlockFormat>(const char*)  a Block of weights
-//   multiply_add(a, b, c)             a b + c, rounded once
-//   kRows, kColumns                   the tile whose sums the registers hold
-// Compiled with -ffp-contract=off: a level's product and sum are rounded one by one, as they are when a file
-// is read (dequantise.cc, compiled so as well).
+// (its functions' attribute) before it includes this, and hands in a struct with
+//   Register               of vector_registers.h
+//   widen_unsigned(p), widen_signed(p)  as many bytes as there are lanes, each as an integer
+//   multiply_add(a, b, c)  a b + c, rounded once
+//   kRows, kColumns        the tile whose sums the registers hold
 
 #include <algorithm>
 
 #include "kernels/block_dot_products.h"
+#include "kernels/block_expansions.h"
 #include "kernels/sum_lanes.h"
 
 namespace quiver::row_loops {
@@ -22,7 +20,8 @@ constexpr std::int64_t kAheadBytes = 4096;  // between what is used and what is 
 // Some columns of the weight, and where their results go.
 struct Columns {
   const char* weight;
-  std::int64_t row_bytes, blocks, column;
+  std::int64_t row_bytes, blocks;  // blocks of kBlockWidth
+  std::int64_t column;
 };
 
 // The products of M rows of x with N rows of the weight, each in its own register.
@@ -31,16 +30,17 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
                                              float* const* out) {
   using Register = typename Isa::Register;
   using Lanes = typename Register::Lanes;
+  constexpr std::int64_t kParts = block_width(kFormat) / kBlockWidth;
   Lanes sum[M * N];
 #pragma GCC unroll 16
   for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
   for (std::int64_t block = 0; block < columns.blocks; ++block) {
-    typename Isa::Block w[N];
+    Expanded<Register> w[N];
 #pragma GCC unroll 2
     for (int n = 0; n < N; ++n) {
-      const char* bytes = columns.weight + n * columns.row_bytes + block * block_bytes(kFormat);
-      if (fetches) __builtin_prefetch(bytes + kAheadBytes);
-      w[n] = Isa::template expand<kFormat>(bytes);
+      const char* row = columns.weight + n * columns.row_bytes;
+      if (fetches) __builtin_prefetch(row + block * block_bytes(kFormat) / kParts + kAheadBytes);
+      w[n] = expand<Isa, kFormat>(row + block / kParts * block_bytes(kFormat), block % kParts);
     }
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
@@ -84,7 +84,8 @@ template <typename Isa, BlockFormat kFormat>
 QUIVER_BLOCKS_TARGET void all_columns(const float* const* x, std::int64_t rows, const BlockRows& weight,
                                       float* const* out, std::int64_t first_column) {
   constexpr int M = Isa::kRows, N = Isa::kColumns;
-  const std::int64_t blocks = weight.width / kBlockWidth, row_bytes = blocks * block_bytes(kFormat);
+  const std::int64_t blocks = weight.width / kBlockWidth;
+  const std::int64_t row_bytes = weight.width / block_width(kFormat) * block_bytes(kFormat);
   const auto columns_from = [&](std::int64_t column) {
     return Columns{weight.bytes + column * row_bytes, row_bytes, blocks, first_column + column};
   };
@@ -103,8 +104,18 @@ QUIVER_BLOCKS_TARGET void all_formats(const float* const* x, std::int64_t rows, 
       return all_columns<Isa, BlockFormat::kQ4_0>(x, rows, weight, out, first_column);
     case BlockFormat::kQ4_1:
       return all_columns<Isa, BlockFormat::kQ4_1>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ5_0:
+      return all_columns<Isa, BlockFormat::kQ5_0>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ5_1:
+      return all_columns<Isa, BlockFormat::kQ5_1>(x, rows, weight, out, first_column);
     case BlockFormat::kQ8_0:
       return all_columns<Isa, BlockFormat::kQ8_0>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ4_K:
+      return all_columns<Isa, BlockFormat::kQ4_K>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ5_K:
+      return all_columns<Isa, BlockFormat::kQ5_K>(x, rows, weight, out, first_column);
+    case BlockFormat::kQ6_K:
+      return all_columns<Isa, BlockFormat::kQ6_K>(x, rows, weight, out, first_column);
   }
 }
 

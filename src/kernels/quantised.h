@@ -18,8 +18,11 @@ class QuantisedMatrix {
  public:
   QuantisedMatrix() = default;  // (0, 0)
 
-  // The values of GGUF blocks, exactly. REQUIRES: blocks.bytes has the size that its format and shape ask
-  // for.
+  // Whether there are loops for a format: Q4_0, Q4_1 and Q8_0.
+  static bool holds(BlockFormat format);
+
+  // The values of GGUF blocks, exactly. REQUIRES: holds(blocks.format), and blocks.bytes has the size that
+  // its format and shape ask for.
   static QuantisedMatrix from_blocks(const QuantisedBlocks& blocks);
 
   // weight (out, in), rounded to 8 bits: d = max |w| / 127 over a block, w = d q. Throws Error(kUnsupported)

@@ -116,8 +116,12 @@ class QuantisedMatrix::Builder {
   QuantisedMatrix matrix_;
 };
 
+bool QuantisedMatrix::holds(BlockFormat format) {
+  return format == BlockFormat::kQ4_0 || format == BlockFormat::kQ4_1 || format == BlockFormat::kQ8_0;
+}
+
 QuantisedMatrix QuantisedMatrix::from_blocks(const QuantisedBlocks& source) {
-  QUIVER_CHECK(source.width % kBlockWidth == 0 &&
+  QUIVER_CHECK(holds(source.format) && source.width % kBlockWidth == 0 &&
                    static_cast<std::int64_t>(source.bytes.size()) == source.rows * source.row_bytes(),
                source.rows, " x ", source.width, " in ", source.bytes.size(), " bytes");
   Builder builder(source.format, source.rows, source.width);

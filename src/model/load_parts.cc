@@ -44,7 +44,8 @@ class Reader {
     }
     check_contains(name);
     const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
-    if (blocks && (precision_ == Precision::kQ4 || !blocks->four_bit())) {
+    if (blocks && QuantisedMatrix::holds(blocks->format) &&
+        (precision_ == Precision::kQ4 || !blocks->four_bit())) {
       check_shape(name, {blocks->rows, blocks->width}, shape);
       has_four_bit_ = has_four_bit_ || blocks->four_bit();
       auto matrix = QuantisedMatrix::from_blocks(*blocks);

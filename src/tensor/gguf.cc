@@ -210,18 +210,10 @@ at::Tensor GgufFile::read(const std::string& name) const {
 
 std::optional<QuantisedBlocks> GgufFile::read_blocks(const std::string& name) const {
   const GgufEntry& place = entry(name);
-  const std::string type = gguf_type_name(place.type);
+  const GgufType* type = find_gguf_type(place.type);
+  if (type == nullptr || !type->format || place.shape.size() != 2) return std::nullopt;
   QuantisedBlocks blocks;
-  if (type == "Q4_0") {
-    blocks.format = BlockFormat::kQ4_0;
-  } else if (type == "Q4_1") {
-    blocks.format = BlockFormat::kQ4_1;
-  } else if (type == "Q8_0") {
-    blocks.format = BlockFormat::kQ8_0;
-  } else {
-    return std::nullopt;
-  }
-  if (place.shape.size() != 2) return std::nullopt;
+  blocks.format = *type->format;
   blocks.rows = place.shape[0];
   blocks.width = place.shape[1];
   const char* source = content_->file.bytes().data() + place.begin;

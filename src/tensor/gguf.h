@@ -44,7 +44,7 @@ class GgufFile {
   // it. Throws also Error(kUnsupported) naming the type and the tensor when Quiver cannot read the type.
   at::Tensor read(const std::string& name) const;
 
-  // The blocks of a matrix in Q4_0, Q4_1 or Q8_0, as they are in the file; nothing for any other tensor.
+  // The blocks of a matrix in a BlockFormat, as they are in the file; nothing for any other tensor.
   std::optional<QuantisedBlocks> read_blocks(const std::string& name) const;
 
  private:

@@ -10,11 +10,16 @@ namespace {
 
 // Numbers and block sizes: ggml.h, enum ggml_type, and ggml-common.h of llama.cpp.
 constexpr GgufType kTypes[] = {
-    {0, "F32", 1, 4, dequantise_f32},        {1, "F16", 1, 2, dequantise_f16},
-    {2, "Q4_0", 32, 18, dequantise_q4_0},    {3, "Q4_1", 32, 20, dequantise_q4_1},
-    {6, "Q5_0", 32, 22, dequantise_q5_0},    {7, "Q5_1", 32, 24, dequantise_q5_1},
-    {8, "Q8_0", 32, 34, dequantise_q8_0},    {12, "Q4_K", 256, 144, dequantise_q4_k},
-    {13, "Q5_K", 256, 176, dequantise_q5_k}, {14, "Q6_K", 256, 210, dequantise_q6_k},
+    {0, "F32", 1, 4, dequantise_f32},
+    {1, "F16", 1, 2, dequantise_f16},
+    {2, "Q4_0", 32, 18, dequantise_q4_0, BlockFormat::kQ4_0},
+    {3, "Q4_1", 32, 20, dequantise_q4_1, BlockFormat::kQ4_1},
+    {6, "Q5_0", 32, 22, dequantise_q5_0, BlockFormat::kQ5_0},
+    {7, "Q5_1", 32, 24, dequantise_q5_1, BlockFormat::kQ5_1},
+    {8, "Q8_0", 32, 34, dequantise_q8_0, BlockFormat::kQ8_0},
+    {12, "Q4_K", 256, 144, dequantise_q4_k, BlockFormat::kQ4_K},
+    {13, "Q5_K", 256, 176, dequantise_q5_k, BlockFormat::kQ5_K},
+    {14, "Q6_K", 256, 210, dequantise_q6_k, BlockFormat::kQ6_K},
     {30, "BF16", 1, 2, dequantise_bf16},
 };
 

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "tensor/quantised_blocks.h"
 
 namespace quiver {
 
@@ -13,6 +16,7 @@ struct GgufType {
   std::uint32_t block_bytes;
   // Expands `blocks` consecutive blocks to block_elements float32 values each.
   void (*dequantise)(const char* source, std::int64_t blocks, float* target);
+  std::optional<BlockFormat> format = {};  // where Quiver computes with the blocks as they are
 };
 
 // The type with the number that files use, or null when Quiver cannot read it.

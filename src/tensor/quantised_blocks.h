@@ -5,29 +5,40 @@
 
 namespace quiver {
 
-// The GGML block formats that Quiver computes with as they are: 32 values of a row share a half-precision
-// scale d, in Q4_1 also a minimum m. Bytes of a block, all numbers little-endian:
+// The GGML block formats that Quiver computes with as they are. Bytes of a block, all numbers little-endian;
+// d and m are half-precision.
 enum class BlockFormat {
   kQ4_0,  // d, 16 bytes of nibbles q: d (q - 8); byte j holds value j (low) and value j + 16
   kQ4_1,  // d, m, 16 bytes of nibbles: d q + m
+  kQ5_0,  // d, 4 bytes with the fifth bits, nibbles: d (q - 16)
+  kQ5_1,  // d, m, 4 bytes with the fifth bits, nibbles: d q + m
   kQ8_0,  // d, 32 signed bytes: d q
+  kQ4_K,  // eight sub-blocks with 6-bit scales s and t: (d s) q - (m t); as all K formats in dequantise.cc
+  kQ5_K,
+  kQ6_K,
 };
 
-constexpr std::int64_t kBlockWidth = 32;
+constexpr std::int64_t kBlockWidth = 32;  // values of a block, or of a sub-block of the K formats
 
-constexpr std::int64_t block_bytes(BlockFormat format) {
-  return format == BlockFormat::kQ4_0 ? 18 : format == BlockFormat::kQ4_1 ? 20 : 34;
+// Values in a block: kBlockWidth, or eight times as many.
+constexpr std::int64_t block_width(BlockFormat format) {
+  return format < BlockFormat::kQ4_K ? kBlockWidth : 8 * kBlockWidth;
 }
 
-// A matrix (rows, width) in blocks, row after row; width is a multiple of kBlockWidth.
+constexpr std::int64_t block_bytes(BlockFormat format) {
+  constexpr std::int64_t kBytes[] = {18, 20, 22, 24, 34, 144, 176, 210};
+  return kBytes[static_cast<int>(format)];
+}
+
+// A matrix (rows, width) in blocks, row after row; width is a multiple of block_width(format).
 struct QuantisedBlocks {
   BlockFormat format = BlockFormat::kQ8_0;
   std::int64_t rows = 0;
   std::int64_t width = 0;
   std::vector<char> bytes;  // rows * row_bytes()
 
-  std::int64_t row_bytes() const { return width / kBlockWidth * block_bytes(format); }
-  bool four_bit() const { return format != BlockFormat::kQ8_0; }
+  std::int64_t row_bytes() const { return width / block_width(format) * block_bytes(format); }
+  bool four_bit() const { return format == BlockFormat::kQ4_0 || format == BlockFormat::kQ4_1; }
 };
 
 }  // namespace quiver

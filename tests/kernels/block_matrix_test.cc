@@ -13,18 +13,20 @@ using test::dequantised;
 using test::random_blocks;
 using test::random_tensor;
 
-// A layer stacked from all formats, in blocks and as float32.
+// A layer stacked from all formats whose blocks the width is made of, in blocks and as float32.
 class BlockMatrixTest : public testing::TestWithParam<std::int64_t> {
  protected:
   void SetUp() override {
     if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
     const std::int64_t width = GetParam();
-    const QuantisedBlocks parts[] = {random_blocks(BlockFormat::kQ4_0, 17, width, 1),
-                                     random_blocks(BlockFormat::kQ8_0, 3, width, 2),
-                                     random_blocks(BlockFormat::kQ4_1, 70, width, 3)};
+    const std::pair<BlockFormat, std::int64_t> formats_and_rows[] = {
+        {BlockFormat::kQ4_0, 17}, {BlockFormat::kQ8_0, 3}, {BlockFormat::kQ5_0, 8}, {BlockFormat::kQ5_1, 9},
+        {BlockFormat::kQ4_K, 7},  {BlockFormat::kQ5_K, 6}, {BlockFormat::kQ6_K, 5}, {BlockFormat::kQ4_1, 35}};
     std::vector<BlockMatrix> matrices;
     std::vector<at::Tensor> weights;
-    for (const QuantisedBlocks& part : parts) {
+    for (auto [format, rows] : formats_and_rows) {
+      if (width % block_width(format) != 0) format = BlockFormat::kQ4_1;
+      const QuantisedBlocks part = random_blocks(format, rows, width, 1 + weights.size());
       matrices.emplace_back(part);
       weights.push_back(dequantised(part));
     }
@@ -72,7 +74,7 @@ TEST_P(BlockMatrixTest, GivesAnyPartOfTheColumns) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, BlockMatrixTest, testing::Values(32, 576, 4128));
+INSTANTIATE_TEST_SUITE_P(Widths, BlockMatrixTest, testing::Values(32, 576, 768, 4352));
 
 // Floats that are not those of the blocks show which are read.
 TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {

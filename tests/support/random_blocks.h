@@ -17,10 +17,13 @@ inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std:
   blocks.bytes.assign(static_cast<const char*>(bytes.const_data_ptr()),
                       static_cast<const char*>(bytes.const_data_ptr()) + count);
   const at::Tensor halves =
-      (random_tensor({rows * width / kBlockWidth, 2}, seed + 1).abs() * 0.03 + 0.01).to(at::kHalf);
+      (random_tensor({rows * width / block_width(format), 2}, seed + 1).abs() * 0.03 + 0.01).to(at::kHalf);
+  const bool has_minimum = format == BlockFormat::kQ4_1 || format == BlockFormat::kQ5_1 ||
+                           format == BlockFormat::kQ4_K || format == BlockFormat::kQ5_K;
   for (std::int64_t i = 0; i < halves.size(0); ++i) {
-    std::memcpy(blocks.bytes.data() + i * block_bytes(format), halves[i].const_data_ptr(),
-                format == BlockFormat::kQ4_1 ? 4 : 2);
+    char* block = blocks.bytes.data() + i * block_bytes(format);
+    std::memcpy(block + (format == BlockFormat::kQ6_K ? 208 : 0), halves[i].const_data_ptr(),
+                has_minimum ? 4 : 2);
   }
   return blocks;
 }
@@ -28,10 +31,12 @@ inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std:
 // Their values as a file's reader gives them: (rows, width) float32.
 inline at::Tensor dequantised(const QuantisedBlocks& blocks) {
   at::Tensor result = at::empty({blocks.rows, blocks.width});
-  const auto dequantise = blocks.format == BlockFormat::kQ4_0   ? dequantise_q4_0
-                          : blocks.format == BlockFormat::kQ4_1 ? dequantise_q4_1
-                                                                : dequantise_q8_0;
-  dequantise(blocks.bytes.data(), result.numel() / kBlockWidth, result.mutable_data_ptr<float>());
+  constexpr decltype(&dequantise_q4_0) kDequantise[] = {
+      dequantise_q4_0, dequantise_q4_1, dequantise_q5_0, dequantise_q5_1,
+      dequantise_q8_0, dequantise_q4_k, dequantise_q5_k, dequantise_q6_k,
+  };
+  kDequantise[static_cast<int>(blocks.format)](
+      blocks.bytes.data(), result.numel() / block_width(blocks.format), result.mutable_data_ptr<float>());
   return result;
 }
 

@@ -1,0 +1,144 @@
+#pragma once
+
+// The blocks of each BlockFormat as float32 in registers, the bits of tensor/dequantise.cc, to which both are
+// compiled with -ffp-contract=off: a product and a sum are rounded one by one. For the .cc files of one
+// instruction set each that define QUIVER_BLOCKS_TARGET, their functions' attribute.
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/vector_registers.h"
+#include "tensor/quantised_blocks.h"
+
+namespace quiver::row_loops {
+
+// kBlockWidth values of a row.
+template <typename Register>
+struct Expanded {
+  static constexpr int kParts = kBlockWidth / kLanes<Register>;
+  typename Register::Lanes parts[kParts];
+};
+
+QUIVER_BLOCKS_TARGET QUIVER_INLINE float load_half(const char* source) {
+  std::uint16_t bits;
+  std::memcpy(&bits, source, sizeof bits);
+  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
+}
+
+template <typename Register>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Lanes to_float(
+    const typename Register::Indices& integers) {
+  typedef float Lanes __attribute__((vector_size(sizeof(integers))));
+  return __builtin_convertvector(integers, Lanes);
+}
+
+// 0, 1, 2, ...
+template <typename Register>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Indices count_up() {
+  typename Register::Indices result;
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes<Register>; ++i) result[i] = i;
+  return result;
+}
+
+// Lane i: whether bit first + i is set, as 0 or 1.
+template <typename Register>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Indices spread_bits(std::uint32_t bits, int first) {
+  return ((static_cast<int>(bits) - typename Register::Indices{}) >> (count_up<Register>() + first)) & 1;
+}
+
+// Sub-block `index` of the 12 bytes in which Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima.
+struct SubBlockScale {
+  float scale, minimum;
+};
+QUIVER_INLINE SubBlockScale load_scale(const char* packed, std::int64_t index) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(packed);
+  const int low = bytes[index], middle = bytes[index + 4];
+  if (index < 4) return {static_cast<float>(low & 63), static_cast<float>(middle & 63)};
+  const int first = bytes[index - 4];
+  return {static_cast<float>((middle & 15) | (first >> 6 << 4)),
+          static_cast<float>((middle >> 4) | (low >> 6 << 4))};
+}
+
+// As many bytes as there are lanes, each as an integer.
+template <typename Isa>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Isa::Register::Indices load_bytes(const char* source) {
+  return reinterpret_cast<typename Isa::Register::Indices>(Isa::widen_unsigned(source));
+}
+template <typename Isa>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Isa::Register::Indices load_signed(const char* source) {
+  return reinterpret_cast<typename Isa::Register::Indices>(Isa::widen_signed(source));
+}
+
+// Values `part` * kBlockWidth and following of a block of block_width(kFormat).
+template <typename Isa, BlockFormat kFormat>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const char* block,
+                                                                           std::int64_t part) {
+  using Register = typename Isa::Register;
+  using Lanes = typename Register::Lanes;
+  using Indices = typename Register::Indices;
+  constexpr int kLane = kLanes<Register>, kParts = Expanded<Register>::kParts;
+  Expanded<Register> result;
+  if constexpr (kFormat == BlockFormat::kQ8_0) {
+    const float scale = load_half(block);
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i)
+      result.parts[i] = scale * to_float<Register>(load_signed<Isa>(block + 2 + i * kLane));
+  } else if constexpr (kFormat == BlockFormat::kQ6_K) {
+    const std::int64_t half = part / 4;
+    const char* nibbles = block + half * 64 + part % 2 * kBlockWidth;
+    const char* high = block + 128 + half * kBlockWidth;
+    const int shift = static_cast<int>(part % 4 / 2 * 4), high_shift = static_cast<int>(part % 4 * 2);
+    const float d = load_half(block + 208);
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      const auto scale = static_cast<signed char>(block[192 + part * 2 + i * kLane / 16]);
+      const Indices q = ((load_bytes<Isa>(nibbles + i * kLane) >> shift) & 15) |
+                        (((load_bytes<Isa>(high + i * kLane) >> high_shift) & 3) << 4);
+      result.parts[i] = d * static_cast<float>(scale) * to_float<Register>(q - 32);
+    }
+  } else if constexpr (kFormat == BlockFormat::kQ4_K || kFormat == BlockFormat::kQ5_K) {
+    const SubBlockScale scales = load_scale(block + 4, part);
+    const float factor = load_half(block) * scales.scale, offset = load_half(block + 2) * scales.minimum;
+    const char* nibbles = block + (kFormat == BlockFormat::kQ4_K ? 16 : 48) + part / 2 * kBlockWidth;
+    const int shift = static_cast<int>(part % 2 * 4);
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      Indices q = (load_bytes<Isa>(nibbles + i * kLane) >> shift) & 15;
+      if constexpr (kFormat == BlockFormat::kQ5_K)
+        q |= ((load_bytes<Isa>(block + 16 + i * kLane) >> static_cast<int>(part)) & 1) << 4;
+      result.parts[i] = factor * to_float<Register>(q) - offset;
+    }
+  } else {
+    constexpr bool kHasMinimum = kFormat == BlockFormat::kQ4_1 || kFormat == BlockFormat::kQ5_1;
+    constexpr bool kFiveBits = kFormat == BlockFormat::kQ5_0 || kFormat == BlockFormat::kQ5_1;
+    const float scale = load_half(block), minimum = kHasMinimum ? load_half(block + 2) : 0;
+    const char* after_scales = block + (kHasMinimum ? 4 : 2);
+    const char* nibbles = after_scales + (kFiveBits ? 4 : 0);
+    const auto level = [&](const Indices& q) __attribute__((always_inline)) QUIVER_BLOCKS_TARGET->Lanes {
+      if constexpr (kHasMinimum) return scale * to_float<Register>(q) + minimum;
+      return scale * to_float<Register>(q - (kFiveBits ? 16 : 8));
+    };
+    if constexpr (!kFiveBits && kLane == 16) {
+      // A nibble chooses among the 16 levels; of an index only the low 4 bits count, so none is masked.
+      const Lanes levels = level(count_up<Register>());
+      const Indices bytes = load_bytes<Isa>(nibbles);
+      result.parts[0] = __builtin_shuffle(levels, bytes);
+      result.parts[1] = __builtin_shuffle(levels, bytes >> 4);
+    } else {
+      std::uint32_t bits = 0;
+      if constexpr (kFiveBits) std::memcpy(&bits, after_scales, sizeof bits);
+#pragma GCC unroll 4
+      for (int i = 0; i < kParts; ++i) {
+        const Indices bytes = load_bytes<Isa>(nibbles + i % (kParts / 2) * kLane);
+        Indices q = i < kParts / 2 ? bytes & 15 : bytes >> 4;
+        if constexpr (kFiveBits) q |= spread_bits<Register>(bits, i * kLane) << 4;
+        result.parts[i] = level(q);
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace quiver::row_loops
