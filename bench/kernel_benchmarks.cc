@@ -42,18 +42,22 @@ void frozen_linear(benchmark::State& state) {
 }
 BENCHMARK(frozen_linear)->Apply(linear_sizes);
 
-// Layer after layer, as decoding takes them: more than the caches hold, from float32 or from 4-bit blocks.
+constexpr std::int64_t kFromFloats = -1;
+
+// Layer after layer, as decoding takes them: more than the caches hold, from float32 or a BlockFormat.
 void frozen_linear_of_layers(benchmark::State& state) {
   const at::NoGradGuard no_gradients;
-  const bool from_blocks = state.range(1) != 0;
+  const bool from_blocks = state.range(1) != kFromFloats;
   if (from_blocks && !BlockMatrix::supported()) return state.SkipWithError("this processor has no AVX2");
-  const at::Tensor x = at::randn({state.range(0), kHidden});
+  constexpr std::int64_t kWidth = 512;  // a multiple of every format's block
+  const at::Tensor x = at::randn({state.range(0), kWidth});
   std::vector<std::pair<at::Tensor, BlockMatrix>> layers(16);
   for (auto& [weight, blocks] : layers) {
-    weight = at::zeros({2 * kMlp, kHidden});
-    QuantisedBlocks zeros{BlockFormat::kQ4_1, weight.size(0), weight.size(1), {}};
+    weight = at::zeros({2 * kMlp, kWidth});
+    if (!from_blocks) continue;
+    QuantisedBlocks zeros{static_cast<BlockFormat>(state.range(1)), weight.size(0), kWidth, {}};
     zeros.bytes.resize(static_cast<std::size_t>(zeros.rows * zeros.row_bytes()));
-    if (from_blocks) blocks = BlockMatrix(std::move(zeros));
+    blocks = BlockMatrix(std::move(zeros));
   }
   for (auto _ : state) {
     for (const auto& [weight, blocks] : layers)
@@ -62,8 +66,8 @@ void frozen_linear_of_layers(benchmark::State& state) {
   set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * layers[0].first.numel()) * 16);
 }
 BENCHMARK(frozen_linear_of_layers)
-    ->ArgNames({"rows", "blocks"})
-    ->ArgsProduct({{1, 8, 32, 64}, {0, 1}})
+    ->ArgNames({"rows", "format"})
+    ->ArgsProduct({{1, 8, 16, 32}, {kFromFloats, 0, 1, 2, 3, 4, 5, 6, 7}})
     ->UseRealTime();
 
 void quantised_linear(benchmark::State& state) {

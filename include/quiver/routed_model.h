@@ -125,14 +125,15 @@ struct Score {
 };
 
 struct ScoreOptions {
-  std::int64_t token_budget = 4096;  // tokens run at once
+  // Tokens run at once, where one prompt's have room in it; their caches hold up to four times as many.
+  std::int64_t token_budget = 4096;
   std::int64_t max_input_length =
       1 << 30;  // longer texts lose the beginning of their prompt; at most the positions + 1
 };
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model
-// and prompt run the shared beginning once, and so do all requests of one expert or router what all begin
-// with. Throws Error(kInvalidArgument) for an empty completion.
+// and prompt run the shared beginning once; what all requests with one adapter begin with also runs once.
+// Throws Error(kInvalidArgument) for an empty completion.
 std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOptions& options = {},
                          const std::function<void(std::size_t)>& on_progress = {});
 

@@ -7,11 +7,6 @@ namespace quiver::row_loops {
 
 #if defined(__x86_64__)
 
-void block_dot_products_avx512(const float* const* x, std::int64_t rows, const BlockRows& weight,
-                               float* const* out, std::int64_t first_column);
-void block_dot_products_avx2(const float* const* x, std::int64_t rows, const BlockRows& weight,
-                             float* const* out, std::int64_t first_column);
-
 bool has_block_dot_products() {
   static const bool answer = __builtin_cpu_supports("x86-64-v3");  // AVX2, FMA and F16C
   return answer;

@@ -1,8 +1,8 @@
 #pragma once
 
-// The blocks of each BlockFormat as float32 in registers, the bits of tensor/dequantise.cc, to which both are
-// compiled with -ffp-contract=off: a product and a sum are rounded one by one. For the .cc files of one
-// instruction set each that define QUIVER_BLOCKS_TARGET, their functions' attribute.
+// The blocks of each BlockFormat as float32 in registers: the bits of tensor/dequantise.cc, since both are
+// compiled with -ffp-contract=off, which rounds a product and a sum one by one. For .cc files of one
+// instruction set each, which define QUIVER_BLOCKS_TARGET, their functions' attribute.
 
 #include <immintrin.h>
 

@@ -13,7 +13,8 @@ namespace quiver {
 // to 32 of them read `blocks` instead where defined: the same weight as its file keeps it, which takes less
 // time. For more rows, two matrix products are at hand in LibTorch: its BLAS, and oneDNN. On AMD processors
 // with AVX-512 the BLAS stays with AVX2 and oneDNN is about twice as fast; there it is used for float32. The
-// choice depends on the processor alone, so that a machine always computes the same bits.
+// choice depends on the processor and on ATEN_CPU_CAPABILITY alone, so that a machine always computes the
+// same bits.
 at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {},
                          const BlockMatrix& blocks = {});
 

@@ -31,13 +31,14 @@ struct Register8 {
 template <typename Register>
 constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
 
-// ATEN_CPU_CAPABILITY=avx2 keeps AVX-512 from our loops as it does from LibTorch's own.
+// Whether to choose loops with AVX-512: LibTorch's ATEN_CPU_CAPABILITY=avx2 keeps it from them as well. The
+// clones of QUIVER_VECTORISED are chosen by the processor alone.
 inline bool has_avx512() {
 #if defined(__x86_64__)
   static const bool answer = [] {
-    const char* limit = std::getenv("ATEN_CPU_CAPABILITY");
-    const bool is_limited = limit != nullptr && limit != std::string_view("avx512");
-    return __builtin_cpu_supports("avx512f") && !is_limited;
+    const char* value = std::getenv("ATEN_CPU_CAPABILITY");
+    const std::string_view limit = value == nullptr ? "" : value;
+    return __builtin_cpu_supports("avx512f") && limit != "avx2" && limit != "default";
   }();
   return answer;
 #else

@@ -73,9 +73,8 @@ class GgufSource : public WeightSource {
     const std::int64_t heads = interleaved_heads(name);
     if (!blocks || heads == 0) return blocks;
     check_heads_fit({blocks->rows, blocks->width}, heads);
-    const auto size = static_cast<std::int64_t>(blocks->bytes.size());
     const at::Tensor bytes =
-        at::from_blob(blocks->bytes.data(), {blocks->rows, size / blocks->rows}, at::kByte);
+        at::from_blob(blocks->bytes.data(), {blocks->rows, blocks->row_bytes()}, at::kByte);
     bytes.copy_(uninterleave_heads(bytes, heads));
     return blocks;
   }
@@ -122,7 +121,8 @@ class GgufSource : public WeightSource {
   }
 
   static void check_heads_fit(at::IntArrayRef shape, std::int64_t heads) {
-    if (shape.empty() || shape.size() > 2 || shape[0] % (2 * heads) != 0) {
+    if (shape.empty() || shape.size() > 2 || c10::multiply_integers(shape) == 0 ||
+        shape[0] % (2 * heads) != 0) {
       throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");
     }
   }

@@ -23,6 +23,12 @@ constexpr GgufType kTypes[] = {
     {30, "BF16", 1, 2, dequantise_bf16},
 };
 
+constexpr bool agrees_with_format(const GgufType& type) {
+  return !type.format ||
+         (type.block_elements == block_width(*type.format) && type.block_bytes == block_bytes(*type.format));
+}
+static_assert(std::ranges::all_of(kTypes, agrees_with_format));
+
 struct UnreadableType {
   std::uint32_t id;
   const char* name;

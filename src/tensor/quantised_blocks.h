@@ -5,17 +5,17 @@
 
 namespace quiver {
 
-// The GGML block formats that Quiver computes with as they are. Bytes of a block, all numbers little-endian;
-// d and m are half-precision.
+// The GGML block formats that Quiver computes with as they are; tensor/dequantise.cc has the layouts of the K
+// formats, which come last. Bytes of a block, all numbers little-endian; d and m are half-precision.
 enum class BlockFormat {
   kQ4_0,  // d, 16 bytes of nibbles q: d (q - 8); byte j holds value j (low) and value j + 16
   kQ4_1,  // d, m, 16 bytes of nibbles: d q + m
   kQ5_0,  // d, 4 bytes with the fifth bits, nibbles: d (q - 16)
   kQ5_1,  // d, m, 4 bytes with the fifth bits, nibbles: d q + m
   kQ8_0,  // d, 32 signed bytes: d q
-  kQ4_K,  // eight sub-blocks with 6-bit scales s and t: (d s) q - (m t); as all K formats in dequantise.cc
-  kQ5_K,
-  kQ6_K,
+  kQ4_K,  // eight sub-blocks with 6-bit scales s and t: (d s) q - (m t)
+  kQ5_K,  // the same
+  kQ6_K,  // sixteen runs of 16 values with signed 8-bit scales s: (d s) (q - 32)
 };
 
 constexpr std::int64_t kBlockWidth = 32;  // values of a block, or of a sub-block of the K formats
@@ -38,6 +38,7 @@ struct QuantisedBlocks {
   std::vector<char> bytes;  // rows * row_bytes()
 
   std::int64_t row_bytes() const { return width / block_width(format) * block_bytes(format); }
+  // Q4_0 or Q4_1
   bool four_bit() const { return format == BlockFormat::kQ4_0 || format == BlockFormat::kQ4_1; }
 };
 

@@ -2,12 +2,14 @@
 // of tests/golden/tiny_llama and tiny_gpt_neo.
 #include "quiver/base_model.h"
 
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <limits>
 
 #include "core/files.h"
 #include "support/golden.h"
+#include "tensor/gguf.h"
 #include "tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -64,6 +66,41 @@ TEST_F(BrokenModelTest, NoModelAtAll) {
   write_file_atomic(scratch_ / "model.gguf", "not a model");
   EXPECT_NE(error_message([&] { BaseModel::load(scratch_ / "model.gguf"); }).find("model.gguf"),
             std::string::npos);
+}
+
+// The file is whole otherwise: later tensors move up to where the rows were.
+TEST_F(BrokenModelTest, AnAttentionWeightWithoutRowsInGguf) {
+  const fs::path path = test::golden_path("families/llama3.gguf");
+  std::string bytes = read_file(path, 1 << 20);
+  const auto sizes_of = [&](const std::string& name) {  // after their number: width, rows, type, offset
+    return bytes.find(std::string(1, static_cast<char>(name.size())) + std::string(7, '\0') + name) + 8 +
+           name.size() + 4;
+  };
+  const auto number_at = [&](std::size_t place) {
+    std::uint64_t number;
+    std::memcpy(&number, bytes.data() + place, sizeof number);
+    return number;
+  };
+  const auto set_number = [&](std::size_t place, std::uint64_t number) {
+    std::memcpy(bytes.data() + place, &number, sizeof number);
+  };
+  const std::size_t sizes = sizes_of("blk.0.attn_q.weight");
+  const std::uint64_t removed = number_at(sizes) * number_at(sizes + 8) * sizeof(float);
+  const std::uint64_t offset = number_at(sizes + 20);
+  const GgufFile file = GgufFile::open(path);
+  for (const std::string& other : file.names()) {
+    const std::size_t place = sizes_of(other) + (file.shape(other).size() == 1 ? 12 : 20);
+    if (number_at(place) > offset) set_number(place, number_at(place) - removed);
+  }
+  set_number(sizes, 32);
+  set_number(sizes + 8, 0);
+  bytes[sizes + 16] = 8;  // Q8_0
+  bytes.resize(bytes.size() - removed);
+  write_file_atomic(scratch_ / "model.gguf", bytes);
+  for (const Precision precision : {Precision::kFloat32, Precision::kQ8}) {
+    EXPECT_EQ(error_message([&] { BaseModel::load(scratch_ / "model.gguf", {.precision = precision}); }),
+              "GGUF: an attention weight does not fit the number of heads");
+  }
 }
 
 TEST_F(BrokenModelTest, UnknownFamily) {

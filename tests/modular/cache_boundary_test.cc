@@ -49,6 +49,18 @@ TEST_F(CacheBoundaryTest, CompletionsOnBothSidesOfItScoreAsIfAlone) {
   }
 }
 
+TEST_F(CacheBoundaryTest, PromptsThatBeginAlikeOnBothSidesOfItScoreAsIfAlone) {
+  std::vector<ScoreRequest> requests;
+  for (const std::string end : {" y", " z", " x"}) requests.push_back({&model_, prompt_ + end, " a"});
+  for (const bool has_long : {false, true}) {
+    if (has_long)
+      requests.push_back({&model_, prompt_ + " and so on, to well beyond the length of it", " a"});
+    const std::vector<Score> together = score(requests);
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      EXPECT_NEAR(together[i].logprob, score({&requests[i], 1}).front().logprob, 1e-3) << i;
+  }
+}
+
 TEST_F(CacheBoundaryTest, ACacheMayNotGrowPastIt) {
   const BaseModel& base = model_.base();
   SequenceCache cache = base.make_cache(64);
