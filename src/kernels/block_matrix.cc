@@ -13,6 +13,7 @@ BlockMatrix::BlockMatrix(QuantisedBlocks blocks) {
   QUIVER_CHECK(blocks.width % block_width(blocks.format) == 0 &&
                    static_cast<std::int64_t>(blocks.bytes.size()) == blocks.rows * blocks.row_bytes(),
                blocks.rows, " x ", blocks.width, " in ", blocks.bytes.size(), " bytes");
+  few_rows_ = block_width(blocks.format) == kBlockWidth ? 32 : 8;  // sub-blocks cost more
   parts_.push_back({std::make_shared<const QuantisedBlocks>(std::move(blocks))});
 }
 
@@ -23,6 +24,7 @@ BlockMatrix BlockMatrix::stack(std::span<const BlockMatrix> matrices) {
   std::int64_t rows = 0;
   for (const BlockMatrix& matrix : matrices) {
     if (!matrix.defined()) return {};
+    result.few_rows_ = result.defined() ? std::min(result.few_rows_, matrix.few_rows_) : matrix.few_rows_;
     for (Part part : matrix.parts_) {
       part.first = rows;
       rows = part.end();

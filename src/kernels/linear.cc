@@ -39,10 +39,6 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight,
 // the layers of SmolLM2-135M.
 constexpr std::int64_t kFewRows = 128;
 
-// Up to this many rows expanding blocks for each eight of them takes less time than reading float32 weights;
-// measured on the same layers.
-constexpr std::int64_t kFewRowsOfBlocks = 32;
-
 at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             const BlockMatrix& blocks) {
   const std::int64_t rows = x.size(0), width = x.size(1), columns = weight.size(0);
@@ -57,7 +53,7 @@ at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight, const
       x_rows[row] = x_data + row * width;
       y_rows[row] = y_data + row * columns + begin;
     }
-    if (blocks.defined() && rows <= kFewRowsOfBlocks)
+    if (rows <= blocks.few_rows())
       blocks.dot_products(x_rows, rows, begin, end, y_rows);
     else
       row_loops::dot_products(x_rows, rows, weight_data + begin * width, width, end - begin, width, y_rows);

@@ -10,7 +10,7 @@ namespace quiver {
 // Differentiable in x.
 //
 // Up to 128 rows go through row_loops::dot_products: a few (decoding) as fast as the weight can be read. Up
-// to 32 of them read `blocks` instead where defined: the same weight as its file keeps it, which takes less
+// to blocks.few_rows() of them read `blocks` instead: the same weight as its file keeps it, which takes less
 // time. For more rows, two matrix products are at hand in LibTorch: its BLAS, and oneDNN. On AMD processors
 // with AVX-512 the BLAS stays with AVX2 and oneDNN is about twice as fast; there it is used for float32. The
 // choice depends on the processor and on ATEN_CPU_CAPABILITY alone, so that a machine always computes the

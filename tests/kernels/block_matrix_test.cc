@@ -90,6 +90,18 @@ TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {
   EXPECT_TRUE(at::equal(frozen_linear(x, zeros, {}, blocks), at::zeros({33, 20})));
 }
 
+// Expanding sub-blocks takes longer.
+TEST(BlockMatrix, OfKFormatsAreReadForFewerRows) {
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
+  const BlockMatrix k(random_blocks(BlockFormat::kQ4_K, 20, 256, 1));
+  const BlockMatrix parts[] = {BlockMatrix(random_blocks(BlockFormat::kQ8_0, 2, 256, 1)), k};
+  EXPECT_EQ(parts[0].few_rows(), 32);
+  EXPECT_EQ(BlockMatrix::stack(parts).few_rows(), 8);
+  const at::Tensor zeros = at::zeros({20, 256}), x = random_tensor({9, 256}, 2);
+  EXPECT_FALSE(at::equal(frozen_linear(x.slice(0, 0, 8), zeros, {}, k), at::zeros({8, 20})));
+  EXPECT_TRUE(at::equal(frozen_linear(x, zeros, {}, k), at::zeros({9, 20})));
+}
+
 TEST(BlockMatrix, AStackWithAPartThatHasNoBlocksHasNone) {
   if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
   const BlockMatrix matrices[] = {BlockMatrix(random_blocks(BlockFormat::kQ8_0, 2, 32, 1)), BlockMatrix()};
