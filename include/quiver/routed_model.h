@@ -125,7 +125,7 @@ struct Score {
 };
 
 struct ScoreOptions {
-  // Tokens run at once, where one prompt's have room in it; their caches hold up to four times as many.
+  // Tokens run at once; only a single text may have more. Caches hold up to four times as many meanwhile.
   std::int64_t token_budget = 4096;
   std::int64_t max_input_length =
       1 << 30;  // longer texts lose the beginning of their prompt; at most the positions + 1

@@ -48,19 +48,6 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Indices spread_bits(std::u
   return ((static_cast<int>(bits) - typename Register::Indices{}) >> (count_up<Register>() + first)) & 1;
 }
 
-// Sub-block `index` of the 12 bytes in which Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima.
-struct SubBlockScale {
-  float scale, minimum;
-};
-QUIVER_INLINE SubBlockScale load_scale(const char* packed, std::int64_t index) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(packed);
-  const int low = bytes[index], middle = bytes[index + 4];
-  if (index < 4) return {static_cast<float>(low & 63), static_cast<float>(middle & 63)};
-  const int first = bytes[index - 4];
-  return {static_cast<float>((middle & 15) | (first >> 6 << 4)),
-          static_cast<float>((middle >> 4) | (low >> 6 << 4))};
-}
-
 // As many bytes as there are lanes, each as an integer.
 template <typename Isa>
 QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Isa::Register::Indices load_bytes(const char* source) {
@@ -99,8 +86,9 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
       result.parts[i] = d * static_cast<float>(scale) * to_float<Register>(q - 32);
     }
   } else if constexpr (kFormat == BlockFormat::kQ4_K || kFormat == BlockFormat::kQ5_K) {
-    const SubBlockScale scales = load_scale(block + 4, part);
-    const float factor = load_half(block) * scales.scale, offset = load_half(block + 2) * scales.minimum;
+    const auto [scale, minimum] = unpack_scale(reinterpret_cast<const std::uint8_t*>(block) + 4, part);
+    const float factor = load_half(block) * static_cast<float>(scale);
+    const float offset = load_half(block + 2) * static_cast<float>(minimum);
     const char* nibbles = block + (kFormat == BlockFormat::kQ4_K ? 16 : 48) + part / 2 * kBlockWidth;
     const int shift = static_cast<int>(part % 2 * 4);
 #pragma GCC unroll 4

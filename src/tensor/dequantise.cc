@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "tensor/quantised_blocks.h"
+
 namespace quiver {
 namespace {
 
@@ -27,17 +29,6 @@ std::uint32_t load_u32(const Byte* source) {
 
 float load_half(const Byte* source) {
   return static_cast<float>(c10::Half(load_u16(source), c10::Half::from_bits()));
-}
-
-// Sub-block `index` of the 12 bytes that pack eight 6-bit scales and eight 6-bit minima.
-struct ScaleAndMinimum {
-  int scale;
-  int minimum;
-};
-ScaleAndMinimum unpack_scale(const Byte* packed, int index) {
-  if (index < 4) return {packed[index] & 63, packed[index + 4] & 63};
-  return {(packed[index + 4] & 15) | (packed[index - 4] >> 6 << 4),
-          (packed[index + 4] >> 4) | (packed[index] >> 6 << 4)};
 }
 
 }  // namespace

@@ -30,6 +30,16 @@ constexpr std::int64_t block_bytes(BlockFormat format) {
   return kBytes[static_cast<int>(format)];
 }
 
+// Sub-block `index` of the 12 bytes in which Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima.
+struct ScaleAndMinimum {
+  int scale, minimum;
+};
+inline ScaleAndMinimum unpack_scale(const std::uint8_t* packed, std::int64_t index) {
+  if (index < 4) return {packed[index] & 63, packed[index + 4] & 63};
+  return {(packed[index + 4] & 15) | (packed[index - 4] >> 6 << 4),
+          (packed[index + 4] >> 4) | (packed[index] >> 6 << 4)};
+}
+
 // A matrix (rows, width) in blocks, row after row; width is a multiple of block_width(format).
 struct QuantisedBlocks {
   BlockFormat format = BlockFormat::kQ8_0;

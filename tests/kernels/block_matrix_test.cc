@@ -5,6 +5,7 @@
 #include "support/random_blocks.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
+#include "tensor/gguf.h"
 
 namespace quiver {
 namespace {
@@ -88,6 +89,25 @@ TEST(BlockMatrix, AreWhatAFrozenLayerReadsForFewRows) {
     EXPECT_TRUE(at::equal(frozen_linear(few, zeros, {}, blocks), frozen_linear(few, dequantised(stored))));
   }
   EXPECT_TRUE(at::equal(frozen_linear(x, zeros, {}, blocks), at::zeros({33, 20})));
+}
+
+// Written by the gguf package, with scales of both signs, subnormal ones and -0: tests/golden/make_gguf.py.
+TEST(BlockMatrix, TimesTheIdentityIsWhatAGgufFileHolds) {
+  if (!BlockMatrix::supported()) GTEST_SKIP() << "this processor has no AVX2";
+  const GgufFile file = GgufFile::open(test::golden_path("gguf_types.gguf"));
+  int matrices = 0;
+  for (const std::string& name : file.names()) {
+    std::optional<QuantisedBlocks> blocks = file.read_blocks(name);
+    if (!blocks) continue;
+    const at::Tensor x = at::eye(blocks->width);
+    const at::Tensor zeros = at::zeros({blocks->rows, blocks->width});
+    const BlockMatrix matrix(std::move(*blocks));
+    std::vector<at::Tensor> columns;
+    for (const at::Tensor& rows : x.split(8)) columns.push_back(frozen_linear(rows, zeros, {}, matrix));
+    EXPECT_TRUE(at::equal(at::cat(columns).t(), file.read(name))) << name;
+    ++matrices;
+  }
+  EXPECT_EQ(matrices, 8);
 }
 
 // Expanding sub-blocks takes longer.
