@@ -8,7 +8,6 @@
 #include "kernels/loss.h"
 #include "kernels/mixture.h"
 #include "kernels/norm.h"
-#include "kernels/quantised.h"
 #include "kernels/swiglu.h"
 
 namespace quiver {
@@ -44,40 +43,30 @@ BENCHMARK(frozen_linear)->Apply(linear_sizes);
 
 constexpr std::int64_t kFromFloats = -1;
 
-// Layer after layer, as decoding takes them: more than the caches hold, from float32 or a BlockFormat.
+// Layer after layer, as models take them: more than the caches hold, from float32 or a BlockFormat.
 void frozen_linear_of_layers(benchmark::State& state) {
   const at::NoGradGuard no_gradients;
-  const bool from_blocks = state.range(1) != kFromFloats;
-  if (from_blocks && !BlockMatrix::supported()) return state.SkipWithError("this processor has no AVX2");
-  constexpr std::int64_t kWidth = 512;  // a multiple of every format's block
+  constexpr std::int64_t kWidth = 512, kOut = 2 * kMlp;  // a multiple of every format's block
   const at::Tensor x = at::randn({state.range(0), kWidth});
-  std::vector<std::pair<at::Tensor, BlockMatrix>> layers(16);
-  for (auto& [weight, blocks] : layers) {
-    weight = at::zeros({2 * kMlp, kWidth});
-    if (!from_blocks) continue;
-    QuantisedBlocks zeros{static_cast<BlockFormat>(state.range(1)), weight.size(0), kWidth, {}};
+  std::vector<FrozenMatrix> layers(16);
+  for (FrozenMatrix& layer : layers) {
+    if (state.range(1) == kFromFloats) {
+      layer = at::zeros({kOut, kWidth});
+      continue;
+    }
+    QuantisedBlocks zeros{static_cast<BlockFormat>(state.range(1)), kOut, kWidth, {}};
     zeros.bytes.resize(static_cast<std::size_t>(zeros.rows * zeros.row_bytes()));
-    blocks = BlockMatrix(std::move(zeros));
+    layer = FrozenMatrix(std::move(zeros));
   }
   for (auto _ : state) {
-    for (const auto& [weight, blocks] : layers)
-      benchmark::DoNotOptimize(quiver::frozen_linear(x, weight, {}, blocks));
+    for (const FrozenMatrix& layer : layers) benchmark::DoNotOptimize(quiver::frozen_linear(x, layer));
   }
-  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * layers[0].first.numel()) * 16);
+  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * kOut * kWidth) * 16);
 }
 BENCHMARK(frozen_linear_of_layers)
     ->ArgNames({"rows", "format"})
-    ->ArgsProduct({{1, 8, 16, 32}, {kFromFloats, 0, 1, 2, 3, 4, 5, 6, 7}})
+    ->ArgsProduct({{1, 4, 8, 16, 32, 128, 512}, {kFromFloats, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}})
     ->UseRealTime();
-
-void quantised_linear(benchmark::State& state) {
-  const at::Tensor x = at::randn({state.range(0), state.range(1)});
-  const QuantisedMatrix weight = QuantisedMatrix::from_float(at::randn({state.range(2), state.range(1)}));
-  for (auto _ : state) benchmark::DoNotOptimize(quiver::quantised_linear(x, weight));
-  set_rate(state, "flop", 2.0 * static_cast<double>(state.range(0) * state.range(1) * state.range(2)));
-  set_rate(state, "weight_bytes", static_cast<double>(weight.bytes()));
-}
-BENCHMARK(quantised_linear)->Apply(linear_sizes);
 
 void rms_norm(benchmark::State& state) {
   const at::NoGradGuard no_gradients;
@@ -134,13 +123,10 @@ void add_mixture(benchmark::State& state) {
   const std::int64_t rows = state.range(0), experts = state.range(1);
   const MixtureSlot slots[] = {
       {at::randn({experts, kRank, kHidden}), at::randn({experts, kRank, kHidden}), 0}};
-  const at::Tensor x = at::randn({rows, kHidden}), logits = at::randn({rows, experts});
-  at::Tensor y = at::zeros({rows, kHidden}), products = logits.clone();
+  const at::Tensor x = at::randn({rows, kHidden}), vectors = at::randn({experts, kHidden});
+  at::Tensor y = at::zeros({rows, kHidden});
   const MixtureRule rule{.top_k = 2, .merge_before = state.range(2) == 1};
-  for (auto _ : state) {
-    products.copy_(logits);
-    quiver::add_mixture(y, x, products, slots, rule);
-  }
+  for (auto _ : state) quiver::add_mixture(y, x, vectors, slots, rule);
 }
 BENCHMARK(add_mixture)
     ->ArgNames({"rows", "experts", "merge_before"})

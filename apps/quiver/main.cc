@@ -29,7 +29,7 @@ void add_global_options(CLI::App& program, GlobalOptions& global) {
       ->check(CLI::Range(1, 4096));
   program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
   program.add_option("--precision", global.precision,
-                     "float32, bfloat16, q8 or q4 (default: the config's, or float32)");
+                     "float32, bfloat16 or q8 (default: the config's, or float32)");
   program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)")
       ->check(CLI::NonNegativeNumber);
   program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");

@@ -191,7 +191,7 @@ def profiles(folder):
 def render(folder):
     names = json.loads((folder / "inputs.json").read_text())
     text = HEAD + "\n" + COLUMNS + "".join(table_line(row, folder, names) for row in ROWS) + AFTER_TABLE
-    text += "\n" + quality.four_bit_accuracy(folder)
+    text += "\n" + quality.accuracy_by_weights(folder)
     text += "\n## Machine and versions\n\n" + machine(folder) + "\n" + limits(folder)
     text += AGAIN
     text += "```\n" + commands(names) + "```\n"

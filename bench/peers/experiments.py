@@ -41,6 +41,7 @@ GENERATE = (
 BATCH_SIZE = 16
 TRAIN = f"train {{model}} --data {{data}} --limit 100 --batch-size {BATCH_SIZE} --dump-ids {{ids}}"
 ARC = "arc {model} --data {arc} --library {library} --combine output"
+ARC_OF_FOLDER = ARC.replace("{model}", "{hf}") + " --limit 500 --router base,arrow"
 PEER_TEXTS = "peer_generate.py --model {hf} --quiver {latest}"
 PEER_TRAIN = {"peft": "peer_train.py --model {hf} --ids {ids} --epochs 1"}
 PEER_ARC = "peer_arc.py --model {hf} --data {arc} --limit 300"
@@ -76,12 +77,12 @@ EXPERIMENTS = [
     ),
     Experiment(
         "stream",
-        GENERATE + " --batch-size 1 --repetitions 5 --precision q4",
+        GENERATE + " --batch-size 1 --repetitions 5",
         {"llama": "peer_llama.py --gguf {gguf} --quiver {latest}"},
     ),
-    Experiment("arc_float32", ARC + " --limit 500 --router base,arrow", turns="Q"),
-    Experiment("arc_q4", ARC + " --limit 500 --router base,arrow --precision q4", turns="Q"),
-    Experiment("arc_q8", ARC + " --limit 500 --router base,arrow --precision q8", turns="Q"),
+    Experiment("arc_float32", ARC_OF_FOLDER, turns="Q"),
+    Experiment("arc_blocks", ARC + " --limit 500 --router base,arrow", turns="Q"),
+    Experiment("arc_q8", ARC_OF_FOLDER + " --precision q8", turns="Q"),
     Experiment("start", "", turns="Q"),
     Experiment("library", "library --experts 10000", turns="Q"),
 ]

@@ -80,14 +80,21 @@ def cell(row, own, others):
     return TEXTS[row.quality](row, own, others) if row.quality else ""
 
 
-def four_bit_accuracy(folder):
-    """Accuracies of the same questions by the precision of the weights."""
+WEIGHTS = {
+    "arc_float32": "float32",
+    "arc_blocks": "4 bits, the file's blocks",
+    "arc_q8": "8 bits, rounded (`--precision q8`)",
+}
+
+
+def accuracy_by_weights(folder):
+    """Accuracies of the same questions by how the weights are kept."""
     lines = ""
-    for precision in ("float32", "q8", "q4"):
-        for path in sorted(folder.glob(f"arc_{precision}.quiver.*.json")):
+    for experiment, weights in WEIGHTS.items():
+        for path in sorted(folder.glob(f"{experiment}.quiver.*.json")):
             for model, metrics in json.loads(path.read_text())["quality"].items():
                 acc, norm = metrics["acc"], metrics["acc_norm"]
-                lines += f"| {precision} | {model} | {acc['value']:.4f} | {norm['value']:.4f} | {acc['n']} |\n"
+                lines += f"| {weights} | {model} | {acc['value']:.4f} | {norm['value']:.4f} | {acc['n']} |\n"
     if not lines:
         return ""
     columns = "| weights | router | acc | acc_norm | questions |\n|---|---|---|---|---|\n"

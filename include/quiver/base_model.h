@@ -137,10 +137,9 @@ class BaseModel {
 
   // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
-  // What logits() multiplies with, (vocabulary, hidden), and adds, (vocabulary) or undefined.
-  // REQUIRES: not is_quantised(precision()).
-  const at::Tensor& head_weight() const;
-  const at::Tensor& head_bias() const;
+  // sum_i -log softmax(logits(hidden)_i)[targets_i] for hidden (N, hidden) and targets (N) int64: a float32
+  // scalar, differentiable in hidden. Never holds the logits of more than a few rows.
+  at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& targets) const;
 
   SequenceCache make_cache(std::int64_t capacity) const;
 

@@ -29,13 +29,9 @@ constexpr EnumName<SchedulerKind> kSchedulers[] = {
     {SchedulerKind::kWarmup, "warmup"},
     {SchedulerKind::kCosineAnnealing, "cosine_annealing"}};
 // "16" is no half precision: mttl, too, stores float32 weights for it.
-constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFloat32, "float32"},
-                                               {Precision::kFloat32, "32"},
-                                               {Precision::kFloat32, "16"},
-                                               {Precision::kBFloat16, "bfloat16"},
-                                               {Precision::kBFloat16, "bf16"},
-                                               {Precision::kQ8, "q8"},
-                                               {Precision::kQ4, "q4"}};
+constexpr EnumName<Precision> kPrecisions[] = {
+    {Precision::kFloat32, "float32"},   {Precision::kFloat32, "32"},    {Precision::kFloat32, "16"},
+    {Precision::kBFloat16, "bfloat16"}, {Precision::kBFloat16, "bf16"}, {Precision::kQ8, "q8"}};
 
 template <typename Enum, std::size_t N>
 void assign_enum(const std::string& key, const ConfigSetting& setting, const EnumName<Enum> (&names)[N],

@@ -1,8 +1,10 @@
 #pragma once
 
-// The blocks of each BlockFormat as float32 in registers: the bits of tensor/dequantise.cc, since both are
-// compiled with -ffp-contract=off, which rounds a product and a sum one by one. For .cc files of one
-// instruction set each, which define QUIVER_BLOCKS_TARGET, their functions' attribute.
+// The blocks of each BlockFormat as float32 in registers: the bits of tensor/dequantise.cc. That rounds each
+// product and each sum, but no product here needs it: a scale of 11 bits, in the K formats times 6 or 8
+// more, and 4 to 8 bits of a value fit into float32's 24. So a multiply_add, rounded once, is the same.
+// (Q6_K has no sum and rounds each product.) For .cc files of one instruction set each, which define
+// QUIVER_BLOCKS_TARGET, their functions' attribute.
 
 #include <immintrin.h>
 
@@ -20,10 +22,20 @@ struct Expanded {
   typename Register::Lanes parts[kParts];
 };
 
-QUIVER_BLOCKS_TARGET QUIVER_INLINE float load_half(const char* source) {
-  std::uint16_t bits;
-  std::memcpy(&bits, source, sizeof bits);
-  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
+// Four halves at once: the conversion takes them from memory, where a single one would go through a general
+// register.
+typedef float FourFloats __attribute__((vector_size(16)));
+QUIVER_BLOCKS_TARGET QUIVER_INLINE FourFloats load_halves(const char* source) {
+  return _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(source)));
+}
+
+// Half `kIndex` of them in every lane, by one shuffle.
+template <typename Register, int kIndex>
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Lanes spread(const FourFloats& halves) {
+  if constexpr (kLanes<Register> == 16)
+    return _mm512_permutexvar_ps(_mm512_set1_epi32(kIndex), _mm512_castps128_ps512(halves));
+  else
+    return halves[kIndex] - typename Register::Lanes{};
 }
 
 template <typename Register>
@@ -67,8 +79,14 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
   using Indices = typename Register::Indices;
   constexpr int kLane = kLanes<Register>, kParts = Expanded<Register>::kParts;
   Expanded<Register> result;
-  if constexpr (kFormat == BlockFormat::kQ8_0) {
-    const float scale = load_half(block);
+  if constexpr (kFormat == BlockFormat::kF16 || kFormat == BlockFormat::kBF16) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      const char* source = block + 2 * i * kLane;
+      result.parts[i] = kFormat == BlockFormat::kF16 ? Isa::widen_half(source) : Isa::widen_bfloat16(source);
+    }
+  } else if constexpr (kFormat == BlockFormat::kQ8_0) {
+    const float scale = load_halves(block)[0];
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i)
       result.parts[i] = scale * to_float<Register>(load_signed<Isa>(block + 2 + i * kLane));
@@ -77,7 +95,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
     const char* nibbles = block + half * 64 + part % 2 * kBlockWidth;
     const char* high = block + 128 + half * kBlockWidth;
     const int shift = static_cast<int>(part % 4 / 2 * 4), high_shift = static_cast<int>(part % 4 * 2);
-    const float d = load_half(block + 208);
+    const float d = load_halves(block + 202)[3];  // the block's last two bytes
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
       const auto scale = static_cast<signed char>(block[192 + part * 2 + i * kLane / 16]);
@@ -87,8 +105,9 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
     }
   } else if constexpr (kFormat == BlockFormat::kQ4_K || kFormat == BlockFormat::kQ5_K) {
     const auto [scale, minimum] = unpack_scale(reinterpret_cast<const std::uint8_t*>(block) + 4, part);
-    const float factor = load_half(block) * static_cast<float>(scale);
-    const float offset = load_half(block + 2) * static_cast<float>(minimum);
+    const FourFloats halves = load_halves(block);
+    const float factor = halves[0] * static_cast<float>(scale);
+    const Lanes minus_offset = -(halves[1] * static_cast<float>(minimum)) - Lanes{};
     const char* nibbles = block + (kFormat == BlockFormat::kQ4_K ? 16 : 48) + part / 2 * kBlockWidth;
     const int shift = static_cast<int>(part % 2 * 4);
 #pragma GCC unroll 4
@@ -96,16 +115,17 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
       Indices q = (load_bytes<Isa>(nibbles + i * kLane) >> shift) & 15;
       if constexpr (kFormat == BlockFormat::kQ5_K)
         q |= ((load_bytes<Isa>(block + 16 + i * kLane) >> static_cast<int>(part)) & 1) << 4;
-      result.parts[i] = factor * to_float<Register>(q) - offset;
+      result.parts[i] = Isa::multiply_add(factor - Lanes{}, to_float<Register>(q), minus_offset);
     }
   } else {
     constexpr bool kHasMinimum = kFormat == BlockFormat::kQ4_1 || kFormat == BlockFormat::kQ5_1;
     constexpr bool kFiveBits = kFormat == BlockFormat::kQ5_0 || kFormat == BlockFormat::kQ5_1;
-    const float scale = load_half(block), minimum = kHasMinimum ? load_half(block + 2) : 0;
+    const FourFloats halves = load_halves(block);
+    const Lanes scale = spread<Register, 0>(halves), minimum = spread<Register, 1>(halves);
     const char* after_scales = block + (kHasMinimum ? 4 : 2);
     const char* nibbles = after_scales + (kFiveBits ? 4 : 0);
     const auto level = [&](const Indices& q) __attribute__((always_inline)) QUIVER_BLOCKS_TARGET->Lanes {
-      if constexpr (kHasMinimum) return scale * to_float<Register>(q) + minimum;
+      if constexpr (kHasMinimum) return Isa::multiply_add(scale, to_float<Register>(q), minimum);
       return scale * to_float<Register>(q - (kFiveBits ? 16 : 8));
     };
     if constexpr (!kFiveBits && kLane == 16) {

@@ -1,16 +1,19 @@
 #pragma once
 
-// The products of block_dot_products, for one .cc file an instruction set, which defines QUIVER_BLOCKS_TARGET
+// The loops of block_products.h, for one .cc file an instruction set, which defines QUIVER_BLOCKS_TARGET
 // (its functions' attribute) before it includes this, and hands in a struct with
 //   Register               of vector_registers.h
 //   widen_unsigned(p), widen_signed(p)  as many bytes as there are lanes, each as an integer
+//   widen_half(p), widen_bfloat16(p)    as many such numbers, as float32
 //   multiply_add(a, b, c)  a b + c, rounded once
 //   kRows, kColumns        the tile whose sums the registers hold
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
-#include "kernels/block_dot_products.h"
 #include "kernels/block_expansions.h"
+#include "kernels/block_products.h"
 #include "kernels/sum_lanes.h"
 
 namespace quiver::row_loops {
@@ -36,7 +39,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
   for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
   for (std::int64_t block = 0; block < columns.blocks; ++block) {
     Expanded<Register> w[N];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int n = 0; n < N; ++n) {
       const char* row = columns.weight + n * columns.row_bytes;
       if (fetches) __builtin_prefetch(row + block * block_bytes(kFormat) / kParts + kAheadBytes);
@@ -48,7 +51,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
       for (int part = 0; part < kBlockWidth / kLanes<Register>; ++part) {
         const float* values = x[m] + block * kBlockWidth + part * kLanes<Register>;
         const Lanes row = *reinterpret_cast<const Lanes*>(values);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int n = 0; n < N; ++n) sum[m * N + n] = Isa::multiply_add(row, w[n].parts[part], sum[m * N + n]);
       }
     }
@@ -80,10 +83,10 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void all_rows(const float* const* x, std::int
   }
 }
 
-template <typename Isa, BlockFormat kFormat>
+// All columns in groups of N.
+template <typename Isa, BlockFormat kFormat, int M, int N>
 QUIVER_BLOCKS_TARGET void all_columns(const float* const* x, std::int64_t rows, const BlockRows& weight,
                                       float* const* out, std::int64_t first_column) {
-  constexpr int M = Isa::kRows, N = Isa::kColumns;
   const std::int64_t blocks = weight.width / kBlockWidth;
   const std::int64_t row_bytes = weight.width / block_width(kFormat) * block_bytes(kFormat);
   const auto columns_from = [&](std::int64_t column) {
@@ -96,27 +99,52 @@ QUIVER_BLOCKS_TARGET void all_columns(const float* const* x, std::int64_t rows, 
     all_rows<Isa, kFormat, M, 1>(x, rows, columns_from(column), true, out);
 }
 
-template <typename Isa>
-QUIVER_BLOCKS_TARGET void all_formats(const float* const* x, std::int64_t rows, const BlockRows& weight,
-                                      float* const* out, std::int64_t first_column) {
-  switch (weight.format) {
-    case BlockFormat::kQ4_0:
-      return all_columns<Isa, BlockFormat::kQ4_0>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ4_1:
-      return all_columns<Isa, BlockFormat::kQ4_1>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ5_0:
-      return all_columns<Isa, BlockFormat::kQ5_0>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ5_1:
-      return all_columns<Isa, BlockFormat::kQ5_1>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ8_0:
-      return all_columns<Isa, BlockFormat::kQ8_0>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ4_K:
-      return all_columns<Isa, BlockFormat::kQ4_K>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ5_K:
-      return all_columns<Isa, BlockFormat::kQ5_K>(x, rows, weight, out, first_column);
-    case BlockFormat::kQ6_K:
-      return all_columns<Isa, BlockFormat::kQ6_K>(x, rows, weight, out, first_column);
+// Sums of few rows wait for one another, unless there are more columns to sum up meanwhile.
+template <typename Isa, BlockFormat kFormat>
+QUIVER_BLOCKS_TARGET void multiply_format(const float* const* x, std::int64_t rows, const BlockRows& weight,
+                                          float* const* out, std::int64_t first_column) {
+  if (rows <= 2)
+    all_columns<Isa, kFormat, 2, 4>(x, rows, weight, out, first_column);
+  else
+    all_columns<Isa, kFormat, Isa::kRows, Isa::kColumns>(x, rows, weight, out, first_column);
+}
+
+template <typename Isa, BlockFormat kFormat>
+QUIVER_BLOCKS_TARGET void expand_columns(const BlockRows& weight, float* target) {
+  using Register = typename Isa::Register;
+  constexpr std::int64_t kParts = block_width(kFormat) / kBlockWidth;
+  const std::int64_t blocks = weight.columns * weight.width / kBlockWidth;
+  for (std::int64_t block = 0; block < blocks; ++block, target += kBlockWidth) {
+    const auto values =
+        expand<Isa, kFormat>(weight.bytes + block / kParts * block_bytes(kFormat), block % kParts);
+#pragma GCC unroll 4
+    for (int i = 0; i < kBlockWidth / kLanes<Register>; ++i)
+      *reinterpret_cast<typename Register::Lanes*>(target + i * kLanes<Register>) = values.parts[i];
   }
+}
+
+// The functions for a format are at its number.
+template <typename Isa, std::size_t... kFormats>
+constexpr auto multiply_functions(std::index_sequence<kFormats...>) {
+  return std::array{&multiply_format<Isa, static_cast<BlockFormat>(kFormats)>...};
+}
+template <typename Isa, std::size_t... kFormats>
+constexpr auto expand_functions(std::index_sequence<kFormats...>) {
+  return std::array{&expand_columns<Isa, static_cast<BlockFormat>(kFormats)>...};
+}
+using FormatNumbers = std::make_index_sequence<kBlockFormats>;
+
+template <typename Isa>
+void multiply(const float* const* x, std::int64_t rows, const BlockRows& weight, float* const* out,
+              std::int64_t first_column) {
+  constexpr auto kFunctions = multiply_functions<Isa>(FormatNumbers());
+  kFunctions[static_cast<std::size_t>(weight.format)](x, rows, weight, out, first_column);
+}
+
+template <typename Isa>
+void expand_rows(const BlockRows& weight, float* target) {
+  constexpr auto kFunctions = expand_functions<Isa>(FormatNumbers());
+  kFunctions[static_cast<std::size_t>(weight.format)](weight, target);
 }
 
 }  // namespace quiver::row_loops

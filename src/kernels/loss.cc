@@ -18,9 +18,9 @@ constexpr std::int64_t kBlockRows =
 
 class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden, const FrozenMatrix& weight,
                             const at::Tensor& targets, const std::optional<at::Tensor>& bias) {
-    const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
+    const std::int64_t rows = hidden.size(0), vocabulary = weight.out();
     const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
     at::Tensor losses = at::empty({rows}, hidden.options());
     float* loss = losses.mutable_data_ptr<float>();
@@ -60,10 +60,10 @@ at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Te
   return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                const at::Tensor& bias) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const FrozenMatrix& weight,
+                                const at::Tensor& targets, const at::Tensor& bias) {
   if (!fused_kernel_applies(hidden) || hidden.size(0) == 0) {
-    return linear_cross_entropy_reference(hidden, weight, targets, bias);
+    return linear_cross_entropy_reference(hidden, weight.to_dense(), targets, bias);
   }
   return LinearCrossEntropy::apply(hidden, weight, targets,
                                    bias.defined() ? std::optional(bias) : std::nullopt);

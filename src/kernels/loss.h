@@ -4,6 +4,8 @@
 
 #include <functional>
 
+#include "kernels/frozen_matrix.h"
+
 namespace quiver {
 
 // Sum of the cross-entropy losses of a linear head, without ever holding all logits:
@@ -11,8 +13,8 @@ namespace quiver {
 // hidden (N, D), head weight (V, D) frozen, targets (N) int64, bias (V) or undefined. Returns a float32
 // scalar, differentiable in hidden; the gradient is made during the forward pass, block by block. N = 0 gives
 // 0.
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                const at::Tensor& bias = {});
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const FrozenMatrix& weight,
+                                const at::Tensor& targets, const at::Tensor& bias = {});
 
 // The same with all logits at once, in ATen operators.
 at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Tensor& weight,

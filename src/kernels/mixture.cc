@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "kernels/dot_products.h"
 #include "kernels/fused.h"
+#include "kernels/linear.h"
 #include "kernels/row_loops.h"
 #include "kernels/top_k.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr float kStandardiseEps = 1e-5f;  // as LayerNorm in both PhatGOOSE implementations
 constexpr std::int64_t kBlockRows = 512;  // tokens that share the reading of an expert; measured
+constexpr std::int64_t kFewRows = 64;     // see add_mixture
 
 // One layer's experts as pointers.
 struct Experts {
@@ -167,6 +169,20 @@ void logits_from_products(float* products, std::int64_t count, const float* x, s
   }
 }
 
+// products (rows, n) = x vectors^T for x (rows, d), its rows `stride` apart, and vectors (n, d); rows <=
+// kFewRows.
+void multiply(const float* x, std::int64_t stride, std::int64_t rows, const at::Tensor& vectors,
+              float* products) {
+  const std::int64_t count = vectors.size(0), width = vectors.size(1);
+  const float* x_rows[kFewRows];
+  float* results[kFewRows];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    x_rows[row] = x + row * stride;
+    results[row] = products + row * count;
+  }
+  row_loops::dot_products(x_rows, rows, vectors.const_data_ptr<float>(), width, count, width, results);
+}
+
 // work(first row, last row) for blocks of rows, on all threads; `row_floats`: multiplications of a row.
 template <typename Work>
 void for_each_block(std::int64_t rows, std::int64_t row_floats, const Work& work) {
@@ -197,16 +213,20 @@ std::int64_t row_work(std::span<const MixtureSlot> slots, std::int64_t top_k) {
 
 }  // namespace
 
-void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::span<const MixtureSlot> slots,
-                 const MixtureRule& rule) {
+void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
+                 std::span<const MixtureSlot> slots, const MixtureRule& rule) {
   check(y, x, slots);
-  std::int64_t width = 0;
+  std::int64_t width = 0;  // of logits
   for (const MixtureSlot& slot : slots) {
     width += slot.a.size(0);
     QUIVER_CHECK(rule.top_k >= 1 && rule.top_k <= slot.a.size(0), "top_k ", rule.top_k);
   }
-  QUIVER_CHECK(fused_kernel_applies(products) && products.sizes() == at::IntArrayRef({x.size(0), width}),
-               "products ", products.sizes());
+  QUIVER_CHECK(fused_kernel_applies(vectors) && vectors.sizes() == at::IntArrayRef({width, x.size(1)}),
+               "vectors ", vectors.sizes());
+  // A blocked product for many rows; for a few, each thread makes those of its rows, and waits for nobody.
+  const bool is_product_apart = x.size(0) > kFewRows;
+  at::Tensor products =
+      is_product_apart ? frozen_linear(x, vectors) : at::empty({x.size(0), width}, x.options());
   const float* x_data = x.const_data_ptr<float>();
   float* y_data = y.mutable_data_ptr<float>();
   float* products_data = products.mutable_data_ptr<float>();
@@ -214,6 +234,7 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::
     const float* x_rows = x_data + first * x.stride(0);
     float* y_rows = y_data + first * y.stride(0);
     float* logits = products_data + first * width;
+    if (!is_product_apart) multiply(x_rows, x.stride(0), last - first, vectors, logits);
     for (std::int64_t row = 0; row < last - first; ++row)
       logits_from_products(logits + row * width, width, x_rows + row * x.stride(0), x.size(1), rule);
     BlockMixer mixer(rule);

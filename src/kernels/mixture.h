@@ -33,12 +33,12 @@ struct MixtureSlot {
 };
 
 // Adds to y (T, *) what the mixtures of the slots give for x (T, d); float32 on the CPU, rows contiguous.
-// products (T, slots * E): the tokens' products with the routing vectors of each slot; they are overwritten.
+// vectors (slots * E, d): the routing vectors of each slot, whose products with the tokens become logits.
 // Weights are the softmax of a token's top_k logits (see MixtureRule); equal logits go to the lower expert
 // number. Only the chosen experts are touched, so that the cost does not grow with E. Rows are independent;
 // runs on ATen's threads.
-void add_mixture(at::Tensor& y, const at::Tensor& x, at::Tensor& products, std::span<const MixtureSlot> slots,
-                 const MixtureRule& rule);
+void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
+                 std::span<const MixtureSlot> slots, const MixtureRule& rule);
 
 // The same with the first expert of every slot at weight 1.
 void add_first_expert(at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots);

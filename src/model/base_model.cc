@@ -1,6 +1,7 @@
 #include "quiver/base_model.h"
 
 #include "core/check.h"
+#include "kernels/loss.h"
 #include "model/decoder.h"
 
 namespace quiver {
@@ -9,9 +10,8 @@ Precision parse_precision(const std::string& text) {
   if (text == "float32" || text == "32" || text == "fp32") return Precision::kFloat32;
   if (text == "bfloat16" || text == "bf16") return Precision::kBFloat16;
   if (text == "q8") return Precision::kQ8;
-  if (text == "q4") return Precision::kQ4;
   throw Error(ErrorKind::kInvalidArgument, "unknown precision '" + text + "'",
-              "use float32, bfloat16, q8 or q4");
+              "use float32, bfloat16 or q8; a GGUF file's 4-bit weights stay as they are in float32");
 }
 
 void RaggedBatch::add(std::span<const std::int32_t> sequence) {
@@ -62,10 +62,12 @@ const std::vector<LinearSlot>& BaseModel::slots() const { return parts_->slots; 
 const std::vector<LinearGroup>& BaseModel::groups() const { return parts_->groups; }
 Precision BaseModel::precision() const { return parts_->precision; }
 at::Device BaseModel::device() const { return parts_->state.device(); }
-const at::Tensor& BaseModel::head_weight() const { return parts_->head.dense(); }
-const at::Tensor& BaseModel::head_bias() const { return parts_->head.bias(); }
 
 at::Tensor BaseModel::logits(const at::Tensor& hidden) const { return parts_->head.apply(hidden); }
+
+at::Tensor BaseModel::cross_entropy(const at::Tensor& hidden, const at::Tensor& targets) const {
+  return linear_cross_entropy(hidden, parts_->head.weight(), targets, parts_->head.bias());
+}
 
 SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
   auto state = std::make_unique<SequenceCache::State>();

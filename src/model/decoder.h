@@ -37,7 +37,7 @@ struct BaseModel::Parts {
   std::int32_t eos_id = 0;
   Precision precision = Precision::kFloat32;
   at::TensorOptions state;  // type and place of hidden states and caches
-  StackedLinear embedding;  // (V, D)
+  FrozenMatrix embedding;   // (V, D)
   at::Tensor positions;     // (max_positions, D) or undefined
   StackedLinear head;       // (V, D)
   NormWeights final_norm;

@@ -4,6 +4,7 @@
 #include "core/sha256.h"
 #include "model/decoder.h"
 #include "tensor/device.h"
+#include "tensor/quantise.h"
 
 namespace quiver {
 namespace {
@@ -23,9 +24,8 @@ class Reader {
         precision_(options.precision),
         state_(at::TensorOptions(options.precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat)
                    .device(parse_device(options.device))) {
-    if (is_quantised(precision_) && !state_.device().is_cpu()) {
-      throw Error(ErrorKind::kUnsupported,
-                  std::string("precision ") + precision_name(precision_) + " runs on the CPU only",
+    if (precision_ == Precision::kQ8 && !state_.device().is_cpu()) {
+      throw Error(ErrorKind::kUnsupported, "precision q8 runs on the CPU only",
                   "use float32 or bfloat16, or --device cpu");
     }
   }
@@ -34,29 +34,24 @@ class Reader {
     return read_float(name, shape).to(state_).contiguous();
   }
 
-  // A weight (out, in) that only StackedLinear computes with; `stored_transposed` where the file has (in,
-  // out).
-  StackedLinear read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
-    if (!is_quantised(precision_)) {
-      at::Tensor weight = read_float(name, shape, stored_transposed).to(state_).contiguous();
-      return StackedLinear(std::move(weight),
-                           stored_transposed ? BlockMatrix() : read_block_matrix(name, shape));
-    }
+  // A weight (out, in); `stored_transposed` where the file has (in, out). What is computed in float32 on the
+  // CPU stays in the blocks of its file, or is rounded to blocks.
+  FrozenMatrix read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
     check_contains(name);
-    const std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
-    if (blocks && QuantisedMatrix::holds(blocks->format) &&
-        (precision_ == Precision::kQ4 || !blocks->four_bit())) {
+    const bool keeps_blocks = precision_ != Precision::kBFloat16 && state_.device().is_cpu();
+    std::optional<QuantisedBlocks> blocks;
+    if (keeps_blocks && !stored_transposed) blocks = source_.read_blocks(name);
+    if (blocks && !(precision_ == Precision::kQ8 && blocks->has_halves())) {
       check_shape(name, {blocks->rows, blocks->width}, shape);
-      has_four_bit_ = has_four_bit_ || blocks->four_bit();
-      auto matrix = QuantisedMatrix::from_blocks(*blocks);
+      FrozenMatrix matrix(std::move(*blocks));
       hash_sample(name, shape, matrix.every(sample_stride(shape)));
-      return StackedLinear(std::move(matrix));
+      return matrix;
     }
-    try {
-      return StackedLinear(QuantisedMatrix::from_float(read_float(name, shape, stored_transposed)));
-    } catch (const Error& error) {
-      throw Error(error.kind(), "tensor '" + name + "': " + error.what(), error.hint());
-    }
+    const at::Tensor weight = read_stored(name, shape, stored_transposed);
+    blocks = precision_ == Precision::kQ8 ? round(name, weight)
+             : keeps_blocks               ? blocks_of_halves(weight)
+                                          : std::nullopt;
+    return blocks ? FrozenMatrix(std::move(*blocks)) : FrozenMatrix(weight.to(state_).contiguous());
   }
 
   at::Tensor read_if_present(const std::string& name, at::IntArrayRef shape) {
@@ -74,22 +69,14 @@ class Reader {
   std::string fingerprint() { return hash_.finish(); }
   const at::TensorOptions& state() const { return state_; }
 
-  void refuse_q4_without_four_bits() const {
-    if (precision_ != Precision::kQ4 || has_four_bit_) return;
-    throw Error(ErrorKind::kUnsupported,
-                "precision q4 keeps a file's 4-bit tensors, and the base model has none in Q4_0 or Q4_1",
-                "use q8, or a GGUF file in Q4_0 or Q4_1");
-  }
-
  private:
-  // The weight in the file's blocks as well, where products can use them.
-  BlockMatrix read_block_matrix(const std::string& name, at::IntArrayRef shape) const {
-    if (precision_ != Precision::kFloat32 || !state_.device().is_cpu() || !BlockMatrix::supported())
-      return {};
-    std::optional<QuantisedBlocks> blocks = source_.read_blocks(name);
-    if (!blocks) return {};
-    check_shape(name, {blocks->rows, blocks->width}, shape);
-    return BlockMatrix(std::move(*blocks));
+  static std::optional<QuantisedBlocks> round(const std::string& name, const at::Tensor& weight) {
+    if (weight.size(1) % kBlockWidth != 0) return std::nullopt;
+    try {
+      return round_to_q8_0(weight);
+    } catch (const Error& error) {
+      throw Error(error.kind(), "tensor '" + name + "': " + error.what(), error.hint());
+    }
   }
 
   void check_contains(const std::string& name) const {
@@ -103,12 +90,17 @@ class Reader {
                                              ", the model's configuration asks for " + shape_text(wanted));
   }
 
-  at::Tensor read_float(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
+  at::Tensor read_float(const std::string& name, at::IntArrayRef shape) {
+    return read_stored(name, shape).to(at::kFloat);
+  }
+
+  // In the type of the file.
+  at::Tensor read_stored(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
     check_contains(name);
-    at::Tensor tensor = source_.read(name).to(at::kFloat);
+    at::Tensor tensor = source_.read(name);
     if (stored_transposed && tensor.dim() == 2) tensor = tensor.t().contiguous();
     check_shape(name, tensor.sizes(), shape);
-    hash_sample(name, shape, tensor.flatten().slice(0, 0, tensor.numel(), sample_stride(shape)).contiguous());
+    hash_sample(name, shape, tensor.flatten().slice(0, 0, tensor.numel(), sample_stride(shape)));
     return tensor;
   }
 
@@ -118,14 +110,14 @@ class Reader {
   }
 
   void hash_sample(const std::string& name, at::IntArrayRef shape, const at::Tensor& sample) {
+    const at::Tensor floats = sample.to(at::kFloat).contiguous();
     hash_.update(name + shape_text(shape));
-    hash_.update({static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()});
+    hash_.update({static_cast<const char*>(floats.const_data_ptr()), floats.nbytes()});
   }
 
   const WeightSource& source_;
   Precision precision_;
   at::TensorOptions state_;
-  bool has_four_bit_ = false;
   Sha256 hash_;
 };
 
@@ -137,7 +129,7 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, const TensorNa
   LinearGroup group;
   group.index = static_cast<std::int64_t>(parts.groups.size());
   group.in = in;
-  std::vector<StackedLinear> weights;
+  std::vector<FrozenMatrix> weights;
   std::vector<at::Tensor> biases;
   for (const auto& [pattern, out] : paths_and_widths) {
     const std::string path = TensorNames::at_layer(pattern, layer);
@@ -158,7 +150,7 @@ StackedLinear read_group(Reader& reader, BaseModel::Parts& parts, const TensorNa
   if (biased == 0 && parts.config.has_bias[static_cast<std::size_t>(group.index % kGroupsPerLayer)]) {
     throw Error(ErrorKind::kCorruptFile, "the base model has no tensor '" + first.path + ".bias'");
   }
-  return StackedLinear::stack(weights, biased > 0 ? at::cat(biases) : at::Tensor());
+  return StackedLinear(FrozenMatrix::stack(weights), biased > 0 ? at::cat(biases) : at::Tensor());
 }
 
 DecoderLayer read_layer(Reader& reader, BaseModel::Parts& parts, const TensorNames& names,
@@ -196,11 +188,11 @@ DecoderLayer read_layer(Reader& reader, BaseModel::Parts& parts, const TensorNam
 
 StackedLinear read_head(Reader& reader, const BaseModel::Parts& parts, const TensorNames& names) {
   const std::int64_t vocabulary = parts.config.vocabulary;
-  const at::Tensor bias = reader.read_if_present(names.head + ".bias", {vocabulary});
-  const StackedLinear weight =
-      parts.config.tied_head ? parts.embedding
-                             : reader.read_matrix(names.head + ".weight", {vocabulary, parts.config.hidden});
-  return bias.defined() ? StackedLinear::stack({weight}, bias) : weight;
+  at::Tensor bias = reader.read_if_present(names.head + ".bias", {vocabulary});
+  FrozenMatrix weight = parts.config.tied_head
+                            ? parts.embedding
+                            : reader.read_matrix(names.head + ".weight", {vocabulary, parts.config.hidden});
+  return StackedLinear(std::move(weight), std::move(bias));
 }
 
 // Some published tokenizers have a few tokens for other inputs than text, which their text models have not.
@@ -244,7 +236,6 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   parts->precision = options.precision;
   parts->state = reader.state();
   parts->embedding = reader.read_matrix(names.embedding, {config.vocabulary, config.hidden});
-  if (!config.tied_head) parts->embedding.drop_blocks();  // never multiplied with
   if (!names.positions.empty())
     parts->positions = reader.read(names.positions, {config.max_positions, config.hidden});
   parts->final_norm = reader.norm(names.final_norm, config.hidden, config.norm_offset);
@@ -252,7 +243,6 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     parts->layers.push_back(read_layer(reader, *parts, names, layer));
   }
-  reader.refuse_q4_without_four_bits();
   parts->config.rotary = rotary_on(reader.state().device(), std::move(parts->config.rotary));
   parts->fingerprint = reader.fingerprint();
   return parts;

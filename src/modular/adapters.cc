@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/linear.h"
 #include "routing/routing.h"
 
 namespace quiver {
@@ -75,8 +74,7 @@ at::Tensor MixtureAdapter::apply(const LinearGroup& group, const at::Tensor& x, 
   const Group& own = groups_[static_cast<std::size_t>(group.index)];
   if (own.slots.empty()) return y;
   return add_update(std::move(y), x, [&](at::Tensor& sum, const at::Tensor& input) {
-    at::Tensor products = frozen_linear(input, own.vectors);  // (T, slots E)
-    add_mixture(sum, input, products, own.slots, own.rule);
+    add_mixture(sum, input, own.vectors, own.slots, own.rule);
   });
 }
 

@@ -11,7 +11,7 @@ namespace {
 // Numbers and block sizes: ggml.h, enum ggml_type, and ggml-common.h of llama.cpp.
 constexpr GgufType kTypes[] = {
     {0, "F32", 1, 4, dequantise_f32},
-    {1, "F16", 1, 2, dequantise_f16},
+    {1, "F16", 1, 2, dequantise_f16, BlockFormat::kF16},
     {2, "Q4_0", 32, 18, dequantise_q4_0, BlockFormat::kQ4_0},
     {3, "Q4_1", 32, 20, dequantise_q4_1, BlockFormat::kQ4_1},
     {6, "Q5_0", 32, 22, dequantise_q5_0, BlockFormat::kQ5_0},
@@ -20,12 +20,15 @@ constexpr GgufType kTypes[] = {
     {12, "Q4_K", 256, 144, dequantise_q4_k, BlockFormat::kQ4_K},
     {13, "Q5_K", 256, 176, dequantise_q5_k, BlockFormat::kQ5_K},
     {14, "Q6_K", 256, 210, dequantise_q6_k, BlockFormat::kQ6_K},
-    {30, "BF16", 1, 2, dequantise_bf16},
+    {30, "BF16", 1, 2, dequantise_bf16, BlockFormat::kBF16},
 };
 
+// Single numbers count as blocks of many.
 constexpr bool agrees_with_format(const GgufType& type) {
-  return !type.format ||
-         (type.block_elements == block_width(*type.format) && type.block_bytes == block_bytes(*type.format));
+  if (!type.format) return true;
+  const std::int64_t width = type.block_elements == 1 ? kBlockWidth : 1;
+  return type.block_elements * width == block_width(*type.format) &&
+         type.block_bytes * width == block_bytes(*type.format);
 }
 static_assert(std::ranges::all_of(kTypes, agrees_with_format));
 

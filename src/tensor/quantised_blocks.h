@@ -5,9 +5,12 @@
 
 namespace quiver {
 
-// The GGML block formats that Quiver computes with as they are; tensor/dequantise.cc has the layouts of the K
-// formats, which come last. Bytes of a block, all numbers little-endian; d and m are half-precision.
+// The formats in which Quiver computes with weights as a file has them: half precision, and those of GGML;
+// tensor/dequantise.cc has the layouts of the K formats, which come last. Bytes of a block, all numbers
+// little-endian; d and m are half-precision.
 enum class BlockFormat {
+  kF16,   // 32 numbers
+  kBF16,  // 32 numbers
   kQ4_0,  // d, 16 bytes of nibbles q: d (q - 8); byte j holds value j (low) and value j + 16
   kQ4_1,  // d, m, 16 bytes of nibbles: d q + m
   kQ5_0,  // d, 4 bytes with the fifth bits, nibbles: d (q - 16)
@@ -18,6 +21,7 @@ enum class BlockFormat {
   kQ6_K,  // sixteen runs of 16 values with signed 8-bit scales s: (d s) (q - 32)
 };
 
+constexpr int kBlockFormats = 10;
 constexpr std::int64_t kBlockWidth = 32;  // values of a block, or of a sub-block of the K formats
 
 // Values in a block: kBlockWidth, or eight times as many.
@@ -26,7 +30,7 @@ constexpr std::int64_t block_width(BlockFormat format) {
 }
 
 constexpr std::int64_t block_bytes(BlockFormat format) {
-  constexpr std::int64_t kBytes[] = {18, 20, 22, 24, 34, 144, 176, 210};
+  constexpr std::int64_t kBytes[kBlockFormats] = {64, 64, 18, 20, 22, 24, 34, 144, 176, 210};
   return kBytes[static_cast<int>(format)];
 }
 
@@ -48,8 +52,7 @@ struct QuantisedBlocks {
   std::vector<char> bytes;  // rows * row_bytes()
 
   std::int64_t row_bytes() const { return width / block_width(format) * block_bytes(format); }
-  // Q4_0 or Q4_1
-  bool four_bit() const { return format == BlockFormat::kQ4_0 || format == BlockFormat::kQ4_1; }
+  bool has_halves() const { return format == BlockFormat::kF16 || format == BlockFormat::kBF16; }
 };
 
 }  // namespace quiver

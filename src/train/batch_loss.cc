@@ -74,8 +74,7 @@ BatchLoss accumulate_gradients(const BaseModel& base, const LinearAdapter& adapt
         options.loss_mean == LossMean::kTokenMean
             ? static_cast<double>(batch_targets)
             : static_cast<double>(targets.ids.size(0)) * static_cast<double>(parts.size());
-    const at::Tensor loss =
-        linear_cross_entropy(targets.hidden, base.head_weight(), targets.ids, base.head_bias()) / denominator;
+    const at::Tensor loss = base.cross_entropy(targets.hidden, targets.ids) / denominator;
     loss.backward();
     result.loss += loss.item<double>();
     result.tokens += targets.tokens;

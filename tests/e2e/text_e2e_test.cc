@@ -56,20 +56,19 @@ TEST_F(Text, SamplingFollowsTheSeed) {
   EXPECT_NE(run_ok(options + "2"), first);
 }
 
-TEST_F(Text, GenerateAndScoreOnAQuantisedBase) {
-  const std::string model = test::quote(test::smollm2_path());
-  const std::string prompt = "'The capital of France is'";
-  for (const std::string precision : {"q4", "q8"}) {
-    const std::string text =
-        run_ok("--precision " + precision + " generate " + model + " --max-new-tokens 8 --prompt " + prompt);
-    EXPECT_NE(text.find("Paris"), std::string::npos) << text;
-    write_file_atomic(path("score.jsonl"),
-                      dump_json({{"prompt", "The capital of France is"}, {"completion", " Paris"}}) + "\n");
-    const Json score = test::json_lines_of(run_ok("--precision " + precision + " score " + model +
-                                                  " --input " + arg("score.jsonl")))
-                           .front();
-    EXPECT_TRUE(score.at("greedy").get<bool>()) << dump_json(score);
-  }
+TEST_F(Text, GenerateAndScoreInEightBits) {
+  const std::string text =
+      run_ok("--precision q8 generate " + base() + " --max-new-tokens 6 --prompt 'colour of the sea:'");
+  EXPECT_EQ(text.substr(0, 3), continuation("colour of the sea:").substr(0, 3));
+  write_file_atomic(path("score.jsonl"),
+                    dump_json({{"prompt", "colour of the sea:"}, {"completion", " blue"}}) + "\n");
+  const auto score = [&](const std::string& options) {
+    const std::string output = run_ok(options + "score " + base() + " --input " + arg("score.jsonl"));
+    return test::json_lines_of(output).front().at("logprob").get<double>();
+  };
+  const double whole = score(""), rounded = score("--precision q8 ");
+  EXPECT_NE(rounded, whole);
+  EXPECT_NEAR(rounded, whole, 0.05 * std::abs(whole));
 }
 
 TEST_F(Text, GenerateStopsAtAText) {

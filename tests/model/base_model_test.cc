@@ -390,9 +390,10 @@ TEST(BaseModelOptions, Precisions) {
   for (const char* text : {"float32", "32", "fp32"}) EXPECT_EQ(parse_precision(text), Precision::kFloat32);
   for (const char* text : {"bfloat16", "bf16"}) EXPECT_EQ(parse_precision(text), Precision::kBFloat16);
   EXPECT_EQ(parse_precision("q8"), Precision::kQ8);
-  EXPECT_EQ(parse_precision("q4"), Precision::kQ4);
-  EXPECT_EQ(error_message([] { parse_precision("int3"); }),
-            "unknown precision 'int3' | use float32, bfloat16, q8 or q4");
+  EXPECT_EQ(
+      error_message([] { parse_precision("q4"); }),
+      "unknown precision 'q4' | use float32, bfloat16 or q8; a GGUF file's 4-bit weights stay as they are in "
+      "float32");
 }
 
 }  // namespace

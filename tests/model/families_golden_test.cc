@@ -129,8 +129,7 @@ TEST_P(FamiliesGoldenTest, GradientsThroughEveryGroupMatchFiniteDifferences) {
   const at::Tensor targets = at::tensor(std::vector<std::int64_t>(prompt_.begin() + 1, prompt_.end()));
   const auto loss = [&](const TrainableUpdate& update) {
     const at::Tensor hidden = base_->forward(batch_of({prompt_}), &update);
-    return linear_cross_entropy(hidden.slice(0, 0, -1).contiguous(), base_->head_weight(), targets,
-                                base_->head_bias());
+    return base_->cross_entropy(hidden.slice(0, 0, -1).contiguous(), targets);
   };
   const TrainableUpdate update(*base_, kScale);
   {

@@ -54,10 +54,9 @@ TEST_P(MixtureTest, AgreesWithTheReference) {
   std::vector<MixtureSlot> slots;
   for (std::int64_t slot = 0; slot < c.slots; ++slot)
     slots.push_back({a[slot], b[slot], slot * (kOut + kGap)});
-  at::Tensor products =
-      at::mm(x, (standardised ? standardise_gates(vectors.flatten(0, 1)) : vectors.flatten(0, 1)).t());
   at::Tensor y = before.clone();
-  add_mixture(y, x, products, slots, c.rule);
+  add_mixture(y, x, standardised ? standardise_gates(vectors.flatten(0, 1)) : vectors.flatten(0, 1), slots,
+              c.rule);
 
   at::Tensor expected = before.clone();
   for (std::int64_t slot = 0; slot < c.slots; ++slot) {
@@ -83,8 +82,8 @@ std::vector<MixtureSlot> plain_experts(std::int64_t count) {
 
 float mixed(std::vector<float> products, const MixtureRule& rule) {
   const auto count = static_cast<std::int64_t>(products.size());
-  at::Tensor y = at::zeros({1, 1}), logits = at::tensor(products).view({1, count});
-  add_mixture(y, at::ones({1, 1}), logits, plain_experts(count), rule);
+  at::Tensor y = at::zeros({1, 1});
+  add_mixture(y, at::ones({1, 1}), at::tensor(products).view({count, 1}), plain_experts(count), rule);
   return y.item<float>();
 }
 

@@ -4,13 +4,16 @@
 
 #include "support/tensors.h"
 #include "tensor/dequantise.h"
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantise.h"
 
 namespace quiver::test {
 
-// Blocks of random bytes, with scales and minima of size 0.01 .. 0.1.
+// Random halves; or blocks of random bytes, with scales and minima of size 0.01 .. 0.1.
 inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std::int64_t width,
                                      std::uint64_t seed) {
+  if (format == BlockFormat::kF16 || format == BlockFormat::kBF16)
+    return *blocks_of_halves(
+        random_tensor({rows, width}, seed).to(format == BlockFormat::kF16 ? at::kHalf : at::kBFloat16));
   QuantisedBlocks blocks{format, rows, width, {}};
   const std::int64_t count = rows * blocks.row_bytes();
   const at::Tensor bytes = at::randint(0, 256, {count}, at::detail::createCPUGenerator(seed)).to(at::kByte);
@@ -31,12 +34,8 @@ inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std:
 // Their values as a file's reader gives them: (rows, width) float32.
 inline at::Tensor dequantised(const QuantisedBlocks& blocks) {
   at::Tensor result = at::empty({blocks.rows, blocks.width});
-  constexpr decltype(&dequantise_q4_0) kDequantise[] = {
-      dequantise_q4_0, dequantise_q4_1, dequantise_q5_0, dequantise_q5_1,
-      dequantise_q8_0, dequantise_q4_k, dequantise_q5_k, dequantise_q6_k,
-  };
-  kDequantise[static_cast<int>(blocks.format)](
-      blocks.bytes.data(), result.numel() / block_width(blocks.format), result.mutable_data_ptr<float>());
+  dequantise(blocks.format, blocks.bytes.data(), result.numel() / block_width(blocks.format),
+             result.mutable_data_ptr<float>());
   return result;
 }
 

@@ -22,6 +22,13 @@ struct Avx512 {
   QUIVER_BLOCKS_TARGET QUIVER_INLINE static __m512i widen_signed(const char* bytes) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
   }
+  QUIVER_BLOCKS_TARGET QUIVER_INLINE static __m512 widen_half(const char* source) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(source)));
+  }
+  QUIVER_BLOCKS_TARGET QUIVER_INLINE static __m512 widen_bfloat16(const char* source) {
+    const __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(source)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+  }
   QUIVER_BLOCKS_TARGET QUIVER_INLINE static __m512 multiply_add(__m512 a, __m512 b, __m512 c) {
     return _mm512_fmadd_ps(a, b, c);
   }
@@ -29,11 +36,7 @@ struct Avx512 {
 
 }  // namespace
 
-QUIVER_BLOCKS_TARGET
-void block_dot_products_avx512(const float* const* x, std::int64_t rows, const BlockRows& weight,
-                               float* const* out, std::int64_t first_column) {
-  all_formats<Avx512>(x, rows, weight, out, first_column);
-}
+const BlockLoops kAvx512BlockLoops = {expand_rows<Avx512>, multiply<Avx512>};
 
 }  // namespace quiver::row_loops
 
