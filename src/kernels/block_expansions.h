@@ -22,20 +22,20 @@ struct Expanded {
   typename Register::Lanes parts[kParts];
 };
 
-// Four halves at once: the conversion takes them from memory, where a single one would go through a general
-// register.
-typedef float FourFloats __attribute__((vector_size(16)));
-QUIVER_BLOCKS_TARGET QUIVER_INLINE FourFloats load_halves(const char* source) {
-  return _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(source)));
+// Eight halves, since the conversion of so many takes them from memory: one half would go through a general
+// register. REQUIRES: 16 bytes to read.
+typedef float EightFloats __attribute__((vector_size(32)));
+QUIVER_BLOCKS_TARGET QUIVER_INLINE EightFloats load_halves(const char* source) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(source)));
 }
 
-// Half `kIndex` of them in every lane, by one shuffle.
+// Number `kIndex` of them in every lane, by one shuffle.
 template <typename Register, int kIndex>
-QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Lanes spread(const FourFloats& halves) {
+QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Register::Lanes spread(const EightFloats& halves) {
   if constexpr (kLanes<Register> == 16)
-    return _mm512_permutexvar_ps(_mm512_set1_epi32(kIndex), _mm512_castps128_ps512(halves));
+    return _mm512_permutexvar_ps(_mm512_set1_epi32(kIndex), _mm512_castps256_ps512(halves));
   else
-    return halves[kIndex] - typename Register::Lanes{};
+    return _mm256_permutevar8x32_ps(halves, _mm256_set1_epi32(kIndex));
 }
 
 template <typename Register>
@@ -70,6 +70,9 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE typename Isa::Register::Indices load_signed(c
   return reinterpret_cast<typename Isa::Register::Indices>(Isa::widen_signed(source));
 }
 
+// Where a register has 16 floats, a nibble chooses among a block's 16 levels in one of them: of a shuffle's
+// index only the low 4 bits count, so that none is masked.
+//
 // Values `part` * kBlockWidth and following of a block of block_width(kFormat).
 template <typename Isa, BlockFormat kFormat>
 QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const char* block,
@@ -86,7 +89,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
       result.parts[i] = kFormat == BlockFormat::kF16 ? Isa::widen_half(source) : Isa::widen_bfloat16(source);
     }
   } else if constexpr (kFormat == BlockFormat::kQ8_0) {
-    const float scale = load_halves(block)[0];
+    const Lanes scale = spread<Register, 0>(load_halves(block));
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i)
       result.parts[i] = scale * to_float<Register>(load_signed<Isa>(block + 2 + i * kLane));
@@ -95,7 +98,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
     const char* nibbles = block + half * 64 + part % 2 * kBlockWidth;
     const char* high = block + 128 + half * kBlockWidth;
     const int shift = static_cast<int>(part % 4 / 2 * 4), high_shift = static_cast<int>(part % 4 * 2);
-    const float d = load_halves(block + 202)[3];  // the block's last two bytes
+    const float d = load_halves(block + 194)[7];  // the block's last two bytes
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
       const auto scale = static_cast<signed char>(block[192 + part * 2 + i * kLane / 16]);
@@ -105,22 +108,29 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
     }
   } else if constexpr (kFormat == BlockFormat::kQ4_K || kFormat == BlockFormat::kQ5_K) {
     const auto [scale, minimum] = unpack_scale(reinterpret_cast<const std::uint8_t*>(block) + 4, part);
-    const FourFloats halves = load_halves(block);
-    const float factor = halves[0] * static_cast<float>(scale);
+    const EightFloats halves = load_halves(block);
+    const Lanes factor = halves[0] * static_cast<float>(scale) - Lanes{};
     const Lanes minus_offset = -(halves[1] * static_cast<float>(minimum)) - Lanes{};
     const char* nibbles = block + (kFormat == BlockFormat::kQ4_K ? 16 : 48) + part / 2 * kBlockWidth;
     const int shift = static_cast<int>(part % 2 * 4);
+    constexpr bool kFromLevels = kFormat == BlockFormat::kQ4_K && kLane == 16;
+    const Lanes levels = Isa::multiply_add(factor, to_float<Register>(count_up<Register>()), minus_offset);
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
-      Indices q = (load_bytes<Isa>(nibbles + i * kLane) >> shift) & 15;
+      Indices q = load_bytes<Isa>(nibbles + i * kLane) >> shift;
+      if constexpr (kFromLevels) {
+        result.parts[i] = __builtin_shuffle(levels, q);
+        continue;
+      }
+      q &= 15;
       if constexpr (kFormat == BlockFormat::kQ5_K)
         q |= ((load_bytes<Isa>(block + 16 + i * kLane) >> static_cast<int>(part)) & 1) << 4;
-      result.parts[i] = Isa::multiply_add(factor - Lanes{}, to_float<Register>(q), minus_offset);
+      result.parts[i] = Isa::multiply_add(factor, to_float<Register>(q), minus_offset);
     }
   } else {
     constexpr bool kHasMinimum = kFormat == BlockFormat::kQ4_1 || kFormat == BlockFormat::kQ5_1;
     constexpr bool kFiveBits = kFormat == BlockFormat::kQ5_0 || kFormat == BlockFormat::kQ5_1;
-    const FourFloats halves = load_halves(block);
+    const EightFloats halves = load_halves(block);
     const Lanes scale = spread<Register, 0>(halves), minimum = spread<Register, 1>(halves);
     const char* after_scales = block + (kHasMinimum ? 4 : 2);
     const char* nibbles = after_scales + (kFiveBits ? 4 : 0);
@@ -129,7 +139,6 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE Expanded<typename Isa::Register> expand(const
       return scale * to_float<Register>(q - (kFiveBits ? 16 : 8));
     };
     if constexpr (!kFiveBits && kLane == 16) {
-      // A nibble chooses among the 16 levels; of an index only the low 4 bits count, so none is masked.
       const Lanes levels = level(count_up<Register>());
       const Indices bytes = load_bytes<Isa>(nibbles);
       result.parts[0] = __builtin_shuffle(levels, bytes);

@@ -28,9 +28,8 @@ void dot_products_anywhere(const float* const* x, std::int64_t rows, const Block
 const BlockLoops& best_loops() {
   static const BlockLoops kAnywhere = {expand_anywhere, dot_products_anywhere};
 #if defined(__x86_64__)
-  static const bool has_avx2 = __builtin_cpu_supports("x86-64-v3");  // with FMA and F16C
   if (has_avx512()) return kAvx512BlockLoops;
-  if (has_avx2) return kAvx2BlockLoops;
+  if (has_avx2()) return kAvx2BlockLoops;
 #endif
   return kAnywhere;
 }

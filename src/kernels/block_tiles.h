@@ -23,7 +23,7 @@ constexpr std::int64_t kAheadBytes = 4096;  // between what is used and what is 
 // Some columns of the weight, and where their results go.
 struct Columns {
   const char* weight;
-  std::int64_t row_bytes, blocks;  // blocks of kBlockWidth
+  std::int64_t row_bytes, blocks;  // of block_width()
   std::int64_t column;
 };
 
@@ -38,21 +38,27 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
 #pragma GCC unroll 16
   for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
   for (std::int64_t block = 0; block < columns.blocks; ++block) {
-    Expanded<Register> w[N];
-#pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) {
-      const char* row = columns.weight + n * columns.row_bytes;
-      if (fetches) __builtin_prefetch(row + block * block_bytes(kFormat) / kParts + kAheadBytes);
-      w[n] = expand<Isa, kFormat>(row + block / kParts * block_bytes(kFormat), block % kParts);
-    }
+    const char* row = columns.weight + block * block_bytes(kFormat);
+    const std::int64_t first = block * block_width(kFormat);
 #pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
+    for (std::int64_t part = 0; part < kParts; ++part) {
+      Expanded<Register> w[N];
 #pragma GCC unroll 4
-      for (int part = 0; part < kBlockWidth / kLanes<Register>; ++part) {
-        const float* values = x[m] + block * kBlockWidth + part * kLanes<Register>;
-        const Lanes row = *reinterpret_cast<const Lanes*>(values);
+      for (int n = 0; n < N; ++n) {
+        const char* source = row + n * columns.row_bytes;
+        if (fetches) __builtin_prefetch(source + part * block_bytes(kFormat) / kParts + kAheadBytes);
+        w[n] = expand<Isa, kFormat>(source, part);
+      }
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) sum[m * N + n] = Isa::multiply_add(row, w[n].parts[part], sum[m * N + n]);
+        for (int i = 0; i < kBlockWidth / kLanes<Register>; ++i) {
+          const float* values = x[m] + first + part * kBlockWidth + i * kLanes<Register>;
+          const Lanes x_lanes = *reinterpret_cast<const Lanes*>(values);
+#pragma GCC unroll 4
+          for (int n = 0; n < N; ++n)
+            sum[m * N + n] = Isa::multiply_add(x_lanes, w[n].parts[i], sum[m * N + n]);
+        }
       }
     }
   }
@@ -87,8 +93,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void all_rows(const float* const* x, std::int
 template <typename Isa, BlockFormat kFormat, int M, int N>
 QUIVER_BLOCKS_TARGET void all_columns(const float* const* x, std::int64_t rows, const BlockRows& weight,
                                       float* const* out, std::int64_t first_column) {
-  const std::int64_t blocks = weight.width / kBlockWidth;
-  const std::int64_t row_bytes = weight.width / block_width(kFormat) * block_bytes(kFormat);
+  const std::int64_t blocks = weight.width / block_width(kFormat), row_bytes = blocks * block_bytes(kFormat);
   const auto columns_from = [&](std::int64_t column) {
     return Columns{weight.bytes + column * row_bytes, row_bytes, blocks, first_column + column};
   };

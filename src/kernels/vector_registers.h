@@ -31,19 +31,26 @@ struct Register8 {
 template <typename Register>
 constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
 
-// Whether to choose loops with AVX-512: LibTorch's ATEN_CPU_CAPABILITY=avx2 keeps it from them as well. The
-// clones of QUIVER_VECTORISED are chosen by the processor alone.
-inline bool has_avx512() {
-#if defined(__x86_64__)
-  static const bool answer = [] {
-    const char* value = std::getenv("ATEN_CPU_CAPABILITY");
-    const std::string_view limit = value == nullptr ? "" : value;
-    return __builtin_cpu_supports("avx512f") && limit != "avx2" && limit != "default";
-  }();
-  return answer;
-#else
-  return false;
-#endif
+// Whether to choose loops with AVX-512, or with AVX2, FMA and F16C: LibTorch's ATEN_CPU_CAPABILITY, avx2 or
+// default, keeps it from them as well. The clones of QUIVER_VECTORISED and QUIVER_AVX2 are chosen by the
+// processor alone.
+inline std::string_view cpu_capability_limit() {
+  const char* value = std::getenv("ATEN_CPU_CAPABILITY");
+  return value == nullptr ? "" : value;
 }
+#if defined(__x86_64__)
+inline bool has_avx512() {
+  static const bool answer = __builtin_cpu_supports("avx512f") && cpu_capability_limit() != "avx2" &&
+                             cpu_capability_limit() != "default";
+  return answer;
+}
+inline bool has_avx2() {
+  static const bool answer = __builtin_cpu_supports("x86-64-v3") && cpu_capability_limit() != "default";
+  return answer;
+}
+#else
+inline bool has_avx512() { return false; }
+inline bool has_avx2() { return false; }
+#endif
 
 }  // namespace quiver
