@@ -47,7 +47,7 @@ function(quiver_add_layers file)
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/row_loops.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/dot_products.cc" "${CMAKE_SOURCE_DIR}/src/kernels/token_attention.cc"
     PROPERTIES COMPILE_OPTIONS "-ffast-math" SKIP_PRECOMPILE_HEADERS ON)
-  # The same bits from all three, so none rounds a product and a sum at once.
+  # The same bits from all three: a product and a sum are rounded at once only where it is written so.
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx512.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantise.cc"
     PROPERTIES COMPILE_OPTIONS "-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)

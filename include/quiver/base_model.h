@@ -15,7 +15,7 @@
 
 namespace quiver {
 
-// "float32", "32", "fp32", "bfloat16", "bf16", "q8", "q4". Throws Error(kInvalidArgument) for anything else.
+// "float32", "32", "fp32", "bfloat16", "bf16", "q8". Throws Error(kInvalidArgument) for anything else.
 Precision parse_precision(const std::string& text);
 
 // One linear layer that an adapter may change.
@@ -138,7 +138,7 @@ class BaseModel {
   // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
   // sum_i -log softmax(logits(hidden)_i)[targets_i] for hidden (N, hidden) and targets (N) int64: a float32
-  // scalar, differentiable in hidden. Never holds the logits of more than a few rows.
+  // scalar, differentiable in hidden. In float32 on the CPU the logits of at most 256 rows exist at one time.
   at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& targets) const;
 
   SequenceCache make_cache(std::int64_t capacity) const;

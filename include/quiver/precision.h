@@ -10,7 +10,7 @@ enum class Precision {
   kFloat32,
   kBFloat16,
   // As kFloat32, with 16-bit and 32-bit weights of linear layers and embeddings rounded to 8 bits, 32 of a
-  // row to a scale. CPU only.
+  // row to a scale; those whose rows are no multiple of 32 long stay as they are. CPU only.
   kQ8,
 };
 

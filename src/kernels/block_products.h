@@ -15,7 +15,7 @@ struct BlockRows {
   std::int64_t columns, width;
 };
 
-// The weights as float32 (columns, width): the bits of dequantise().
+// The weights as float32 (columns, width): the bits of dequantise(), NaN aside.
 void expand_blocks(const BlockRows& weight, float* target);
 
 // out[m][first_column + n] = sum_i x[m][i] * weight[n, i] for `rows` row pointers x (width each): the bits

@@ -33,7 +33,7 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
                                              float* const* out) {
   using Register = typename Isa::Register;
   using Lanes = typename Register::Lanes;
-  constexpr std::int64_t kParts = block_width(kFormat) / kBlockWidth;
+  constexpr std::int64_t kSubBlocks = block_width(kFormat) / kBlockWidth;
   Lanes sum[M * N];
 #pragma GCC unroll 16
   for (int k = 0; k < M * N; ++k) sum[k] = Lanes{};
@@ -41,23 +41,23 @@ QUIVER_BLOCKS_TARGET QUIVER_INLINE void tile(const float* const* x, const Column
     const char* row = columns.weight + block * block_bytes(kFormat);
     const std::int64_t first = block * block_width(kFormat);
 #pragma GCC unroll 8
-    for (std::int64_t part = 0; part < kParts; ++part) {
+    for (std::int64_t sub = 0; sub < kSubBlocks; ++sub) {
       Expanded<Register> w[N];
 #pragma GCC unroll 4
       for (int n = 0; n < N; ++n) {
         const char* source = row + n * columns.row_bytes;
-        if (fetches) __builtin_prefetch(source + part * block_bytes(kFormat) / kParts + kAheadBytes);
-        w[n] = expand<Isa, kFormat>(source, part);
+        if (fetches) __builtin_prefetch(source + sub * block_bytes(kFormat) / kSubBlocks + kAheadBytes);
+        w[n] = expand<Isa, kFormat>(source, sub);
       }
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
         for (int i = 0; i < kBlockWidth / kLanes<Register>; ++i) {
-          const float* values = x[m] + first + part * kBlockWidth + i * kLanes<Register>;
+          const float* values = x[m] + first + sub * kBlockWidth + i * kLanes<Register>;
           const Lanes x_lanes = *reinterpret_cast<const Lanes*>(values);
 #pragma GCC unroll 4
           for (int n = 0; n < N; ++n)
-            sum[m * N + n] = Isa::multiply_add(x_lanes, w[n].parts[i], sum[m * N + n]);
+            sum[m * N + n] = Isa::multiply_add(x_lanes, w[n].lanes[i], sum[m * N + n]);
         }
       }
     }
@@ -117,14 +117,14 @@ QUIVER_BLOCKS_TARGET void multiply_format(const float* const* x, std::int64_t ro
 template <typename Isa, BlockFormat kFormat>
 QUIVER_BLOCKS_TARGET void expand_columns(const BlockRows& weight, float* target) {
   using Register = typename Isa::Register;
-  constexpr std::int64_t kParts = block_width(kFormat) / kBlockWidth;
+  constexpr std::int64_t kSubBlocks = block_width(kFormat) / kBlockWidth;
   const std::int64_t blocks = weight.columns * weight.width / kBlockWidth;
   for (std::int64_t block = 0; block < blocks; ++block, target += kBlockWidth) {
     const auto values =
-        expand<Isa, kFormat>(weight.bytes + block / kParts * block_bytes(kFormat), block % kParts);
+        expand<Isa, kFormat>(weight.bytes + block / kSubBlocks * block_bytes(kFormat), block % kSubBlocks);
 #pragma GCC unroll 4
     for (int i = 0; i < kBlockWidth / kLanes<Register>; ++i)
-      *reinterpret_cast<typename Register::Lanes*>(target + i * kLanes<Register>) = values.parts[i];
+      *reinterpret_cast<typename Register::Lanes*>(target + i * kLanes<Register>) = values.lanes[i];
   }
 }
 

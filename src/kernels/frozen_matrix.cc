@@ -15,7 +15,7 @@ FrozenMatrix::FrozenMatrix(at::Tensor weight)
     : out_(weight.size(0)), in_(weight.size(1)), dense_(std::move(weight)) {}
 
 FrozenMatrix::FrozenMatrix(QuantisedBlocks blocks) : out_(blocks.rows), in_(blocks.width) {
-  QUIVER_CHECK(blocks.width % block_width(blocks.format) == 0 &&
+  QUIVER_CHECK(out_ > 0 && in_ > 0 && blocks.width % block_width(blocks.format) == 0 &&
                    static_cast<std::int64_t>(blocks.bytes.size()) == blocks.rows * blocks.row_bytes(),
                blocks.rows, " x ", blocks.width, " in ", blocks.bytes.size(), " bytes");
   parts_.push_back({std::make_shared<const QuantisedBlocks>(std::move(blocks))});
@@ -46,12 +46,6 @@ const at::Tensor& FrozenMatrix::dense() const {
   return dense_;
 }
 
-std::int64_t FrozenMatrix::bytes() const {
-  std::int64_t total = is_dense() ? static_cast<std::int64_t>(dense_.nbytes()) : 0;
-  for (const Part& part : parts_) total += static_cast<std::int64_t>(part.blocks->bytes.size());
-  return total;
-}
-
 at::Tensor FrozenMatrix::to_dense() const {
   if (is_dense()) return dense_;
   at::Tensor result = at::empty({out_, in_}, at::kFloat);
@@ -68,7 +62,7 @@ at::Tensor FrozenMatrix::rows(std::span<const std::int32_t> ids) const {
   }
   at::Tensor result = at::empty({static_cast<std::int64_t>(ids.size()), in_}, at::kFloat);
   float* target = result.mutable_data_ptr<float>();
-  for (const std::int32_t id : ids) {
+  for (const std::int64_t id : ids) {
     expand(id, id + 1, target);
     target += in_;
   }
@@ -92,6 +86,8 @@ at::Tensor FrozenMatrix::every(std::int64_t stride) const {
 // use(blocks of consecutive rows, the first of them as a row of W) for rows [begin, end).
 template <typename Use>
 void FrozenMatrix::for_parts(std::int64_t begin, std::int64_t end, const Use& use) const {
+  QUIVER_CHECK(!is_dense() && begin >= 0 && begin <= end && end <= out_, "rows ", begin, " to ", end, " of ",
+               out_);
   for (const Part& part : parts_) {
     const QuantisedBlocks& blocks = *part.blocks;
     const std::int64_t first = std::max(begin, part.first), last = std::min(end, part.first + blocks.rows);
@@ -102,7 +98,6 @@ void FrozenMatrix::for_parts(std::int64_t begin, std::int64_t end, const Use& us
 }
 
 void FrozenMatrix::expand(std::int64_t begin, std::int64_t end, float* target) const {
-  QUIVER_CHECK(!is_dense() && begin >= 0 && end <= out_, "rows ", begin, " to ", end, " of ", out_);
   for_parts(begin, end, [&](const row_loops::BlockRows& rows, std::int64_t first) {
     row_loops::expand_blocks(rows, target + (first - begin) * in_);
   });
@@ -110,7 +105,6 @@ void FrozenMatrix::expand(std::int64_t begin, std::int64_t end, float* target) c
 
 void FrozenMatrix::dot_products(const float* const* x, std::int64_t rows, std::int64_t begin,
                                 std::int64_t end, float* const* out) const {
-  QUIVER_CHECK(!is_dense(), "a tensor has no blocks");
   for_parts(begin, end, [&](const row_loops::BlockRows& columns, std::int64_t first) {
     row_loops::block_dot_products(x, rows, columns, out, first - begin);
   });

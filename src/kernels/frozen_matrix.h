@@ -19,7 +19,7 @@ class FrozenMatrix {
   FrozenMatrix() = default;  // (0, 0)
   // NOLINTNEXTLINE(google-explicit-constructor): any tensor is such a matrix
   FrozenMatrix(at::Tensor weight);
-  // REQUIRES: blocks.bytes has the size that its format and shape ask for.
+  // REQUIRES: blocks.bytes has the size that its format and shape ask for, which is not 0.
   explicit FrozenMatrix(QuantisedBlocks blocks);
 
   // The rows of all matrices, which share `in`, one below the other: blocks if all are, else a tensor.
@@ -30,7 +30,6 @@ class FrozenMatrix {
 
   std::int64_t out() const { return out_; }
   std::int64_t in() const { return in_; }
-  std::int64_t bytes() const;  // of memory
 
   // All weights, and the given rows of them (N, in): of dense weights in their type and on their device, of
   // blocks as float32 with the bits of tensor/dequantise.h. REQUIRES: 0 <= ids[i] < out().
@@ -38,7 +37,7 @@ class FrozenMatrix {
   at::Tensor rows(std::span<const std::int32_t> ids) const;
 
   // Every `stride`-th of the values in row-major order, from the first on: (ceil(out in / stride)) float32.
-  // REQUIRES: not is_dense().
+  // REQUIRES: not is_dense(), stride >= 1.
   at::Tensor every(std::int64_t stride) const;
 
   // Rows [begin, end) of blocks as float32: (end - begin, in). On the calling thread alone.

@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/check.h"
 #include "kernels/dot_products.h"
 #include "kernels/fused.h"
 #include "kernels/vector_registers.h"
+#include "quiver/error.h"
 
 namespace quiver {
 namespace {
@@ -51,9 +51,9 @@ constexpr std::int64_t kRegisterRows = 16;
 constexpr std::int64_t kCacheFloats = 1 << 15;   // expanded at one time by a thread: a part of its L2 cache
 constexpr std::int64_t kMemoryFloats = 1 << 22;  // and for a library's product
 
-// out[m][n - begin] for n in [begin, end): see FrozenMatrix::dot_products.
-void dot_products(const float* const* x, std::int64_t rows, const FrozenMatrix& weight, std::int64_t begin,
-                  std::int64_t end, float** out) {
+// out[m][n - begin] = sum_i x[m][i] W[n, i] for n in [begin, end). Leaves any values in `out`.
+void multiply_columns(const float* const* x, std::int64_t rows, const FrozenMatrix& weight,
+                      std::int64_t begin, std::int64_t end, float** out) {
   const std::int64_t width = weight.in();
   if (weight.is_dense()) {
     const float* floats = weight.dense().const_data_ptr<float>() + begin * width;
@@ -82,7 +82,7 @@ at::Tensor few_rows_product(const at::Tensor& x, const FrozenMatrix& weight, con
       x_rows[row] = x_data + row * width;
       y_rows[row] = y_data + row * columns + begin;
     }
-    dot_products(x_rows, rows, weight, begin, end, y_rows);
+    multiply_columns(x_rows, rows, weight, begin, end, y_rows);
   });
   return bias.defined() ? y.add_(bias) : y;
 }
@@ -153,14 +153,20 @@ class FrozenLinear : public torch::autograd::Function<FrozenLinear> {
 
 }  // namespace
 
-at::Tensor frozen_linear(const at::Tensor& x, const FrozenMatrix& weight, const at::Tensor& bias) {
-  QUIVER_CHECK(weight.is_dense() || fused_kernel_applies(x), "blocks with ", x.options());
+at::Tensor frozen_linear(const at::Tensor& any_x, const FrozenMatrix& weight, const at::Tensor& bias) {
+  if (!weight.is_dense() && !(any_x.device().is_cpu() && any_x.scalar_type() == at::kFloat)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                std::string("the model computes in float32 on the CPU, not in ") +
+                    at::toString(any_x.scalar_type()) + " on " + any_x.device().str());
+  }
+  const at::Tensor x = weight.is_dense() ? any_x : any_x.contiguous();
   if (!records_gradients(x)) return forward_product(x, weight, bias);
   const at::Tensor product = FrozenLinear::apply(x, weight);
   return bias.defined() ? product + bias : product;
 }
 
 at::Tensor frozen_linear_backward(const at::Tensor& dy, const FrozenMatrix& weight) {
+  const at::NoGradGuard no_gradients;
   const at::Tensor gradients = dy.contiguous();
   at::Tensor dx;
   for_pieces(weight, [&](std::int64_t first, const at::Tensor& piece) {

@@ -60,8 +60,9 @@ at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Te
   return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const FrozenMatrix& weight,
+at::Tensor linear_cross_entropy(const at::Tensor& any_hidden, const FrozenMatrix& weight,
                                 const at::Tensor& targets, const at::Tensor& bias) {
+  const at::Tensor hidden = any_hidden.contiguous();
   if (!fused_kernel_applies(hidden) || hidden.size(0) == 0) {
     return linear_cross_entropy_reference(hidden, weight.to_dense(), targets, bias);
   }

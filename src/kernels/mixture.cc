@@ -230,7 +230,8 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
   const float* x_data = x.const_data_ptr<float>();
   float* y_data = y.mutable_data_ptr<float>();
   float* products_data = products.mutable_data_ptr<float>();
-  for_each_block(x.size(0), row_work(slots, rule.top_k), [&](std::int64_t first, std::int64_t last) {
+  const std::int64_t work = row_work(slots, rule.top_k) + (is_product_apart ? 0 : vectors.numel());
+  for_each_block(x.size(0), work, [&](std::int64_t first, std::int64_t last) {
     const float* x_rows = x_data + first * x.stride(0);
     float* y_rows = y_data + first * y.stride(0);
     float* logits = products_data + first * width;

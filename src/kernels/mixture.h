@@ -33,10 +33,10 @@ struct MixtureSlot {
 };
 
 // Adds to y (T, *) what the mixtures of the slots give for x (T, d); float32 on the CPU, rows contiguous.
-// vectors (slots * E, d): the routing vectors of each slot, whose products with the tokens become logits.
-// Weights are the softmax of a token's top_k logits (see MixtureRule); equal logits go to the lower expert
-// number. Only the chosen experts are touched, so that the cost does not grow with E. Rows are independent;
-// runs on ATen's threads.
+// vectors (slots * E, d), contiguous: the routing vectors of each slot, whose products with the tokens become
+// logits. Weights are the softmax of a token's top_k logits (see MixtureRule); equal logits go to the lower
+// expert number. Only the chosen experts are touched, so that the cost does not grow with E. Rows are
+// independent; runs on ATen's threads.
 void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
                  std::span<const MixtureSlot> slots, const MixtureRule& rule);
 

@@ -31,13 +31,14 @@ struct Register8 {
 template <typename Register>
 constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
 
-// Whether to choose loops with AVX-512, or with AVX2, FMA and F16C: LibTorch's ATEN_CPU_CAPABILITY, avx2 or
-// default, keeps it from them as well. The clones of QUIVER_VECTORISED and QUIVER_AVX2 are chosen by the
-// processor alone.
+// LibTorch's variable: "avx2" rules out AVX-512, "default" AVX2 as well. The clones of QUIVER_VECTORISED and
+// QUIVER_AVX2 are chosen by the processor alone.
 inline std::string_view cpu_capability_limit() {
   const char* value = std::getenv("ATEN_CPU_CAPABILITY");
   return value == nullptr ? "" : value;
 }
+
+// Whether to choose loops with AVX-512, and with AVX2, FMA and F16C.
 #if defined(__x86_64__)
 inline bool has_avx512() {
   static const bool answer = __builtin_cpu_supports("avx512f") && cpu_capability_limit() != "avx2" &&

@@ -39,18 +39,19 @@ class Reader {
   FrozenMatrix read_matrix(const std::string& name, at::IntArrayRef shape, bool stored_transposed = false) {
     check_contains(name);
     const bool keeps_blocks = precision_ != Precision::kBFloat16 && state_.device().is_cpu();
+    const bool rounds = precision_ == Precision::kQ8;
     std::optional<QuantisedBlocks> blocks;
     if (keeps_blocks && !stored_transposed) blocks = source_.read_blocks(name);
-    if (blocks && !(precision_ == Precision::kQ8 && blocks->has_halves())) {
+    if (blocks && !(rounds && blocks->has_halves())) {
       check_shape(name, {blocks->rows, blocks->width}, shape);
       FrozenMatrix matrix(std::move(*blocks));
       hash_sample(name, shape, matrix.every(sample_stride(shape)));
       return matrix;
     }
     const at::Tensor weight = read_stored(name, shape, stored_transposed);
-    blocks = precision_ == Precision::kQ8 ? round(name, weight)
-             : keeps_blocks               ? blocks_of_halves(weight)
-                                          : std::nullopt;
+    const bool fits = weight.size(1) % kBlockWidth == 0;
+    if (rounds && fits) return FrozenMatrix(rounded_to_q8_0(name, weight));
+    blocks = keeps_blocks ? blocks_of_halves(weight) : std::nullopt;
     return blocks ? FrozenMatrix(std::move(*blocks)) : FrozenMatrix(weight.to(state_).contiguous());
   }
 
@@ -70,8 +71,7 @@ class Reader {
   const at::TensorOptions& state() const { return state_; }
 
  private:
-  static std::optional<QuantisedBlocks> round(const std::string& name, const at::Tensor& weight) {
-    if (weight.size(1) % kBlockWidth != 0) return std::nullopt;
+  static QuantisedBlocks rounded_to_q8_0(const std::string& name, const at::Tensor& weight) {
     try {
       return round_to_q8_0(weight);
     } catch (const Error& error) {

@@ -24,7 +24,7 @@ class WeightSource {
   virtual std::int32_t eos_id() const = 0;
   virtual bool contains(const std::string& name) const = 0;
   virtual at::Tensor read(const std::string& name) const = 0;
-  // The same tensor in the blocks of 4 to 8 bits in which the file holds it, or nothing where it does not.
+  // The same tensor in the blocks (BlockFormat) in which a GGUF file holds it, or nothing where it does not.
   virtual std::optional<QuantisedBlocks> read_blocks(const std::string&) const { return std::nullopt; }
 };
 

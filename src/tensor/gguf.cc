@@ -212,7 +212,7 @@ std::optional<QuantisedBlocks> GgufFile::read_blocks(const std::string& name) co
   const GgufEntry& place = entry(name);
   const GgufType* type = find_gguf_type(place.type);
   if (type == nullptr || !type->format || place.shape.size() != 2) return std::nullopt;
-  if (place.shape[1] % block_width(*type->format) != 0) return std::nullopt;  // of single numbers
+  if (place.shape[1] % block_width(*type->format) != 0) return std::nullopt;  // F16 and BF16 may
   QuantisedBlocks blocks;
   blocks.format = *type->format;
   blocks.rows = place.shape[0];

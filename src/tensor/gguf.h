@@ -44,7 +44,8 @@ class GgufFile {
   // it. Throws also Error(kUnsupported) naming the type and the tensor when Quiver cannot read the type.
   at::Tensor read(const std::string& name) const;
 
-  // The blocks of a matrix in a BlockFormat, as they are in the file; nothing for any other tensor.
+  // The blocks of a matrix in a BlockFormat, as they are in the file; nothing for any other tensor, nor for
+  // rows of F16 or BF16 that end within a block.
   std::optional<QuantisedBlocks> read_blocks(const std::string& name) const;
 
  private:

@@ -5,7 +5,6 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "quiver/training.h"
-#include "tensor/digest.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
 

@@ -1,6 +1,11 @@
 // Base models rounded to 8 bits against the same models in float32. A file's own blocks: blocks_e2e_test.cc.
+#include <functional>
+
+#include "model/decoder.h"
+#include "model/weight_source.h"
 #include "support/golden.h"
 #include "support/tensors.h"
+#include "tensor/safetensors.h"
 
 namespace quiver {
 namespace {
@@ -57,6 +62,71 @@ TEST_P(QuantisedModelTest, CachedStepsGiveTheWholeForward) {
 INSTANTIATE_TEST_SUITE_P(Models, QuantisedModelTest,
                          testing::Values("tiny_llama", "tiny_llama_untied", "tiny_gpt_neo"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+// A copy of a tiny model some of whose tensors are kept in another type.
+class HalvesTest : public testing::TestWithParam<const char*> {
+ protected:
+  // `name` of the copy; tensors that `takes` go through `type` and are stored in it, or as float32 again.
+  std::filesystem::path copy(const std::string& name, at::ScalarType type, bool as_floats,
+                             const std::function<bool(const std::string&)>& takes) {
+    const std::filesystem::path original = test::golden_path(GetParam());
+    std::filesystem::copy(original, scratch_ / name);
+    std::filesystem::copy(test::golden_path("tiny_llama/tokenizer.json"), scratch_ / name,
+                          std::filesystem::copy_options::skip_existing);
+    const SafetensorsFile file = SafetensorsFile::open(original / "model.safetensors");
+    std::map<std::string, at::Tensor> tensors;
+    for (const std::string& tensor : file.names()) {
+      at::Tensor values = file.read(tensor);
+      if (takes(tensor)) values = as_floats ? values.to(type).to(at::kFloat) : values.to(type);
+      tensors[tensor] = values;
+    }
+    write_safetensors(scratch_ / name / "model.safetensors", tensors);
+    return scratch_ / name;
+  }
+
+  void expect_same(const BaseModel& left, const BaseModel& right) {
+    EXPECT_EQ(left.fingerprint(), right.fingerprint());
+    for (const std::size_t sequences : {1, 20}) {
+      const RaggedBatch batch =
+          batch_of(std::vector(sequences, std::vector<std::int32_t>{5, 17, 300, 2, 9, 41, 7}));
+      EXPECT_TRUE(at::equal(left.logits(left.forward(batch)), right.logits(right.forward(batch))))
+          << sequences;
+    }
+  }
+
+  test::ScratchDirectory scratch_;
+};
+
+TEST_P(HalvesTest, StayHalvesAndGiveTheBitsOfTheFloats) {
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+    const std::string name = at::toString(type);
+    const auto all = [](const std::string&) { return true; };
+    const auto halves = copy(name, type, false, all), floats = copy(name + " floats", type, true, all);
+    expect_same(*BaseModel::load(halves), *BaseModel::load(floats));
+    expect_same(*BaseModel::load(halves, {.precision = Precision::kQ8}),
+                *BaseModel::load(floats, {.precision = Precision::kQ8}));
+    for (const bool as_floats : {false, true}) {
+      const auto parts = load_parts(*open_weight_source(as_floats ? floats : halves), {});
+      // The 16 columns of gpt2's embedding are no whole block.
+      EXPECT_EQ(parts->embedding.is_dense(), as_floats || parts->config.hidden < 32);
+      EXPECT_EQ(parts->layers.back().mlp_out.weight().is_dense(), as_floats);
+    }
+  }
+}
+
+TEST_P(HalvesTest, BesideFloatsInOneGroupBecomeFloats) {
+  const auto some = [](const std::string& name) { return name.find("q_proj") != std::string::npos; };
+  const auto halves = copy("halves", at::kHalf, false, some), floats = copy("floats", at::kHalf, true, some);
+  expect_same(*BaseModel::load(halves), *BaseModel::load(floats));
+  const auto parts = load_parts(*open_weight_source(halves), {});
+  EXPECT_TRUE(parts->layers.front().qkv.weight().is_dense());
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, HalvesTest,
+                         testing::Values("tiny_llama", "tiny_llama_untied", "families/gpt2"),
+                         [](const auto& instance) {
+                           return std::filesystem::path(instance.param).filename().string();
+                         });
 
 }  // namespace
 }  // namespace quiver

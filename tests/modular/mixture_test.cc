@@ -31,7 +31,9 @@ std::vector<Case> cases() {
         result.push_back({23, 17, 3, 5, 3, {kind, top_k, 0.7, before}});
       result.push_back({1, 8, 1, 1, 1, {kind, 1, 1.0, before}});
       result.push_back({1300, 33, 2, 20, 4, {kind, 3, 4.2, before}});
-      result.push_back({64, 40, 2, 256, 5, {kind, 2, 1.0, before}});
+      // The last number of tokens whose products are made where they are mixed, and the first beyond it.
+      for (const std::int64_t tokens : {64, 65})
+        result.push_back({tokens, 40, 2, 256, 5, {kind, 2, 1.0, before}});
       result.push_back({0, 8, 2, 3, 2, {kind, 2, 1.0, before}});
     }
   }
@@ -85,6 +87,19 @@ float mixed(std::vector<float> products, const MixtureRule& rule) {
   at::Tensor y = at::zeros({1, 1});
   add_mixture(y, at::ones({1, 1}), at::tensor(products).view({count, 1}), plain_experts(count), rule);
   return y.item<float>();
+}
+
+TEST(AddMixture, TakesRowsThatStandApart) {
+  for (const std::int64_t tokens : {5, 70}) {
+    const at::Tensor wide = random_tensor({tokens, 40}, 1), vectors = random_tensor({3, 24}, 2);
+    const std::vector<MixtureSlot> slots = {{random_tensor({3, 2, 24}, 3), random_tensor({3, 2, 6}, 4), 0}};
+    const MixtureRule rule{LogitKind::kStandardised, 2, 1.0, false};
+    at::Tensor apart = at::zeros({tokens, 6}), together = at::zeros({tokens, 6});
+    add_mixture(apart, wide.narrow(1, 3, 24), vectors, slots, rule);
+    add_mixture(together, wide.narrow(1, 3, 24).contiguous(), vectors, slots, rule);
+    EXPECT_LT(max_difference(apart, together), 1e-5);
+    EXPECT_GT(together.abs().max().item<double>(), 0.1);
+  }
 }
 
 TEST(AddMixture, EqualLogitsGoToTheLowerNumber) {
