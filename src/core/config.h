@@ -17,8 +17,8 @@ namespace quiver {
 struct ExperimentConfig {
   // ---- model and places
   std::optional<std::string> model;  // base model: a Hugging Face folder, a .gguf file or a fetched name
-  Precision precision = Precision::kFloat32;  // "float32" ("32", "16"), "bfloat16" ("bf16"), "q8"
-  std::optional<std::string> library_id;      // the library that experts are read from and added to
+  Precision precision = Precision::kFloat32;          // "float32" ("32", "16"), "bfloat16" ("bf16"), "q8"
+  std::optional<std::string> library_id;              // the library that experts are read from and added to
   std::optional<std::string> destination_library_id;  // where results go instead of library_id
   std::optional<std::string> expert_name;  // name of a single or joint expert; else the task's name
   std::string output_dir = "./output";     // checkpoints and reports; default $OUTPUT_DIR where that is set
