@@ -4,7 +4,7 @@
 
 #include "kernels/dot_products.h"
 #include "kernels/vector_registers.h"
-#include "tensor/dequantise.h"
+#include "tensor/gguf_type.h"
 
 namespace quiver::row_loops {
 namespace {

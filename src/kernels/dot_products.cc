@@ -125,6 +125,21 @@ void dot_products(const float* const* x, std::int64_t rows, const float* weight,
   dot_products_avx2(x, rows, weight, stride, columns, width, out);
 }
 
+void dot_products(const float* x, std::int64_t x_stride, std::int64_t rows, const float* weight,
+                  std::int64_t columns, std::int64_t width, float* out) {
+  constexpr std::int64_t kTogether = 64;
+  const float* x_rows[kTogether];
+  float* out_rows[kTogether];
+  for (std::int64_t first = 0; first < rows; first += kTogether) {
+    const std::int64_t count = std::min(kTogether, rows - first);
+    for (std::int64_t row = 0; row < count; ++row) {
+      x_rows[row] = x + (first + row) * x_stride;
+      out_rows[row] = out + (first + row) * columns;
+    }
+    dot_products(x_rows, count, weight, width, columns, width, out_rows);
+  }
+}
+
 QUIVER_VECTORISED
 void add_scaled_rows(const float* x, std::int64_t rows, const float* factor, std::int64_t width, float* y) {
   std::int64_t row = 0;

@@ -12,6 +12,11 @@ namespace quiver::row_loops {
 void dot_products(const float* const* x, std::int64_t rows, const float* weight, std::int64_t stride,
                   std::int64_t columns, std::int64_t width, float* const* out);
 
+// out (rows, columns) = x weight^T for x (rows, width), its rows `x_stride` apart, and weight (columns,
+// width).
+void dot_products(const float* x, std::int64_t x_stride, std::int64_t rows, const float* weight,
+                  std::int64_t columns, std::int64_t width, float* out);
+
 // y[i] += sum_m factor[m] * x[m * width + i] for x (rows, width).
 void add_scaled_rows(const float* x, std::int64_t rows, const float* factor, std::int64_t width, float* y);
 

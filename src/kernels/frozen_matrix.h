@@ -16,9 +16,8 @@ namespace quiver {
 // Immutable; copies share the weights. Thread-safe.
 class FrozenMatrix {
  public:
-  FrozenMatrix() = default;  // (0, 0)
-  // NOLINTNEXTLINE(google-explicit-constructor): any tensor is such a matrix
-  FrozenMatrix(at::Tensor weight);
+  FrozenMatrix() = default;         // (0, 0)
+  FrozenMatrix(at::Tensor weight);  // not explicit: any matrix is one
   // REQUIRES: blocks.bytes has the size that its format and shape ask for, which is not 0.
   explicit FrozenMatrix(QuantisedBlocks blocks);
 

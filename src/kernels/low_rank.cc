@@ -19,16 +19,10 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kBlockRows = 64;  // of x and y that stay in the cache between their two uses
 
-// h (rows, r) = scale x w^T for x (rows, width) and w (r, width); rows <= kBlockRows.
+// h (rows, r) = scale x w^T for x (rows, width) and w (r, width).
 void project(const float* x, std::int64_t rows, std::int64_t width, const float* w, std::int64_t rank,
              float scale, float* h) {
-  const float* x_rows[kBlockRows];
-  float* h_rows[kBlockRows];
-  for (std::int64_t row = 0; row < rows; ++row) {
-    x_rows[row] = x + row * width;
-    h_rows[row] = h + row * rank;
-  }
-  row_loops::dot_products(x_rows, rows, w, width, rank, width, h_rows);
+  row_loops::dot_products(x, width, rows, w, rank, width, h);
   for (std::int64_t i = 0; i < rows * rank; ++i) h[i] *= scale;
 }
 

@@ -169,20 +169,6 @@ void logits_from_products(float* products, std::int64_t count, const float* x, s
   }
 }
 
-// products (rows, n) = x vectors^T for x (rows, d), its rows `stride` apart, and vectors (n, d); rows <=
-// kFewRows.
-void multiply(const float* x, std::int64_t stride, std::int64_t rows, const at::Tensor& vectors,
-              float* products) {
-  const std::int64_t count = vectors.size(0), width = vectors.size(1);
-  const float* x_rows[kFewRows];
-  float* results[kFewRows];
-  for (std::int64_t row = 0; row < rows; ++row) {
-    x_rows[row] = x + row * stride;
-    results[row] = products + row * count;
-  }
-  row_loops::dot_products(x_rows, rows, vectors.const_data_ptr<float>(), width, count, width, results);
-}
-
 // work(first row, last row) for blocks of rows, on all threads; `row_floats`: multiplications of a row.
 template <typename Work>
 void for_each_block(std::int64_t rows, std::int64_t row_floats, const Work& work) {
@@ -235,7 +221,9 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
     const float* x_rows = x_data + first * x.stride(0);
     float* y_rows = y_data + first * y.stride(0);
     float* logits = products_data + first * width;
-    if (!is_product_apart) multiply(x_rows, x.stride(0), last - first, vectors, logits);
+    if (!is_product_apart)
+      row_loops::dot_products(x_rows, x.stride(0), last - first, vectors.const_data_ptr<float>(), width,
+                              x.size(1), logits);
     for (std::int64_t row = 0; row < last - first; ++row)
       logits_from_products(logits + row * width, width, x_rows + row * x.stride(0), x.size(1), rule);
     BlockMixer mixer(rule);

@@ -174,29 +174,4 @@ void dequantise_q6_k(const char* source, std::int64_t blocks, float* target) {
   }
 }
 
-void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target) {
-  switch (format) {
-    case BlockFormat::kF16:
-      return dequantise_f16(source, blocks * kBlock, target);
-    case BlockFormat::kBF16:
-      return dequantise_bf16(source, blocks * kBlock, target);
-    case BlockFormat::kQ4_0:
-      return dequantise_q4_0(source, blocks, target);
-    case BlockFormat::kQ4_1:
-      return dequantise_q4_1(source, blocks, target);
-    case BlockFormat::kQ5_0:
-      return dequantise_q5_0(source, blocks, target);
-    case BlockFormat::kQ5_1:
-      return dequantise_q5_1(source, blocks, target);
-    case BlockFormat::kQ8_0:
-      return dequantise_q8_0(source, blocks, target);
-    case BlockFormat::kQ4_K:
-      return dequantise_q4_k(source, blocks, target);
-    case BlockFormat::kQ5_K:
-      return dequantise_q5_k(source, blocks, target);
-    case BlockFormat::kQ6_K:
-      return dequantise_q6_k(source, blocks, target);
-  }
-}
-
 }  // namespace quiver

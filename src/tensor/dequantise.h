@@ -2,8 +2,6 @@
 
 #include <cstdint>
 
-#include "tensor/quantised_blocks.h"
-
 namespace quiver {
 
 // GGML block formats to float32. Each function expands `blocks` consecutive blocks from `source` (any
@@ -21,8 +19,5 @@ void dequantise_q8_0(const char* source, std::int64_t blocks, float* target);  /
 void dequantise_q4_k(const char* source, std::int64_t blocks, float* target);  // 256: (d s) q - (m t)
 void dequantise_q5_k(const char* source, std::int64_t blocks, float* target);  // 256: (d s) q - (m t)
 void dequantise_q6_k(const char* source, std::int64_t blocks, float* target);  // 256: (d s) (q - 32)
-
-// The same by format; `blocks` of block_width(format) values each.
-void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target);
 
 }  // namespace quiver

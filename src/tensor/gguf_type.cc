@@ -51,6 +51,11 @@ const GgufType* find_gguf_type(std::uint32_t id) {
   return found == std::end(kTypes) ? nullptr : &*found;
 }
 
+void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target) {
+  const GgufType* type = std::ranges::find(kTypes, std::optional(format), &GgufType::format);
+  type->dequantise(source, blocks * block_width(format) / type->block_elements, target);
+}
+
 std::string gguf_type_name(std::uint32_t id) {
   if (const GgufType* type = find_gguf_type(id)) return type->name;
   const auto found = std::ranges::find(kUnreadableTypes, id, &UnreadableType::id);

@@ -22,6 +22,9 @@ struct GgufType {
 // The type with the number that files use, or null when Quiver cannot read it.
 const GgufType* find_gguf_type(std::uint32_t id);
 
+// `blocks` blocks of block_width(format) values, from any alignment, as float32.
+void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target);
+
 // The field's name of any type number, "number 57" for one that is not known.
 std::string gguf_type_name(std::uint32_t id);
 

@@ -21,7 +21,7 @@ std::uint16_t to_half_up(float value) {
 
 void round_block(const float* values, char* block) {
   float largest = 0;
-  for (std::int64_t i = 0; i < kBlockWidth; ++i) {
+  for (std::int64_t i = 0; i < kBlockWidth && !std::isnan(largest); ++i) {
     const float magnitude = std::fabs(values[i]);
     if (!(magnitude <= largest)) largest = magnitude;  // NaN too
   }

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "support/tensors.h"
-#include "tensor/dequantise.h"
+#include "tensor/gguf_type.h"
 #include "tensor/quantise.h"
 
 namespace quiver::test {

@@ -41,6 +41,18 @@ TEST(RoundToQ8, RefusesWeightsWithoutAScale) {
   EXPECT_NE(refusal(std::numeric_limits<double>::quiet_NaN()).find("nan"), std::string::npos);
 }
 
+TEST(RoundToQ8, RefusesOneBadNumberWhereverItStands) {
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), 1e9}) {
+    for (const std::int64_t place : {0, 17, 31, 63}) {
+      at::Tensor weight = random_tensor({3, 64}, 1);
+      weight[1][place] = bad;
+      EXPECT_NE(test::error_message([&] { round_to_q8_0(weight); }).find("cannot be kept in 8 bits"),
+                std::string::npos)
+          << bad << " at " << place;
+    }
+  }
+}
+
 TEST(BlocksOfHalves, AreTheNumbers) {
   for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
     const at::Tensor weight = random_tensor({64, 5}, 1).to(type).t();
