@@ -121,13 +121,17 @@ at::Tensor forward_product(const at::Tensor& x, const FrozenMatrix& weight, cons
   at::Tensor y;
   for_pieces(weight, [&](std::int64_t first, const at::Tensor& piece) {
     const std::int64_t columns = piece.size(0);
-    at::Tensor product = library_product(x, piece, bias.defined() ? bias.narrow(0, first, columns) : bias);
     if (columns == weight.out()) {
-      y = std::move(product);
+      y = library_product(x, piece, bias);
       return;
     }
-    if (!y.defined()) y = at::empty({x.size(0), weight.out()}, product.options());
-    y.narrow(1, first, columns).copy_(product);
+    if (!y.defined()) y = at::empty({x.size(0), weight.out()}, x.options());
+    at::Tensor part = y.narrow(1, first, columns);
+    if (use_onednn(x))
+      part.copy_(onednn_linear(x, piece, std::nullopt));
+    else
+      at::mm_out(part, x, piece.t());
+    if (bias.defined()) part.add_(bias.narrow(0, first, columns));
   });
   return y;
 }
@@ -170,9 +174,10 @@ at::Tensor frozen_linear_backward(const at::Tensor& dy, const FrozenMatrix& weig
   const at::Tensor gradients = dy.contiguous();
   at::Tensor dx;
   for_pieces(weight, [&](std::int64_t first, const at::Tensor& piece) {
-    const at::Tensor rows = gradients.narrow(1, first, piece.size(0)).contiguous();
-    const at::Tensor product =
-        use_onednn(rows) ? onednn_linear(rows, piece.t(), std::nullopt) : at::mm(rows, piece);
+    const at::Tensor part = gradients.narrow(1, first, piece.size(0));
+    const at::Tensor product = use_onednn(gradients)
+                                   ? onednn_linear(part.contiguous(), piece.t(), std::nullopt)
+                                   : at::mm(part, piece);
     dx = dx.defined() ? dx.add_(product) : product;
   });
   return dx;

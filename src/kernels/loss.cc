@@ -52,6 +52,29 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
   }
 };
 
+// Of logits (n, V) and targets (n).
+TargetScores score_rows_reference(const at::Tensor& logits, const at::Tensor& targets) {
+  const at::Tensor chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1);
+  return {chosen - logits.logsumexp(1), logits.argmax(1) == targets};
+}
+
+TargetScores score_rows(const at::Tensor& logits, const at::Tensor& targets) {
+  const std::int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  TargetScores scores{at::empty({rows}, at::kFloat), at::empty({rows}, at::kBool)};
+  const float* logit = logits.const_data_ptr<float>();
+  const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
+  float* log_probability = scores.log_probability.mutable_data_ptr<float>();
+  bool* is_greedy = scores.is_greedy.mutable_data_ptr<bool>();
+  at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float* line = logit + row * vocabulary;
+      log_probability[row] = line[target[row]] - row_loops::log_sum_exp(line, vocabulary);
+      is_greedy[row] = row_loops::is_first_largest(line, vocabulary, target[row]);
+    }
+  });
+  return scores;
+}
+
 }  // namespace
 
 at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Tensor& weight,
@@ -77,9 +100,10 @@ TargetScores score_targets(const at::Tensor& hidden, const at::Tensor& targets,
   const std::vector<at::Tensor> target_blocks = targets.split(kBlockRows);
   for (std::size_t i = 0; i < hidden_blocks.size(); ++i) {
     const at::Tensor scores = logits(hidden_blocks[i]).to(at::kFloat);  // (block, V)
-    const at::Tensor chosen = scores.gather(1, target_blocks[i].unsqueeze(1)).squeeze(1);
-    log_probabilities.push_back(chosen - scores.logsumexp(1));
-    greedy.push_back(scores.argmax(1) == target_blocks[i]);
+    TargetScores block = fused_kernel_applies(scores) ? score_rows(scores, target_blocks[i])
+                                                      : score_rows_reference(scores, target_blocks[i]);
+    log_probabilities.push_back(std::move(block.log_probability));
+    greedy.push_back(std::move(block.is_greedy));
   }
   return {at::cat(log_probabilities), at::cat(greedy)};
 }

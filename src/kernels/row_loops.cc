@@ -108,6 +108,15 @@ float log_sum_exp(const float* x, std::int64_t n) {
 }
 
 QUIVER_VECTORISED
+bool is_first_largest(const float* x, std::int64_t n, std::int64_t index) {
+  const float value = x[index];
+  std::int32_t ahead = 0;
+  for (std::int64_t i = 0; i < index; ++i) ahead += x[i] >= value ? 1 : 0;
+  for (std::int64_t i = index + 1; i < n; ++i) ahead += x[i] > value ? 1 : 0;
+  return ahead == 0;
+}
+
+QUIVER_VECTORISED
 void exp_shifted(float* x, std::int64_t n, float lse, float scale) {
   for (std::int64_t i = 0; i < n; ++i) x[i] = std::exp(x[i] - lse) * scale;
 }

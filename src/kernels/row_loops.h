@@ -45,6 +45,9 @@ void axpy(float a, const float* x, float* y, std::int64_t n);
 // log-sum-exp of n elements.
 float log_sum_exp(const float* x, std::int64_t n);
 
+// Whether x[index] is the first of the largest of n elements.
+bool is_first_largest(const float* x, std::int64_t n, std::int64_t index);
+
 // In place: x = exp(x - lse) * scale.
 void exp_shifted(float* x, std::int64_t n, float lse, float scale);
 

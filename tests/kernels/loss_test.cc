@@ -50,6 +50,21 @@ TEST_P(LossRowsTest, ScoresAreLogSoftmaxAtTheTargets) {
   EXPECT_TRUE(at::equal(scores.is_greedy, logits.argmax(1) == targets_));
 }
 
+TEST(ScoreTargets, TheFirstOfEqualLogitsIsGreedyInAnyLayout) {
+  at::Tensor logits = random_tensor({300, kVocabulary}, 1);
+  for (const std::int64_t column : {5, 30}) logits.narrow(1, column, 1).fill_(9.0);
+  const auto by_rows = [](const at::Tensor& block) { return block; };
+  const auto by_columns = [](const at::Tensor& block) { return block.t().contiguous().t(); };
+  for (const std::int64_t id : {0, 5, 30, 36}) {
+    const at::Tensor targets = at::full({300}, id, at::kLong);
+    const TargetScores fused = score_targets(logits, targets, by_rows);
+    const TargetScores reference = score_targets(logits, targets, by_columns);
+    EXPECT_LT(max_difference(fused.log_probability, reference.log_probability), 1e-5);
+    for (const TargetScores& scores : {fused, reference})
+      EXPECT_EQ(scores.is_greedy.sum().item<std::int64_t>(), id == 5 ? 300 : 0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Rows, LossRowsTest, testing::Values(0, 1, 255, 256, 257, 700));
 
 TEST(LinearCrossEntropy, NoTargetsGiveZero) {
