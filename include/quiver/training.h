@@ -19,8 +19,8 @@ enum class Optimiser { kAdamW, kAdam, kSgd };
 enum class Schedule { kLinearDecay, kPolynomialDecay, kWarmup, kCosine };
 // kLast: the weights after the last step; kBest: those with the lowest validation loss.
 enum class Keep { kLast, kBest };
-// kTokenMean: over all target tokens of an optimiser batch. kMicroBatchMean: the mean of the micro-batches'
-// token means, as mttl does.
+// kTokenMean: over all target tokens of an optimiser batch. kMicroBatchMean: the mean of the token means of
+// its micro-batches of micro_batch_size, as mttl does; without that size a batch is one micro-batch.
 enum class LossMean { kTokenMean, kMicroBatchMean };
 
 // How one expert is trained. Defaults are the reference's.

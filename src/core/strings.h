@@ -12,6 +12,12 @@ std::vector<std::string> split_list(std::string_view text, char separator = ',')
 
 std::string join(std::span<const std::string> parts, std::string_view separator);
 
+// `text` with every occurrence of `from`, which is not empty, replaced; one pass from the left.
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
+
+// The letters A to Z in lower case.
+std::string lower_case(std::string text);
+
 // The up to `count` candidates nearest to `name` by edit distance, nearest first; far ones are left out.
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        std::size_t count = 3);

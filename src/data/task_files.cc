@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/strings.h"
 #include "quiver/error.h"
 
 namespace quiver {
@@ -11,11 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kExtensions[] = {".parquet", ".jsonl", ".json"};
-
-std::string lower_case(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
 
 // Entries that are no hidden files, sorted by name.
 std::vector<fs::path> entries_of(const fs::path& folder) {

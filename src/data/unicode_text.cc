@@ -57,14 +57,4 @@ std::int64_t character_length(std::string_view text) {
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  std::size_t begin = 0;
-  for (std::size_t at = text.find(from); at != std::string_view::npos; at = text.find(from, begin)) {
-    result.append(text, begin, at - begin).append(to);
-    begin = at + from.size();
-  }
-  return result.append(text, begin);
-}
-
 }  // namespace quiver

@@ -20,7 +20,4 @@ std::string capitalise(std::string_view text);
 // Code points.
 std::int64_t character_length(std::string_view text);
 
-// `text` with every occurrence of `from`, which is not empty, replaced; one pass from the left.
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
-
 }  // namespace quiver

@@ -33,13 +33,6 @@ bool is_any(const std::string& module, const std::vector<std::string>& names) {
   return std::ranges::any_of(names, [&](const std::string& name) { return ends_in(module, name); });
 }
 
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 std::optional<std::int64_t> number_of(const std::string& text) {
   std::int64_t number = 0;
   const char* end = text.data() + text.size();

@@ -3,16 +3,9 @@
 #include <array>
 #include <utility>
 
+#include "core/strings.h"
+
 namespace quiver {
-namespace {
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t place = text.find(from); place != std::string::npos;
-       place = text.find(from, place + to.size()))
-    text.replace(place, from.size(), to);
-}
-
-}  // namespace
 
 std::string clean_up_spaces(std::string text) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kReplacements = {
@@ -26,7 +19,7 @@ std::string clean_up_spaces(std::string text) {
        {" 's", "'s"},
        {" 've", "'ve"},
        {" 're", "'re"}}};
-  for (const auto& [from, to] : kReplacements) replace_all(text, from, to);
+  for (const auto& [from, to] : kReplacements) text = replace_all(text, from, to);
   return text;
 }
 

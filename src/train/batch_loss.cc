@@ -71,9 +71,9 @@ BatchLoss accumulate_gradients(const BaseModel& base, const LinearAdapter& adapt
   for (const ExamplePointers& part : parts) {
     const Targets targets = run_forward(base, adapter, part);
     const double denominator =
-        options.loss_mean == LossMean::kTokenMean
-            ? static_cast<double>(batch_targets)
-            : static_cast<double>(targets.ids.size(0)) * static_cast<double>(parts.size());
+        options.loss_mean == LossMean::kMicroBatchMean && options.micro_batch_size > 0
+            ? static_cast<double>(targets.ids.size(0)) * static_cast<double>(parts.size())
+            : static_cast<double>(batch_targets);
     const at::Tensor loss = base.cross_entropy(targets.hidden, targets.ids) / denominator;
     loss.backward();
     result.loss += loss.item<double>();

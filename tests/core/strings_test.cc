@@ -10,6 +10,16 @@ TEST(SplitList, TrimsAndDropsEmptyParts) {
   EXPECT_TRUE(split_list("").empty());
 }
 
+TEST(ReplaceAll, GoesOverTheTextOnce) {
+  EXPECT_EQ(replace_all("a   b", "  ", " "), "a  b");
+  EXPECT_EQ(replace_all("aaa", "a", "aa"), "aaaaaa");
+  EXPECT_EQ(replace_all("none", "x", ""), "none");
+}
+
+TEST(LowerCase, ChangesAsciiLettersOnly) {
+  EXPECT_EQ(lower_case("All-Linear_\u00c4 9Z"), "all-linear_\u00c4 9z");
+}
+
 TEST(NearestNames, RanksByEditDistance) {
   const std::vector<std::string> names = {"learning_rate", "lora_rank", "warmup_steps"};
   EXPECT_EQ(nearest_names("lora_rnak", names).front(), "lora_rank");

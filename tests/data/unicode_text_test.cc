@@ -28,11 +28,5 @@ TEST(UnicodeText, CountsCodePoints) {
   EXPECT_EQ(character_length("e\u0301"), 2);
 }
 
-TEST(UnicodeText, ReplacesInOnePass) {
-  EXPECT_EQ(replace_all("a   b", "  ", " "), "a  b");
-  EXPECT_EQ(replace_all("aaa", "a", "aa"), "aaaaaa");
-  EXPECT_EQ(replace_all("none", "x", ""), "none");
-}
-
 }  // namespace
 }  // namespace quiver

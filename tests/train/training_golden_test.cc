@@ -134,6 +134,11 @@ TEST_P(TrainingStepsTest, MicroBatchesDoNotChangeTheGradient) {
     accumulate_gradients(base_, trainer, pointers(batches[0]), options_);
     expect_first_gradients(trainer);
   }
+  options_.loss_mean = LossMean::kMicroBatchMean;  // without a size, of one micro-batch
+  LoraTrainer whole(base_, options_.lora, ".*", std::nullopt, 1, initial());
+  accumulate_gradients(base_, whole, pointers(batches[0]), options_);
+  expect_first_gradients(whole);
+  options_.loss_mean = LossMean::kTokenMean;
   options_.micro_batch_size = 2;
   LoraTrainer trainer(base_, options_.lora, ".*", std::nullopt, 1, initial());
   accumulate_gradients(base_, trainer, pointers(batches[0]), options_);
