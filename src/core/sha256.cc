@@ -46,7 +46,7 @@ std::string sha256_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(ErrorKind::kNotFound, "cannot open '" + path.string() + "'");
   Sha256 hash;
-  std::string buffer(1 << 20, '\0');
+  std::string buffer(1 << 16, '\0');
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
     hash.update(std::string_view(buffer.data(), static_cast<std::size_t>(in.gcount())));
   }

@@ -39,13 +39,44 @@ void check_shapes(const at::Tensor& a, const at::Tensor& b, std::int64_t pair, s
   }
 }
 
-// `a` (n, r, in) and `b` (n, out, r) float64; returns unit vectors (n, in) float64. `members` are the pairs'
+// Those of `tensors` that `members` name, as float64 in memory.
+at::Tensor stacked(std::span<const at::Tensor> tensors, std::span<const std::int64_t> members) {
+  at::DimVector shape(tensors[members[0]].sizes());
+  shape.insert(shape.begin(), static_cast<std::int64_t>(members.size()));
+  const at::Tensor values = at::empty(shape, at::kDouble);
+  double* out = values.data_ptr<double>();
+  for (const std::int64_t i : members) {
+    const at::Tensor tensor = tensors[i].to(at::kCPU, at::kFloat).contiguous();
+    out = std::copy_n(tensor.const_data_ptr<float>(), tensor.numel(), out);
+  }
+  return values;
+}
+
+// The rows of `v` (n, in) float64 at length 1, as float32, each with its largest entry positive.
+at::Tensor normalised(const at::Tensor& v) {
+  const at::Tensor rows = v.contiguous(), unit = at::empty(v.sizes(), at::kFloat);
+  const std::int64_t width = v.size(1);
+  for (std::int64_t i = 0; i < v.size(0); ++i) {
+    const double* row = rows.const_data_ptr<double>() + i * width;
+    double square = 0, largest = 0;
+    for (std::int64_t x = 0; x < width; ++x) {
+      square += row[x] * row[x];
+      if (std::abs(row[x]) > std::abs(largest)) largest = row[x];
+    }
+    const double scale = std::copysign(1 / std::sqrt(square), largest);
+    std::transform(row, row + width, unit.data_ptr<float>() + i * width,
+                   [&](double value) { return static_cast<float>(value * scale); });
+  }
+  return unit;
+}
+
+// `a` (n, r, in) and `b` (n, out, r) float64; returns unit vectors (n, in) float32. `members` are the pairs'
 // numbers, for messages.
 //
 // With A^T = Q_A R_A and B = Q_B R_B the product is B A = Q_B (R_B R_A^T) Q_A^T. For the top left singular
 // vector u and value s of the core, v = (B A)^T Q_B u / s = A^T R_B^T u / s: neither Q is needed.
-at::Tensor top_right_singular_vectors(const at::Tensor& a, const at::Tensor& b,
-                                      std::span<const std::int64_t> members, std::int64_t pairs) {
+at::Tensor vectors_by_qr(const at::Tensor& a, const at::Tensor& b, std::span<const std::int64_t> members,
+                         std::int64_t pairs) {
   const at::Tensor r_a = std::get<1>(at::linalg_qr(a.transpose(1, 2), "r"));  // (n, min(in, r), r)
   const at::Tensor r_b = std::get<1>(at::linalg_qr(b, "r"));                  // (n, min(out, r), r)
   const auto [u, s, vh] = at::linalg_svd(at::bmm(r_b, r_a.transpose(1, 2)), /*full_matrices=*/false);
@@ -61,9 +92,25 @@ at::Tensor top_right_singular_vectors(const at::Tensor& a, const at::Tensor& b,
     }
   }
   const at::Tensor weights = at::bmm(u.select(2, 0).unsqueeze(1), r_b);  // (n, 1, r)
-  const at::Tensor v = at::bmm(weights, a).squeeze(1);                   // (n, in)
-  const at::Tensor largest = v.gather(1, v.abs().argmax(1, /*keepdim=*/true));
-  return v * largest.sign() / at::linalg_vector_norm(v, 2, {1}, /*keepdim=*/true);
+  return normalised(at::bmm(weights, a).squeeze(1));
+}
+
+// As `vectors_by_qr`, from Gram matrices (r, r): with B^T B = L L^T, each eigenvector z of L^T A A^T L with
+// value s^2 gives v = A^T L z / s. Squaring doubles the digits that cancel, so an undefined tensor is
+// returned, and nothing is known, if B's columns depend on each other, s is small beside the norms of A and
+// B, or a number is not finite.
+at::Tensor vectors_by_gram(const at::Tensor& a, const at::Tensor& b) {
+  constexpr double kSmallest = 1e-6;  // of s^2 / (|A|^2 |B|^2), Frobenius: leaves 1e-10 of the direction
+  const at::Tensor gram_a = at::bmm(a, a.transpose(1, 2)), gram_b = at::bmm(b.transpose(1, 2), b);
+  const auto trace = [](const at::Tensor& gram) { return gram.diagonal(0, 1, 2).sum(1); };
+  const at::Tensor size = trace(gram_a) * trace(gram_b);  // (n)
+  if (!size.isfinite().all().item<bool>()) return {};
+  const auto [l, info] = at::linalg_cholesky_ex(gram_b);
+  if (info.any().item<bool>()) return {};
+  const auto [values, z] = at::linalg_eigh(at::bmm(l.transpose(1, 2), at::bmm(gram_a, l)));
+  const at::Tensor top = values.select(1, -1);  // (n)
+  if (!(top > kSmallest * size).all().item<bool>()) return {};
+  return normalised(at::bmm(at::bmm(l, z.narrow(2, z.size(2) - 1, 1)).transpose(1, 2), a).squeeze(1));
 }
 
 }  // namespace
@@ -95,18 +142,16 @@ std::vector<at::Tensor> arrow_prototypes(std::span<const at::Tensor> a, std::spa
   at::parallel_for(0, static_cast<std::int64_t>(units.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     const at::NoGradGuard no_grad;
     for (std::int64_t unit = begin; unit < end; ++unit) {
-      std::vector<at::Tensor> unit_a, unit_b;
-      for (const std::int64_t i : units[unit]) {
-        unit_a.push_back(a[i].to(at::kCPU));
-        unit_b.push_back(b[i].to(at::kCPU));
-        if (!all_finite(unit_a.back()) || !all_finite(unit_b.back())) {
-          refuse("a LoRA factor holds a number that is not finite", i, pairs);
+      const at::Tensor stacked_a = stacked(a, units[unit]), stacked_b = stacked(b, units[unit]);
+      at::Tensor vectors = vectors_by_gram(stacked_a, stacked_b);
+      if (!vectors.defined()) {
+        for (std::size_t i = 0; i < units[unit].size(); ++i) {
+          const auto row = static_cast<std::int64_t>(i);
+          if (all_finite(stacked_a[row]) && all_finite(stacked_b[row])) continue;
+          refuse("a LoRA factor holds a number that is not finite", units[unit][i], pairs);
         }
+        vectors = vectors_by_qr(stacked_a, stacked_b, units[unit], pairs);
       }
-      const at::Tensor stacked_a = at::stack(unit_a).to(at::kDouble);
-      const at::Tensor stacked_b = at::stack(unit_b).to(at::kDouble);
-      const at::Tensor vectors =
-          top_right_singular_vectors(stacked_a, stacked_b, units[unit], pairs).to(at::kFloat);
       for (std::size_t i = 0; i < units[unit].size(); ++i) {
         prototypes[units[unit][i]] = vectors[static_cast<std::int64_t>(i)];
       }

@@ -22,7 +22,7 @@ std::string tensor_digest(const std::map<std::string, at::Tensor>& tensors) {
   for (const auto& [name, tensor] : tensors) {
     update_part(hash, name);
     update_part(hash, dtype_name(tensor.scalar_type()));
-    const at::Tensor values = tensor.detach().cpu().contiguous();
+    const at::Tensor values = tensor.cpu().contiguous();
     update_number(hash, static_cast<std::uint64_t>(values.dim()));
     for (const std::int64_t size : values.sizes()) update_number(hash, static_cast<std::uint64_t>(size));
     update_part(hash, {static_cast<const char*>(values.const_data_ptr()), values.nbytes()});

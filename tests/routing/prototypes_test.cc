@@ -63,6 +63,16 @@ TEST(ArrowPrototype, OfRankDeficientAndBadlyScaledFactors) {
   EXPECT_GT(agreement(a, b, arrow_prototype(a * 1e-20, b * 1e-20)), 1 - 1e-6);
 }
 
+TEST(ArrowPrototype, OfProductsThatNearlyCancel) {
+  at::manual_seed(5);
+  const at::Tensor row = random_tensor({1, 40}), column = random_tensor({30, 1});
+  for (const double rest : {1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5}) {
+    const at::Tensor a = at::cat({row, row + rest * random_tensor({1, 40})});
+    const at::Tensor b = at::cat({column, rest * random_tensor({30, 1}) - column}, 1);
+    EXPECT_GT(agreement(a, b, arrow_prototype(a, b)), 1 - 1e-9) << rest;
+  }
+}
+
 TEST(ArrowPrototype, IgnoresScaleSignAndStorage) {
   at::manual_seed(3);
   const at::Tensor a = random_tensor({4, 32});
@@ -80,6 +90,7 @@ TEST(ArrowPrototypes, OfManyPairsEqualThoseOfEach) {
   for (int i = 0; i < 150; ++i) {
     a.push_back(random_tensor({i % 5 == 0 ? 2 : 4, 48}));
     b.push_back(random_tensor({i % 3 == 0 ? 24 : 48, a.back().size(0)}));
+    if (i == 70) b.back().select(1, 0).zero_();  // its neighbours then go the slower way too
   }
   const std::vector<at::Tensor> all = arrow_prototypes(a, b);
   ASSERT_EQ(all.size(), a.size());
