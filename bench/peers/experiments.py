@@ -63,7 +63,7 @@ EXPERIMENTS = [
             "peft": PEER_TEXTS + " --name {arrow_output} --experts {experts}",
         },
     ),
-    Experiment("route", "route {model} --data {data} --experts 10,256 --repetitions 3", turns="Q"),
+    Experiment("route", "route {model} --data {data} --experts 10,256 --repetitions 9", turns="Q"),
     Experiment(
         "routers",
         "generate {model} --data {data} --tasks {task_a} --router oracle,uniform,arrow,phatgoose --max-new-tokens 32",

@@ -17,7 +17,7 @@ namespace {
 constexpr char kArrow[] = "arrow";
 constexpr char kPhatgoose[] = "phatgoose";
 // Other writers wait for so many experts at most, some tenths of a second.
-constexpr std::size_t kExpertsPerTurn = 256;
+constexpr std::size_t kExpertsPerTurn = 64;
 
 // The artefact of an expert where it is there, belongs to the present weights and was made with these
 // settings.
