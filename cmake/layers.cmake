@@ -51,6 +51,9 @@ function(quiver_add_layers file)
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx512.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantise.cc"
     PROPERTIES COMPILE_OPTIONS "-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)
+  # The program that starts without LibTorch links these; unoptimised, the precompiled header's functions would need it.
+  set_source_files_properties("${CMAKE_SOURCE_DIR}/src/library/layout.cc" "${CMAKE_SOURCE_DIR}/src/library/names.cc"
+    PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   set_property(GLOBAL PROPERTY quiver_layers "${layers}")
   add_library(quiver INTERFACE)
   target_compile_features(quiver INTERFACE cxx_std_20)
