@@ -41,33 +41,16 @@ void check_shapes(const at::Tensor& a, const at::Tensor& b, std::int64_t pair, s
 
 // Those of `tensors` that `members` name, as float64 in memory.
 at::Tensor stacked(std::span<const at::Tensor> tensors, std::span<const std::int64_t> members) {
-  at::DimVector shape(tensors[members[0]].sizes());
-  shape.insert(shape.begin(), static_cast<std::int64_t>(members.size()));
-  const at::Tensor values = at::empty(shape, at::kDouble);
-  double* out = values.data_ptr<double>();
-  for (const std::int64_t i : members) {
-    const at::Tensor tensor = tensors[i].to(at::kCPU, at::kFloat).contiguous();
-    out = std::copy_n(tensor.const_data_ptr<float>(), tensor.numel(), out);
-  }
-  return values;
+  std::vector<at::Tensor> unit;
+  for (const std::int64_t i : members) unit.push_back(tensors[i].to(at::kCPU));
+  return at::stack(unit).to(at::kDouble);
 }
 
-// The rows of `v` (n, in) float64 at length 1, as float32, each with its largest entry positive.
+// The rows of `v` (n, in) at length 1, as float32, each with its largest entry positive.
 at::Tensor normalised(const at::Tensor& v) {
-  const at::Tensor rows = v.contiguous(), unit = at::empty(v.sizes(), at::kFloat);
-  const std::int64_t width = v.size(1);
-  for (std::int64_t i = 0; i < v.size(0); ++i) {
-    const double* row = rows.const_data_ptr<double>() + i * width;
-    double square = 0, largest = 0;
-    for (std::int64_t x = 0; x < width; ++x) {
-      square += row[x] * row[x];
-      if (std::abs(row[x]) > std::abs(largest)) largest = row[x];
-    }
-    const double scale = std::copysign(1 / std::sqrt(square), largest);
-    std::transform(row, row + width, unit.data_ptr<float>() + i * width,
-                   [&](double value) { return static_cast<float>(value * scale); });
-  }
-  return unit;
+  const at::Tensor largest = v.gather(1, v.abs().argmax(1, /*keepdim=*/true));
+  const at::Tensor scale = largest.sign() / at::linalg_vector_norm(v, 2, {1}, /*keepdim=*/true);
+  return (v * scale).to(at::kFloat);
 }
 
 // `a` (n, r, in) and `b` (n, out, r) float64; returns unit vectors (n, in) float32. `members` are the pairs'

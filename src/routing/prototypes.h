@@ -12,7 +12,7 @@ namespace quiver {
 
 // Arrow's prototype of one expert in one slot: the top right singular vector of B A, the input direction that
 // the update stretches most (Ostapenko et al. 2024, section 4.1). `a` is (r, in), `b` is (out, r), of any
-// floating type, taken as float32; the result is (in) float32 of unit norm. Exact, in float64: an eigenvector
+// floating type; the result is (in) float32 of unit norm. Exact, in float64: an eigenvector
 // of the product of the factors' Gram matrices (r, r), or, where squares lose too many digits, an SVD of the
 // product of the factors' triangular parts. The sign, free in mathematics, makes the component of largest
 // magnitude positive. Throws Error(kInvalidArgument) for shapes that do not fit, numbers that are not finite,
