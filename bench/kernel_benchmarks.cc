@@ -54,7 +54,7 @@ void frozen_linear_of_layers(benchmark::State& state) {
       layer = at::zeros({kOut, kWidth});
       continue;
     }
-    QuantisedBlocks zeros{static_cast<BlockFormat>(state.range(1)), kOut, kWidth, {}};
+    QuantizedBlocks zeros{static_cast<BlockFormat>(state.range(1)), kOut, kWidth, {}};
     zeros.bytes.resize(static_cast<std::size_t>(zeros.rows * zeros.row_bytes()));
     layer = FrozenMatrix(std::move(zeros));
   }

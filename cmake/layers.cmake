@@ -43,16 +43,16 @@ function(quiver_add_layers file)
       endif()
     endif()
   endforeach()
-  # Inner loops without tensors: -ffast-math lets exp vectorise, and forbids the shared precompiled header. Optimised in
+  # Inner loops without tensors: -ffast-math lets exp vectorize, and forbids the shared precompiled header. Optimized in
   # every build: block products have the bits of these loops, of which the compiler fuses products and sums.
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/row_loops.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/dot_products.cc" "${CMAKE_SOURCE_DIR}/src/kernels/token_attention.cc"
     PROPERTIES COMPILE_OPTIONS "-ffast-math;$<$<CONFIG:Debug>:-O2>" SKIP_PRECOMPILE_HEADERS ON)
   # The same bits from all three: a product and a sum are rounded at once only where it is written so.
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx512.cc"
-    "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantise.cc"
+    "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantize.cc"
     PROPERTIES COMPILE_OPTIONS "-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)
-  # The program that starts without LibTorch links these; unoptimised, the precompiled header's functions would need it.
+  # The program that starts without LibTorch links these; unoptimized, the precompiled header's functions would need it.
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/library/layout.cc" "${CMAKE_SOURCE_DIR}/src/library/names.cc"
     PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   set_property(GLOBAL PROPERTY quiver_layers "${layers}")

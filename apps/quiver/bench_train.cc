@@ -108,7 +108,7 @@ BenchReport train_one(const BaseModel& base, const std::string& task, const Task
       epoch_ends.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     throw_if_interrupted("nothing was written");
   });
-  // Before the first epoch the examples are tokenised; the loop's own clock does not count that.
+  // Before the first epoch the examples are tokenized; the loop's own clock does not count that.
   double begin = epoch_ends.back() - expert.info.metrics.at("seconds").get<double>();
   Measurement seconds{"epoch", "s", {}}, rate{"training", "real tokens/s", {}},
       work{"useful work", kMatrixUnit, {}};

@@ -85,7 +85,7 @@ void add_prototypes(CLI::App& program, GlobalOptions& global) {
       ->required();
   phatgoose->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
   TrainingOptions& gates = arguments->gates;
-  phatgoose->add_option("--n-steps", gates.total_steps, "Optimiser steps per expert")->capture_default_str();
+  phatgoose->add_option("--n-steps", gates.total_steps, "Optimizer steps per expert")->capture_default_str();
   phatgoose->add_option("--learning-rate", gates.learning_rate)->capture_default_str();
   phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->capture_default_str();
   phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")->capture_default_str();

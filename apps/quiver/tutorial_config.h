@@ -32,7 +32,7 @@ struct TutorialConfig {
     std::vector<RouterOptions> routers;
   };
   std::optional<Choices> choices;
-  std::string text;  // the settings in one fixed spelling, to recognise the run by
+  std::string text;  // the settings in one fixed spelling, to recognize the run by
 };
 
 // `overrides` are key=value over "experiment". Throws Error(kInvalidArgument) for unknown keys, with the

@@ -29,7 +29,7 @@ struct Evaluation {
 // Called with the number of finished examples since the last call, over all models.
 using EvaluationObserver = std::function<void(std::int64_t)>;
 
-// Rouge-L (Lin 2004, eq. 4 with beta = 1; the tokenisation and stemming of google-research rouge_score) of
+// Rouge-L (Lin 2004, eq. 4 with beta = 1; the tokenization and stemming of google-research rouge_score) of
 // greedy continuations against the examples' targets, times 100. One Evaluation per model, in their order.
 // All models must share one base; their requests share batches of options.batch_size sequences a model, and
 // no weights are loaded twice. Throws what generate() throws.
@@ -46,7 +46,7 @@ struct ChoiceEvaluation {
 // Multiple choice: every continuation is scored after its prompt. Metrics: "acc", the largest sum of
 // log-probabilities; "acc_norm", per character of the choice (both as lm-evaluation-harness 0.4, the first on
 // ties); "mttl", the largest mean per token with the end-of-text token appended, as mttl. As in the harness,
-// white space at the end of a prompt is scored with the continuation, both are tokenised jointly, and the
+// white space at the end of a prompt is scored with the continuation, both are tokenized jointly, and the
 // continuation begins after as many tokens as the prompt alone has. A text that is too long for the model
 // loses its beginning. One ChoiceEvaluation per model, in their order. Throws Error(kInvalidArgument) for an
 // unknown metric, no questions, or a continuation without a token, and what score() throws.

@@ -100,14 +100,14 @@ struct Generation {
 };
 
 // Continues every prompt; results in the order of the requests. Sequences are decoded in ragged batches: one
-// that ends leaves, the next waiting one joins. Prompts are tokenised without their one trailing space.
+// that ends leaves, the next waiting one joins. Prompts are tokenized without their one trailing space.
 // `on_done`, when given, is called with the index of each finished request, from the calling thread. Throws
 // Error(kInvalidArgument).
 std::vector<Generation> generate(std::span<const GenerationRequest> requests,
                                  const GenerationOptions& options,
                                  const std::function<void(std::size_t, const Generation&)>& on_done = {});
 
-// A completion to score after its prompt. Tokenised jointly and split at the character offset: a token
+// A completion to score after its prompt. Tokenized jointly and split at the character offset: a token
 // belongs to the completion when it ends after the prompt does.
 struct ScoreRequest {
   const RoutedModel* model = nullptr;

@@ -15,7 +15,7 @@ enum class RouterKind {
   kOracle,        // the expert of the sequence's task
   kUniform,       // every expert with weight 1/E
   kArrow,         // |x . p| with p the top right singular vector of B A (Ostapenko et al. 2024)
-  kPhatgoose,     // standardised x . standardised trained gate (Muqeeth et al. 2024)
+  kPhatgoose,     // standardized x . standardized trained gate (Muqeeth et al. 2024)
   kSingleExpert,  // one expert, given by name, for everything
 };
 

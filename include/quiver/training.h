@@ -15,11 +15,11 @@
 
 namespace quiver {
 
-enum class Optimiser { kAdamW, kAdam, kSgd };
+enum class Optimizer { kAdamW, kAdam, kSgd };
 enum class Schedule { kLinearDecay, kPolynomialDecay, kWarmup, kCosine };
 // kLast: the weights after the last step; kBest: those with the lowest validation loss.
 enum class Keep { kLast, kBest };
-// kTokenMean: over all target tokens of an optimiser batch. kMicroBatchMean: the mean of the token means of
+// kTokenMean: over all target tokens of an optimizer batch. kMicroBatchMean: the mean of the token means of
 // its micro-batches of micro_batch_size, as mttl does; without that size a batch is one micro-batch.
 enum class LossMean { kTokenMean, kMicroBatchMean };
 
@@ -28,7 +28,7 @@ struct TrainingOptions {
   LoraConfig lora = {};
   std::string trainable = ".*";            // regex over "<module path>.lora_a" and ".lora_b", matched whole
   std::optional<std::string> frozen = {};  // takes names out of the above
-  Optimiser optimiser = Optimiser::kAdamW;
+  Optimizer optimizer = Optimizer::kAdamW;
   double learning_rate = 1e-3;
   double weight_decay = 0.01;  // decoupled
   double adam_epsilon = 1e-8;
@@ -37,8 +37,8 @@ struct TrainingOptions {
   std::int64_t warmup_steps = -1;  // -1: from the proportion, which wins whenever it is above 0
   double warmup_proportion = 0.06;
   std::int64_t epochs = -1;
-  std::int64_t total_steps = -1;      // optimiser steps; wins over epochs
-  std::int64_t batch_size = 4;        // examples of one optimiser step
+  std::int64_t total_steps = -1;      // optimizer steps; wins over epochs
+  std::int64_t batch_size = 4;        // examples of one optimizer step
   std::int64_t micro_batch_size = 0;  // examples run at once; 0: as many as the token budget allows
   std::int64_t token_budget = 1024;   // tokens run at once; bounds the memory whatever the batch
   LossMean loss_mean = LossMean::kTokenMean;
@@ -55,7 +55,7 @@ struct TrainingOptions {
   bool resume = false;                    // continue from `checkpoint` when it is there
 };
 
-// What an observer is told after every optimiser step.
+// What an observer is told after every optimizer step.
 struct TrainingStep {
   std::int64_t step = 0;  // 1 .. total
   std::int64_t total = 0;

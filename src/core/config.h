@@ -59,7 +59,7 @@ struct ExperimentConfig {
   std::string trainable_param_names = ".*";  // regex over adapter parameter names, matched whole
   std::optional<std::string> non_trainable_param_names;  // takes names out of the above
 
-  // ---- optimiser
+  // ---- optimizer
   OptimizerKind optimizer = OptimizerKind::kAdamW;  // "adamw", "adam" or "sgd"
   double learning_rate = 1e-3;
   double weight_decay = 0.01;                    // decoupled
@@ -74,8 +74,8 @@ struct ExperimentConfig {
 
   // ---- length, batches, validation
   std::int64_t num_train_epochs = -1;
-  std::int64_t total_steps = -1;                 // optimiser steps; wins over num_train_epochs
-  std::int64_t train_batch_size = 4;             // examples of one optimiser step
+  std::int64_t total_steps = -1;                 // optimizer steps; wins over num_train_epochs
+  std::int64_t train_batch_size = 4;             // examples of one optimizer step
   std::optional<std::int64_t> micro_batch_size;  // examples run at once, a divisor of train_batch_size;
                                                  // empty: as many as the trainer's token budget allows
   std::int64_t predict_batch_size = 4;

@@ -13,13 +13,13 @@ enum class TruncationSide { kLeft, kRight };
 // validation loss.
 enum class KeepWeights { kLast, kBest };
 
-// How the loss of an optimiser batch is averaged. kTokenMean: over all target tokens of the batch. kMttl: the
+// How the loss of an optimizer batch is averaged. kTokenMean: over all target tokens of the batch. kMttl: the
 // mean over micro-batches of each one's token mean, as mttl does, so that short micro-batches weigh more.
 enum class TargetLoss { kTokenMean, kMttl };
 
 enum class OptimizerKind { kAdamW, kAdam, kSgd };
 
-// The factor on the learning rate over the optimiser steps; reference_behaviour C.3 has the formulas.
+// The factor on the learning rate over the optimizer steps; reference_behaviour C.3 has the formulas.
 enum class SchedulerKind {
   kLinearDecayWithWarmup,
   kPolynomialDecayWithWarmup,  // power 1, down to 1e-7

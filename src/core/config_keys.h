@@ -70,7 +70,7 @@ void visit_config(Config& config, Visitor&& visit) {
 }
 
 // The config keys of mttl that have no meaning here. Those of its routers, mixtures and its experiment
-// tracker are recognised by their prefix.
+// tracker are recognized by their prefix.
 bool is_reference_only_key(const std::string& key);
 
 // Throws Error(kInvalidArgument) for a value out of range.

@@ -48,7 +48,7 @@ std::string clean_wikihow(std::string_view text) {
 
 void clean_hellaswag(Json& row, const std::string& where) {
   row["query"] = clean_wikihow(text_at(row, "activity_label", where) + ": " + text_at(row, "ctx_a", where) +
-                               " " + capitalise(text_at(row, "ctx_b", where)));
+                               " " + capitalize(text_at(row, "ctx_b", where)));
   Json endings = Json::array();
   for (const std::string& ending : texts_at(row, "endings", where)) endings.push_back(clean_wikihow(ending));
   row["endings"] = std::move(endings);

@@ -39,9 +39,9 @@ enum class SpaceMerging { kNone, kIntoNextWord };
 // answer that would touch the source gets a space. An empty source leaves the answer as it is.
 JoinedText join_source_target(std::string_view source, std::string_view target, SpaceMerging merging);
 
-// Tokenises source + target together, appends `eos_id` (an id, so end-of-text written out in the data stays
+// Tokenizes source + target together, appends `eos_id` (an id, so end-of-text written out in the data stays
 // text), and truncates. A token is a target when it ends after the source does; so one that spans the border
-// is a target, unlike in mttl, whose count of separately tokenised pieces may be off by one. Empty when
+// is a target, unlike in mttl, whose count of separately tokenized pieces may be off by one. Empty when
 // truncation left no target (right truncation, source too long). Thread-safe. Throws what Tokenizer::encode
 // throws, and Error(kUnsupported) for more than 2^31 - 1 tokens.
 std::optional<TokenizedExample> tokenize_for_training(const Tokenizer& tokenizer, std::int32_t eos_id,

@@ -36,7 +36,7 @@ std::string_view strip(std::string_view text) {
   return strip_right(text);
 }
 
-std::string capitalise(std::string_view text) {
+std::string capitalize(std::string_view text) {
   std::string result;
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Step step = utf8_step(text, at);

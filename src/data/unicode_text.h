@@ -15,7 +15,7 @@ std::string_view strip_right(std::string_view text);
 
 // The first character in title case, the rest in lower case, by the simple mappings of Unicode: Python's few
 // characters that become several (the German sharp s, ligatures) stay one.
-std::string capitalise(std::string_view text);
+std::string capitalize(std::string_view text);
 
 // Code points.
 std::int64_t character_length(std::string_view text);

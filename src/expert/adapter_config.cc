@@ -37,7 +37,7 @@ void refuse_extensions(const Json& config, const std::string& where) {
       {"target_parameters", "LoRA on bare parameters"},
       {"layer_replication", "replicated layers"},
       {"alora_invocation_tokens", "activated LoRA (aLoRA)"},
-      {"use_qalora", "quantisation-aware LoRA (QALoRA)"},
+      {"use_qalora", "quantization-aware LoRA (QALoRA)"},
       {"use_bdlora", "block-diagonal LoRA"},
       {"monteclora_config", "Monte Carlo LoRA"},
       {"arrow_config", "PEFT's own Arrow routing"},

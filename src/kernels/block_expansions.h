@@ -1,6 +1,6 @@
 #pragma once
 
-// The blocks of each BlockFormat as float32 in registers: the bits of tensor/dequantise.cc, NaN aside. That
+// The blocks of each BlockFormat as float32 in registers: the bits of tensor/dequantize.cc, NaN aside. That
 // rounds a product before it adds, and multiply_add does not; but where a format has a sum, the product is
 // exact in float32: 11 bits of a scale and 5 of a value in Q4_1 and Q5_1, 11 + 6 and 5 in Q4_K and Q5_K. For
 // .cc files of one instruction set each, which define QUIVER_BLOCKS_TARGET, their functions' attribute.
@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "kernels/vector_registers.h"
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver::row_loops {
 

@@ -10,7 +10,7 @@ namespace quiver::row_loops {
 namespace {
 
 void expand_anywhere(const BlockRows& weight, float* target) {
-  dequantise(weight.format, weight.bytes, weight.columns * weight.width / block_width(weight.format), target);
+  dequantize(weight.format, weight.bytes, weight.columns * weight.width / block_width(weight.format), target);
 }
 
 void dot_products_anywhere(const float* const* x, std::int64_t rows, const BlockRows& weight,

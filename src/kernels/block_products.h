@@ -2,10 +2,10 @@
 
 #include <cstdint>
 
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 // What is computed from weights in blocks. Plain pointers, the calling thread alone. AVX-512 where
-// has_avx512(), else AVX2 where the processor has it, else dequantise() and dot_products().
+// has_avx512(), else AVX2 where the processor has it, else dequantize() and dot_products().
 namespace quiver::row_loops {
 
 // Weights (columns, width) in GGUF blocks, row after row; width is a multiple of block_width(format).
@@ -15,7 +15,7 @@ struct BlockRows {
   std::int64_t columns, width;
 };
 
-// The weights as float32 (columns, width): the bits of dequantise(), NaN aside.
+// The weights as float32 (columns, width): the bits of dequantize(), NaN aside.
 void expand_blocks(const BlockRows& weight, float* target);
 
 // out[m][first_column + n] = sum_i x[m][i] * weight[n, i] for `rows` row pointers x (width each): the bits

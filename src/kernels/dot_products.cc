@@ -140,7 +140,7 @@ void dot_products(const float* x, std::int64_t x_stride, std::int64_t rows, cons
   }
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void add_scaled_rows(const float* x, std::int64_t rows, const float* factor, std::int64_t width, float* y) {
   std::int64_t row = 0;
   for (; row + 4 <= rows; row += 4, x += 4 * width) {

@@ -14,11 +14,11 @@ namespace quiver {
 FrozenMatrix::FrozenMatrix(at::Tensor weight)
     : out_(weight.size(0)), in_(weight.size(1)), dense_(std::move(weight)) {}
 
-FrozenMatrix::FrozenMatrix(QuantisedBlocks blocks) : out_(blocks.rows), in_(blocks.width) {
+FrozenMatrix::FrozenMatrix(QuantizedBlocks blocks) : out_(blocks.rows), in_(blocks.width) {
   QUIVER_CHECK(out_ > 0 && in_ > 0 && blocks.width % block_width(blocks.format) == 0 &&
                    static_cast<std::int64_t>(blocks.bytes.size()) == blocks.rows * blocks.row_bytes(),
                blocks.rows, " x ", blocks.width, " in ", blocks.bytes.size(), " bytes");
-  parts_.push_back({std::make_shared<const QuantisedBlocks>(std::move(blocks))});
+  parts_.push_back({std::make_shared<const QuantizedBlocks>(std::move(blocks))});
 }
 
 FrozenMatrix FrozenMatrix::stack(std::span<const FrozenMatrix> matrices) {
@@ -89,7 +89,7 @@ void FrozenMatrix::for_parts(std::int64_t begin, std::int64_t end, const Use& us
   QUIVER_CHECK(!is_dense() && begin >= 0 && begin <= end && end <= out_, "rows ", begin, " to ", end, " of ",
                out_);
   for (const Part& part : parts_) {
-    const QuantisedBlocks& blocks = *part.blocks;
+    const QuantizedBlocks& blocks = *part.blocks;
     const std::int64_t first = std::max(begin, part.first), last = std::min(end, part.first + blocks.rows);
     if (first >= last) continue;
     const char* bytes = blocks.bytes.data() + (first - part.first) * blocks.row_bytes();

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver {
 
@@ -19,7 +19,7 @@ class FrozenMatrix {
   FrozenMatrix() = default;         // (0, 0)
   FrozenMatrix(at::Tensor weight);  // not explicit: any matrix is one
   // REQUIRES: blocks.bytes has the size that its format and shape ask for, which is not 0.
-  explicit FrozenMatrix(QuantisedBlocks blocks);
+  explicit FrozenMatrix(QuantizedBlocks blocks);
 
   // The rows of all matrices, which share `in`, one below the other: blocks if all are, else a tensor.
   static FrozenMatrix stack(std::span<const FrozenMatrix> matrices);
@@ -31,7 +31,7 @@ class FrozenMatrix {
   std::int64_t in() const { return in_; }
 
   // All weights, and the given rows of them (N, in): of dense weights in their type and on their device, of
-  // blocks as float32 with the bits of tensor/dequantise.h. REQUIRES: 0 <= ids[i] < out().
+  // blocks as float32 with the bits of tensor/dequantize.h. REQUIRES: 0 <= ids[i] < out().
   at::Tensor to_dense() const;
   at::Tensor rows(std::span<const std::int32_t> ids) const;
 
@@ -51,7 +51,7 @@ class FrozenMatrix {
 
  private:
   struct Part {
-    std::shared_ptr<const QuantisedBlocks> blocks;
+    std::shared_ptr<const QuantizedBlocks> blocks;
     std::int64_t first = 0;  // row of W
   };
   template <typename Use>

@@ -17,7 +17,7 @@
 namespace quiver {
 namespace {
 
-constexpr float kStandardiseEps = 1e-5f;  // as LayerNorm in both PhatGOOSE implementations
+constexpr float kStandardizeEps = 1e-5f;  // as LayerNorm in both PhatGOOSE implementations
 constexpr std::int64_t kBlockRows = 512;  // tokens that share the reading of an expert; measured
 constexpr std::int64_t kFewRows = 64;     // see add_mixture
 
@@ -164,7 +164,7 @@ void logits_from_products(float* products, std::int64_t count, const float* x, s
   if (rule.logits == LogitKind::kAbsolute) {
     for (std::int64_t i = 0; i < count; ++i) products[i] = std::fabs(products[i]) * factor;
   } else {
-    factor /= std::sqrt(row_loops::variance(x, width) + kStandardiseEps);
+    factor /= std::sqrt(row_loops::variance(x, width) + kStandardizeEps);
     for (std::int64_t i = 0; i < count; ++i) products[i] *= factor;
   }
 }

@@ -10,7 +10,7 @@ namespace quiver {
 // How the logit of an expert follows from its product with the token.
 enum class LogitKind {
   kAbsolute,      // |x . p| / temperature (Arrow)
-  kStandardised,  // (x . v) / (std(x) temperature), v of zero mean: the product of standardised vectors
+  kStandardized,  // (x . v) / (std(x) temperature), v of zero mean: the product of standardized vectors
                   // (PhatGOOSE)
 };
 

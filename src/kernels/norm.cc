@@ -13,7 +13,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // y = rms_norm(x); rstd (rows), when given, receives 1 / sqrt(mean(x^2) + eps).
-at::Tensor normalise_rows(const at::Tensor& x, const at::Tensor& weight, double eps, float* rstd) {
+at::Tensor normalize_rows(const at::Tensor& x, const at::Tensor& weight, double eps, float* rstd) {
   const std::int64_t rows = x.size(0), width = x.size(1);
   at::Tensor y = at::empty(x.sizes(), x.options());
   const float* x_data = x.const_data_ptr<float>();
@@ -34,7 +34,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             double eps) {
     at::Tensor rstd = at::empty({x.size(0)}, x.options());
-    const at::Tensor y = normalise_rows(x, weight, eps, rstd.mutable_data_ptr<float>());
+    const at::Tensor y = normalize_rows(x, weight, eps, rstd.mutable_data_ptr<float>());
     context->save_for_backward({x, weight, rstd});
     return y;
   }
@@ -63,13 +63,13 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 
 at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor x32 = x.to(at::kFloat);
-  const at::Tensor normalised = x32 * at::rsqrt(x32.square().mean(-1, true) + eps);
-  return (weight * normalised.to(weight.scalar_type())).to(x.scalar_type());
+  const at::Tensor normalized = x32 * at::rsqrt(x32.square().mean(-1, true) + eps);
+  return (weight * normalized.to(weight.scalar_type())).to(x.scalar_type());
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   if (!fused_kernel_applies(x)) return rms_norm_reference(x, weight, eps);
-  if (!records_gradients(x)) return normalise_rows(x, weight, eps, nullptr);
+  if (!records_gradients(x)) return normalize_rows(x, weight, eps, nullptr);
   return RmsNorm::apply(x, weight, eps);
 }
 

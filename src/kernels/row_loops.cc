@@ -7,7 +7,7 @@
 
 namespace quiver::row_loops {
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 float rms_norm(const float* x, const float* w, float* y, std::int64_t n, float eps) {
   float square_sum = 0;
   for (std::int64_t i = 0; i < n; ++i) square_sum += x[i] * x[i];
@@ -16,7 +16,7 @@ float rms_norm(const float* x, const float* w, float* y, std::int64_t n, float e
   return rstd;
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void rms_norm_backward(const float* dy, const float* x, const float* w, float rstd, float* dx,
                        std::int64_t n) {
   float product_sum = 0;
@@ -25,12 +25,12 @@ void rms_norm_backward(const float* dy, const float* x, const float* w, float rs
   for (std::int64_t i = 0; i < n; ++i) dx[i] = rstd * dy[i] * w[i] - x[i] * slope;
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void swiglu(const float* gate, const float* up, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void swiglu_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup,
                      std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
@@ -41,7 +41,7 @@ void swiglu_backward(const float* dy, const float* gate, const float* up, float*
   }
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void rotate_half(float* head, const float* cos, const float* sin, std::int64_t half, float direction) {
   for (std::int64_t i = 0; i < half; ++i) {
     const float a = head[i];
@@ -52,7 +52,7 @@ void rotate_half(float* head, const float* cos, const float* sin, std::int64_t h
   }
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 float softmax(float* s, std::int64_t n, float scale) {
   float largest = s[0];
   for (std::int64_t i = 1; i < n; ++i) largest = s[i] > largest ? s[i] : largest;
@@ -66,17 +66,17 @@ float softmax(float* s, std::int64_t n, float scale) {
   return scale * largest + std::log(sum);
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void softmax_from_lse(float* s, std::int64_t n, float scale, float lse) {
   for (std::int64_t i = 0; i < n; ++i) s[i] = std::exp(scale * s[i] - lse);
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void softmax_backward(const float* p, float* dp, std::int64_t n, float delta, float scale) {
   for (std::int64_t i = 0; i < n; ++i) dp[i] = p[i] * (dp[i] - delta) * scale;
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 float variance(const float* x, std::int64_t n) {
   float sum = 0;
   for (std::int64_t i = 0; i < n; ++i) sum += x[i];
@@ -86,19 +86,19 @@ float variance(const float* x, std::int64_t n) {
   return square_sum / static_cast<float>(n);
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 float dot(const float* a, const float* b, std::int64_t n) {
   float sum = 0;
   for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
   return sum;
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void axpy(float a, const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 float log_sum_exp(const float* x, std::int64_t n) {
   float largest = x[0];
   for (std::int64_t i = 1; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
@@ -107,7 +107,7 @@ float log_sum_exp(const float* x, std::int64_t n) {
   return largest + std::log(sum);
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 bool is_first_largest(const float* x, std::int64_t n, std::int64_t index) {
   const float value = x[index];
   std::int32_t ahead = 0;
@@ -116,7 +116,7 @@ bool is_first_largest(const float* x, std::int64_t n, std::int64_t index) {
   return ahead == 0;
 }
 
-QUIVER_VECTORISED
+QUIVER_VECTORIZED
 void exp_shifted(float* x, std::int64_t n, float lse, float scale) {
   for (std::int64_t i = 0; i < n; ++i) x[i] = std::exp(x[i] - lse) * scale;
 }

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 // The element-wise inner loops of the fused kernels, one row at a time, on plain float32 pointers. They are
-// compiled with -ffast-math (so that exp vectorises) once per instruction set and dispatched at load time;
+// compiled with -ffast-math (so that exp vectorizes) once per instruction set and dispatched at load time;
 // nothing here knows about tensors or threads.
 namespace quiver::row_loops {
 

@@ -3,15 +3,15 @@
 #include <cstdlib>
 #include <string_view>
 
-// What the inner loops share; for .cc files of src/kernels only. QUIVER_VECTORISED: loops for the compiler to
-// vectorise, one clone for AVX-512, one for AVX2 with FMA, one for any x86-64. QUIVER_AVX512 and QUIVER_AVX2:
+// What the inner loops share; for .cc files of src/kernels only. QUIVER_VECTORIZED: loops for the compiler to
+// vectorize, one clone for AVX-512, one for AVX2 with FMA, one for any x86-64. QUIVER_AVX512 and QUIVER_AVX2:
 // loops written in the registers below, of 16 or 8 floats. Other processors get the loops as they stand.
 #if defined(__x86_64__)
-#define QUIVER_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define QUIVER_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define QUIVER_AVX512 __attribute__((target("avx512f,fma")))
 #define QUIVER_AVX2 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
-#define QUIVER_VECTORISED
+#define QUIVER_VECTORIZED
 #define QUIVER_AVX2
 #endif
 #define QUIVER_INLINE inline __attribute__((always_inline))
@@ -31,7 +31,7 @@ struct Register8 {
 template <typename Register>
 constexpr int kLanes = sizeof(typename Register::Lanes) / sizeof(float);
 
-// LibTorch's variable: "avx2" rules out AVX-512, "default" AVX2 as well. The clones of QUIVER_VECTORISED and
+// LibTorch's variable: "avx2" rules out AVX-512, "default" AVX2 as well. The clones of QUIVER_VECTORIZED and
 // QUIVER_AVX2 are chosen by the processor alone.
 inline std::string_view cpu_capability_limit() {
   const char* value = std::getenv("ATEN_CPU_CAPABILITY");

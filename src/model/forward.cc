@@ -10,13 +10,13 @@
 namespace quiver {
 namespace {
 
-at::Tensor normalise(const at::Tensor& x, const NormWeights& norm, const DecoderConfig& config) {
+at::Tensor normalize(const at::Tensor& x, const NormWeights& norm, const DecoderConfig& config) {
   if (config.norm == NormKind::kRmsNorm) return rms_norm(x, norm.weight, config.norm_eps);
   return at::layer_norm(x, {config.hidden}, norm.weight, norm.bias, config.norm_eps);
 }
 
 // Norms of every query and key head of qkv (T, qkv_width).
-at::Tensor normalise_heads(const at::Tensor& qkv, const DecoderLayer& layer, const DecoderConfig& config) {
+at::Tensor normalize_heads(const at::Tensor& qkv, const DecoderLayer& layer, const DecoderConfig& config) {
   if (!layer.query_norm.weight.defined()) return qkv;
   const AttentionShape& shape = config.attention;
   std::vector<at::Tensor> parts =
@@ -24,7 +24,7 @@ at::Tensor normalise_heads(const at::Tensor& qkv, const DecoderLayer& layer, con
   const NormWeights* norms[] = {&layer.query_norm, &layer.key_norm};
   for (std::size_t i = 0; i < 2; ++i) {
     const at::Tensor heads = parts[i].reshape({-1, shape.head_dim});
-    parts[i] = normalise(heads, *norms[i], config).view(parts[i].sizes());
+    parts[i] = normalize(heads, *norms[i], config).view(parts[i].sizes());
   }
   return at::cat(parts, 1);
 }
@@ -173,8 +173,8 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
           rotary[config.rotary_of_layer.empty() ? 0 : config.rotary_of_layer[static_cast<std::size_t>(i)]];
     }
 
-    at::Tensor x = normalise(hidden, layer.attention_norm, config);  // (T, D)
-    const at::Tensor qkv = normalise_heads(adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x)), layer, config);
+    at::Tensor x = normalize(hidden, layer.attention_norm, config);  // (T, D)
+    const at::Tensor qkv = normalize_heads(adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x)), layer, config);
     for (std::size_t s = 0; s < caches.size(); ++s)
       layer_caches[s] = &caches[s]->state_->layers[static_cast<std::size_t>(i)];
     at::Tensor context = caches.empty()
@@ -191,11 +191,11 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     const auto join = [&](GroupKind kind, const StackedLinear& linear, const at::Tensor& input,
                           const NormWeights& norm) {
       if (config.block != BlockKind::kSandwich) return adapted(i, kind, input, linear.add_to(hidden, input));
-      return hidden + normalise(adapted(i, kind, input, linear.apply(input)), norm, config);
+      return hidden + normalize(adapted(i, kind, input, linear.apply(input)), norm, config);
     };
     hidden = join(GroupKind::kAttentionOut, layer.attention_out, context, layer.attention_out_norm);
 
-    if (config.block != BlockKind::kParallel) x = normalise(hidden, layer.mlp_norm, config);
+    if (config.block != BlockKind::kParallel) x = normalize(hidden, layer.mlp_norm, config);
     const at::Tensor activated =
         activate(adapted(i, GroupKind::kMlpIn, x, layer.mlp_in.apply(x)), config.mlp);  // (T, I)
     hidden = join(GroupKind::kMlpOut, layer.mlp_out, activated, layer.mlp_out_norm);
@@ -204,7 +204,7 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     const std::int64_t added = batch.offsets[s + 1] - batch.offsets[s];
     for (KeyValueCache& layer : caches[s]->state_->layers) layer.length += added;
   }
-  return normalise(hidden, parts.final_norm, config);
+  return normalize(hidden, parts.final_norm, config);
 }
 
 }  // namespace quiver

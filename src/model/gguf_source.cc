@@ -68,8 +68,8 @@ class GgufSource : public WeightSource {
     return uninterleave_heads(weight, heads);
   }
 
-  std::optional<QuantisedBlocks> read_blocks(const std::string& name) const override {
-    std::optional<QuantisedBlocks> blocks = file_.read_blocks(gguf_name(name));
+  std::optional<QuantizedBlocks> read_blocks(const std::string& name) const override {
+    std::optional<QuantizedBlocks> blocks = file_.read_blocks(gguf_name(name));
     const std::int64_t heads = interleaved_heads(name);
     if (!blocks || heads == 0) return blocks;
     check_heads_fit({blocks->rows, blocks->width}, heads);

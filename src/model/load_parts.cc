@@ -4,7 +4,7 @@
 #include "core/sha256.h"
 #include "model/decoder.h"
 #include "tensor/device.h"
-#include "tensor/quantise.h"
+#include "tensor/quantize.h"
 
 namespace quiver {
 namespace {
@@ -40,7 +40,7 @@ class Reader {
     check_contains(name);
     const bool keeps_blocks = precision_ != Precision::kBFloat16 && state_.device().is_cpu();
     const bool rounds = precision_ == Precision::kQ8;
-    std::optional<QuantisedBlocks> blocks;
+    std::optional<QuantizedBlocks> blocks;
     if (keeps_blocks && !stored_transposed) blocks = source_.read_blocks(name);
     if (blocks && !(rounds && blocks->has_halves())) {
       check_shape(name, {blocks->rows, blocks->width}, shape);
@@ -71,7 +71,7 @@ class Reader {
   const at::TensorOptions& state() const { return state_; }
 
  private:
-  static QuantisedBlocks rounded_to_q8_0(const std::string& name, const at::Tensor& weight) {
+  static QuantizedBlocks rounded_to_q8_0(const std::string& name, const at::Tensor& weight) {
     try {
       return round_to_q8_0(weight);
     } catch (const Error& error) {

@@ -9,7 +9,7 @@
 
 #include "model/decoder_config.h"
 #include "quiver/tokenizer.h"
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver {
 
@@ -25,7 +25,7 @@ class WeightSource {
   virtual bool contains(const std::string& name) const = 0;
   virtual at::Tensor read(const std::string& name) const = 0;
   // The same tensor in the blocks (BlockFormat) in which a GGUF file holds it, or nothing where it does not.
-  virtual std::optional<QuantisedBlocks> read_blocks(const std::string&) const { return std::nullopt; }
+  virtual std::optional<QuantizedBlocks> read_blocks(const std::string&) const { return std::nullopt; }
 };
 
 // A Hugging Face directory, or a .gguf file. Throws as BaseModel::load.

@@ -61,7 +61,7 @@ MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
     if (!routing.empty()) result.vectors = at::cat(routing).contiguous();
     const bool is_arrow = router.kind == RouterKind::kArrow;
     result.rule = {
-        .logits = is_arrow ? LogitKind::kAbsolute : LogitKind::kStandardised,
+        .logits = is_arrow ? LogitKind::kAbsolute : LogitKind::kStandardized,
         .top_k = router.top_k > 0 ? router.top_k : static_cast<std::int64_t>(experts.experts.size()),
         .temperature = logit_divisor(router, group.in),
         .merge_before = router.combine == Combine::kParameter,

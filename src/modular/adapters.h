@@ -26,7 +26,7 @@ class LoraAdapter : public LinearAdapter {
 // Weights per token and slot from routing vectors: Arrow or PhatGOOSE. Immutable, thread-safe.
 class MixtureAdapter : public LinearAdapter {
  public:
-  // vectors: (E, in) by slot index, for the same slots as the experts; standardised already for PhatGOOSE.
+  // vectors: (E, in) by slot index, for the same slots as the experts; standardized already for PhatGOOSE.
   MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
                  const std::map<std::int64_t, at::Tensor>& vectors, const RouterOptions& router);
 

@@ -23,7 +23,7 @@ class TracingAdapter : public LinearAdapter {
       if (found == vectors_.end()) continue;
       const at::Tensor logits = router_.kind == RouterKind::kArrow
                                     ? arrow_logits(x, found->second, logit_divisor(router_, group.in))
-                                    : standardised_gate_logits(x, standardise_gates(found->second),
+                                    : standardized_gate_logits(x, standardize_gates(found->second),
                                                                logit_divisor(router_, group.in));
       const Routing routing = top_k_softmax(logits, router_.top_k, kept_sum_epsilon(router_));
       trace_[base_.slots()[static_cast<std::size_t>(slot)].path] =
@@ -75,7 +75,7 @@ RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
     case RouterKind::kPhatgoose: {
       std::map<std::int64_t, at::Tensor> used = state->vectors;
       if (router.kind == RouterKind::kPhatgoose) {
-        for (auto& [slot, gates] : used) gates = standardise_gates(gates);
+        for (auto& [slot, gates] : used) gates = standardize_gates(gates);
       }
       state->shared = std::make_unique<MixtureAdapter>(*base, *experts, used, router);
       break;

@@ -11,14 +11,14 @@ namespace {
 
 constexpr std::size_t kCachedPerToken = 4;  // positions in a batch's caches for each token of its budget
 
-TokenisedText tokenise(const ScoreRequest& request, const ScoreOptions& options) {
+TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options) {
   if (request.completion.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "a completion is empty, there is nothing to score");
   }
   const BaseModel& base = request.model->base();
   Encoding encoding = base.tokenizer().encode(request.prompt + request.completion);
   const auto in_completion = [&](const TextSpan& span) { return span.end > request.prompt.size(); };
-  TokenisedText result;
+  TokenizedText result;
   result.begin = static_cast<std::size_t>(
       std::find_if(encoding.spans.begin(), encoding.spans.end(), in_completion) - encoding.spans.begin());
   result.ids = std::move(encoding.ids);
@@ -47,7 +47,7 @@ TokenisedText tokenise(const ScoreRequest& request, const ScoreOptions& options)
 // Runs groups of one batch: first what each shares, then every text's own rest on a copy of that cache.
 class GroupRunner {
  public:
-  GroupRunner(const BaseModel& base, const std::vector<TokenisedText>& texts, Beginnings& beginnings)
+  GroupRunner(const BaseModel& base, const std::vector<TokenizedText>& texts, Beginnings& beginnings)
       : base_(base), texts_(texts), beginnings_(beginnings) {}
 
   void run(std::span<const TextGroup> groups, std::span<const ScoreRequest> requests,
@@ -61,7 +61,7 @@ class GroupRunner {
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const TextGroup& group = groups[g];
       for (std::size_t i = group.first; i < group.last; ++i) {
-        const TokenisedText& text = texts_[i];
+        const TokenizedText& text = texts_[i];
         owned.push_back(make_cache(shared.by_group[g], text.run()));
         caches.push_back(&owned.back());
         const std::int64_t row_begin = batch.tokens();
@@ -94,7 +94,7 @@ class GroupRunner {
     std::vector<SequenceCache*> caches;
     Shared shared;
     for (const TextGroup& group : groups) {
-      const TokenisedText& text = texts_[group.first];
+      const TokenizedText& text = texts_[group.first];
       const SequenceCache* begun = beginnings_.cache(text.adapter);
       if (group.shared > group.begun) {
         shared.owned.push_back(make_cache(begun, group.shared));
@@ -140,7 +140,7 @@ class GroupRunner {
   }
 
   const BaseModel& base_;
-  const std::vector<TokenisedText>& texts_;
+  const std::vector<TokenizedText>& texts_;
   Beginnings& beginnings_;
 };
 
@@ -151,12 +151,12 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
   const at::NoGradGuard no_gradients;
   std::vector<Score> scores(requests.size());
   if (requests.empty()) return scores;
-  std::vector<TokenisedText> texts;
+  std::vector<TokenizedText> texts;
   for (const ScoreRequest& request : requests) {
     if (&request.model->base() != &requests.front().model->base()) {
       throw Error(ErrorKind::kInvalidArgument, "the requests of one call must share their base model");
     }
-    texts.push_back(tokenise(request, options));
+    texts.push_back(tokenize(request, options));
   }
   const BaseModel& base = requests.front().model->base();
   std::vector<TextGroup> groups = group_by_prompt(requests, texts, options.token_budget);

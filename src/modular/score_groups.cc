@@ -8,7 +8,7 @@ namespace {
 // Fewer tokens cost less in their batches than in a step of their own, which reads all weights.
 constexpr std::size_t kWorthAStep = 32;
 
-void count(TextGroup& group, std::span<const TokenisedText> texts) {
+void count(TextGroup& group, std::span<const TokenizedText> texts) {
   group.shared = std::max(group.shared, group.begun);
   group.tokens = group.shared - group.begun;
   group.cached = group.shared;
@@ -20,7 +20,7 @@ void count(TextGroup& group, std::span<const TokenisedText> texts) {
 
 }  // namespace
 
-void CommonBeginning::add(const TokenisedText& text, std::int64_t cache_boundary) {
+void CommonBeginning::add(const TokenizedText& text, std::int64_t cache_boundary) {
   const std::span<const std::int32_t> prompt = std::span(text.ids).first(text.begin - 1);
   if (is_empty_) ids_ = prompt;
   is_empty_ = false;
@@ -30,7 +30,7 @@ void CommonBeginning::add(const TokenisedText& text, std::int64_t cache_boundary
 }
 
 std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
-                                       std::span<const TokenisedText> texts, std::int64_t token_budget) {
+                                       std::span<const TokenizedText> texts, std::int64_t token_budget) {
   std::vector<TextGroup> groups;
   std::size_t tokens = 0;  // of the last group, if nothing in it were shared
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -56,7 +56,7 @@ std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
   return groups;
 }
 
-Beginnings::Beginnings(const BaseModel& base, std::span<const TokenisedText> texts,
+Beginnings::Beginnings(const BaseModel& base, std::span<const TokenizedText> texts,
                        std::vector<TextGroup>& groups)
     : base_(base) {
   for (const TextGroup& group : groups) {

@@ -11,7 +11,7 @@
 namespace quiver {
 
 // A prompt and its completion as tokens: the completion begins at `begin`, at least 1.
-struct TokenisedText {
+struct TokenizedText {
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
   const LinearAdapter* adapter = nullptr;
@@ -23,7 +23,7 @@ struct TokenisedText {
 // text outgrows the cache of the others.
 class CommonBeginning {
  public:
-  void add(const TokenisedText& text, std::int64_t cache_boundary);
+  void add(const TokenizedText& text, std::int64_t cache_boundary);
   std::span<const std::int32_t> ids() const { return ids_; }
 
  private:
@@ -42,14 +42,14 @@ struct TextGroup {
 
 // A prompt with more completions than the budget holds is cut into several groups. `begun` is still 0.
 std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
-                                       std::span<const TokenisedText> texts, std::int64_t token_budget);
+                                       std::span<const TokenizedText> texts, std::int64_t token_budget);
 
 // What all texts of an adapter begin with, an instruction or "Question:", run once for all groups. Its cache
 // exists from the adapter's first group to its last.
 class Beginnings {
  public:
   // Sets begun, and what follows from it, in every group.
-  Beginnings(const BaseModel& base, std::span<const TokenisedText> texts, std::vector<TextGroup>& groups);
+  Beginnings(const BaseModel& base, std::span<const TokenizedText> texts, std::vector<TextGroup>& groups);
 
   // Null where there is none. Valid until drop_before is called with a later text.
   const SequenceCache* cache(const LinearAdapter* adapter);

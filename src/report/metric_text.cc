@@ -13,7 +13,7 @@ std::string metric_value_text(const std::string& metric, double value) {
 std::string metric_title(const std::string& metric) {
   if (metric == "rougeL") return "Rouge-L";
   if (metric == "acc") return "Accuracy";
-  if (metric == "acc_norm") return "Accuracy, length-normalised";
+  if (metric == "acc_norm") return "Accuracy, length-normalized";
   if (metric == "mttl") return "Accuracy, mttl scoring";
   if (metric == "exact_match") return "Exact match";
   if (metric == "mean") return "Mean of the tasks' main metrics";

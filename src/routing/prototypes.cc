@@ -47,7 +47,7 @@ at::Tensor stacked(std::span<const at::Tensor> tensors, std::span<const std::int
 }
 
 // The rows of `v` (n, in) at length 1, as float32, each with its largest entry positive.
-at::Tensor normalised(const at::Tensor& v) {
+at::Tensor normalized(const at::Tensor& v) {
   const at::Tensor largest = v.gather(1, v.abs().argmax(1, /*keepdim=*/true));
   const at::Tensor scale = largest.sign() / at::linalg_vector_norm(v, 2, {1}, /*keepdim=*/true);
   return (v * scale).to(at::kFloat);
@@ -75,7 +75,7 @@ at::Tensor vectors_by_qr(const at::Tensor& a, const at::Tensor& b, std::span<con
     }
   }
   const at::Tensor weights = at::bmm(u.select(2, 0).unsqueeze(1), r_b);  // (n, 1, r)
-  return normalised(at::bmm(weights, a).squeeze(1));
+  return normalized(at::bmm(weights, a).squeeze(1));
 }
 
 // As `vectors_by_qr`, from Gram matrices (r, r): with B^T B = L L^T, each eigenvector z of L^T A A^T L with
@@ -93,7 +93,7 @@ at::Tensor vectors_by_gram(const at::Tensor& a, const at::Tensor& b) {
   const auto [values, z] = at::linalg_eigh(at::bmm(l.transpose(1, 2), at::bmm(gram_a, l)));
   const at::Tensor top = values.select(1, -1);  // (n)
   if (!(top > kSmallest * size).all().item<bool>()) return {};
-  return normalised(at::bmm(at::bmm(l, z.narrow(2, z.size(2) - 1, 1)).transpose(1, 2), a).squeeze(1));
+  return normalized(at::bmm(at::bmm(l, z.narrow(2, z.size(2) - 1, 1)).transpose(1, 2), a).squeeze(1));
 }
 
 }  // namespace

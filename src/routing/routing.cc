@@ -12,7 +12,7 @@
 namespace quiver {
 namespace {
 
-constexpr double kStandardiseEpsilon = 1e-5;
+constexpr double kStandardizeEpsilon = 1e-5;
 
 // Rows (T, d) that are to meet vectors (E, d); float32.
 at::Tensor token_rows(const at::Tensor& x, const at::Tensor& vectors) {
@@ -25,8 +25,8 @@ at::Tensor token_rows(const at::Tensor& x, const at::Tensor& vectors) {
   return x.to(at::kFloat);
 }
 
-at::Tensor standardise(const at::Tensor& rows) {
-  return at::layer_norm(rows, {rows.size(1)}, {}, {}, kStandardiseEpsilon);
+at::Tensor standardize(const at::Tensor& rows) {
+  return at::layer_norm(rows, {rows.size(1)}, {}, {}, kStandardizeEpsilon);
 }
 
 at::Tensor all_experts(std::int64_t tokens, std::int64_t experts) {
@@ -47,17 +47,17 @@ at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, doubl
   return temperature > 0 && temperature != 1 ? logits / temperature : logits;
 }
 
-at::Tensor standardise_gates(const at::Tensor& gates) { return standardise(gates.to(at::kFloat)); }
+at::Tensor standardize_gates(const at::Tensor& gates) { return standardize(gates.to(at::kFloat)); }
 
 at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double temperature) {
-  return standardised_gate_logits(x, standardise_gates(gates), temperature);
+  return standardized_gate_logits(x, standardize_gates(gates), temperature);
 }
 
-at::Tensor standardised_gate_logits(const at::Tensor& x, const at::Tensor& standardised_gates,
+at::Tensor standardized_gate_logits(const at::Tensor& x, const at::Tensor& standardized_gates,
                                     double temperature) {
-  const at::Tensor rows = standardise(token_rows(x, standardised_gates));
+  const at::Tensor rows = standardize(token_rows(x, standardized_gates));
   const double divisor = temperature > 0 ? temperature : std::sqrt(static_cast<double>(x.size(1)));
-  return at::mm(rows, standardised_gates.t()) / divisor;
+  return at::mm(rows, standardized_gates.t()) / divisor;
 }
 
 double logit_divisor(const RouterOptions& router, std::int64_t width) {

@@ -23,14 +23,14 @@ struct Routing {
 at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, double temperature);
 
 // Rows with mean 0 and variance 1 (eps 1e-5, no affine part). gates (E, d); (E, d) float32.
-at::Tensor standardise_gates(const at::Tensor& gates);
+at::Tensor standardize_gates(const at::Tensor& gates);
 
-// LN(x) . LN(v_e) / temperature, LN as in standardise_gates() (Muqeeth et al. 2024, section 3). x (T, d),
+// LN(x) . LN(v_e) / temperature, LN as in standardize_gates() (Muqeeth et al. 2024, section 3). x (T, d),
 // gates (E, d) as trained; (T, E) float32. temperature <= 0: sqrt(d).
 at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double temperature);
 
-// The same from gates that went through standardise_gates() once, for a loop over tokens.
-at::Tensor standardised_gate_logits(const at::Tensor& x, const at::Tensor& standardised_gates,
+// The same from gates that went through standardize_gates() once, for a loop over tokens.
+at::Tensor standardized_gate_logits(const at::Tensor& x, const at::Tensor& standardized_gates,
                                     double temperature);
 
 // What the logits of an Arrow or PhatGOOSE router are divided by, for inputs of this width.

@@ -203,17 +203,17 @@ at::Tensor GgufFile::read(const std::string& name) const {
   // Enough values a task that starting it costs nothing beside it.
   const std::int64_t grain = (1 << 16) / type->block_elements;
   at::parallel_for(0, blocks, grain, [&](std::int64_t begin, std::int64_t end) {
-    type->dequantise(source + begin * type->block_bytes, end - begin, target + begin * type->block_elements);
+    type->dequantize(source + begin * type->block_bytes, end - begin, target + begin * type->block_elements);
   });
   return tensor;
 }
 
-std::optional<QuantisedBlocks> GgufFile::read_blocks(const std::string& name) const {
+std::optional<QuantizedBlocks> GgufFile::read_blocks(const std::string& name) const {
   const GgufEntry& place = entry(name);
   const GgufType* type = find_gguf_type(place.type);
   if (type == nullptr || !type->format || place.shape.size() != 2) return std::nullopt;
   if (place.shape[1] % block_width(*type->format) != 0) return std::nullopt;  // F16 and BF16 may
-  QuantisedBlocks blocks;
+  QuantizedBlocks blocks;
   blocks.format = *type->format;
   blocks.rows = place.shape[0];
   blocks.width = place.shape[1];

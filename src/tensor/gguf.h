@@ -11,7 +11,7 @@
 
 #include "tensor/gguf_header.h"
 #include "tensor/mapped_file.h"
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver {
 
@@ -40,13 +40,13 @@ class GgufFile {
   std::vector<std::int64_t> shape(const std::string& name) const;  // row-major: (out, in)
   std::string type_name(const std::string& name) const;            // "Q4_1"
 
-  // A CPU tensor of shape(name), dequantised to float32 on the threads of at::parallel_for; the caller owns
+  // A CPU tensor of shape(name), dequantized to float32 on the threads of at::parallel_for; the caller owns
   // it. Throws also Error(kUnsupported) naming the type and the tensor when Quiver cannot read the type.
   at::Tensor read(const std::string& name) const;
 
   // The blocks of a matrix in a BlockFormat, as they are in the file; nothing for any other tensor, nor for
   // rows of F16 or BF16 that end within a block.
-  std::optional<QuantisedBlocks> read_blocks(const std::string& name) const;
+  std::optional<QuantizedBlocks> read_blocks(const std::string& name) const;
 
  private:
   struct Content {

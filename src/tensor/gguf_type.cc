@@ -3,24 +3,24 @@
 #include <algorithm>
 #include <iterator>
 
-#include "tensor/dequantise.h"
+#include "tensor/dequantize.h"
 
 namespace quiver {
 namespace {
 
 // Numbers and block sizes: ggml.h, enum ggml_type, and ggml-common.h of llama.cpp.
 constexpr GgufType kTypes[] = {
-    {0, "F32", 1, 4, dequantise_f32},
-    {1, "F16", 1, 2, dequantise_f16, BlockFormat::kF16},
-    {2, "Q4_0", 32, 18, dequantise_q4_0, BlockFormat::kQ4_0},
-    {3, "Q4_1", 32, 20, dequantise_q4_1, BlockFormat::kQ4_1},
-    {6, "Q5_0", 32, 22, dequantise_q5_0, BlockFormat::kQ5_0},
-    {7, "Q5_1", 32, 24, dequantise_q5_1, BlockFormat::kQ5_1},
-    {8, "Q8_0", 32, 34, dequantise_q8_0, BlockFormat::kQ8_0},
-    {12, "Q4_K", 256, 144, dequantise_q4_k, BlockFormat::kQ4_K},
-    {13, "Q5_K", 256, 176, dequantise_q5_k, BlockFormat::kQ5_K},
-    {14, "Q6_K", 256, 210, dequantise_q6_k, BlockFormat::kQ6_K},
-    {30, "BF16", 1, 2, dequantise_bf16, BlockFormat::kBF16},
+    {0, "F32", 1, 4, dequantize_f32},
+    {1, "F16", 1, 2, dequantize_f16, BlockFormat::kF16},
+    {2, "Q4_0", 32, 18, dequantize_q4_0, BlockFormat::kQ4_0},
+    {3, "Q4_1", 32, 20, dequantize_q4_1, BlockFormat::kQ4_1},
+    {6, "Q5_0", 32, 22, dequantize_q5_0, BlockFormat::kQ5_0},
+    {7, "Q5_1", 32, 24, dequantize_q5_1, BlockFormat::kQ5_1},
+    {8, "Q8_0", 32, 34, dequantize_q8_0, BlockFormat::kQ8_0},
+    {12, "Q4_K", 256, 144, dequantize_q4_k, BlockFormat::kQ4_K},
+    {13, "Q5_K", 256, 176, dequantize_q5_k, BlockFormat::kQ5_K},
+    {14, "Q6_K", 256, 210, dequantize_q6_k, BlockFormat::kQ6_K},
+    {30, "BF16", 1, 2, dequantize_bf16, BlockFormat::kBF16},
 };
 
 // Single numbers count as blocks of many.
@@ -51,9 +51,9 @@ const GgufType* find_gguf_type(std::uint32_t id) {
   return found == std::end(kTypes) ? nullptr : &*found;
 }
 
-void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target) {
+void dequantize(BlockFormat format, const char* source, std::int64_t blocks, float* target) {
   const GgufType* type = std::ranges::find(kTypes, std::optional(format), &GgufType::format);
-  type->dequantise(source, blocks * block_width(format) / type->block_elements, target);
+  type->dequantize(source, blocks * block_width(format) / type->block_elements, target);
 }
 
 std::string gguf_type_name(std::uint32_t id) {

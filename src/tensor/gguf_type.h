@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver {
 
@@ -15,7 +15,7 @@ struct GgufType {
   std::uint32_t block_elements;
   std::uint32_t block_bytes;
   // Expands `blocks` consecutive blocks to block_elements float32 values each.
-  void (*dequantise)(const char* source, std::int64_t blocks, float* target);
+  void (*dequantize)(const char* source, std::int64_t blocks, float* target);
   std::optional<BlockFormat> format = {};  // where Quiver computes with the blocks as they are
 };
 
@@ -23,7 +23,7 @@ struct GgufType {
 const GgufType* find_gguf_type(std::uint32_t id);
 
 // `blocks` blocks of block_width(format) values, from any alignment, as float32.
-void dequantise(BlockFormat format, const char* source, std::int64_t blocks, float* target);
+void dequantize(BlockFormat format, const char* source, std::int64_t blocks, float* target);
 
 // The field's name of any type number, "number 57" for one that is not known.
 std::string gguf_type_name(std::uint32_t id);

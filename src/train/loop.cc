@@ -8,7 +8,7 @@
 #include "core/interrupt.h"
 #include "quiver/error.h"
 #include "train/checkpoint.h"
-#include "train/optimiser.h"
+#include "train/optimizer.h"
 
 namespace quiver {
 namespace {
@@ -51,7 +51,7 @@ class Run {
         validation_(validation),
         options_(options),
         length_(length),
-        optimiser_(options, adapter.parameters().values().numel()) {
+        optimizer_(options, adapter.parameters().values().numel()) {
     state_.identity = std::move(identity);
   }
 
@@ -63,9 +63,9 @@ class Run {
     if (!found) return;
     state_ = *std::move(found);
     adapter_.parameters().values().copy_(state_.parameters);
-    optimiser_.first_moment = state_.first_moment;
-    optimiser_.second_moment = state_.second_moment;
-    optimiser_.steps = state_.step;
+    optimizer_.first_moment = state_.first_moment;
+    optimizer_.second_moment = state_.second_moment;
+    optimizer_.steps = state_.step;
   }
 
   TrainingStep advance(const std::vector<const TokenizedExample*>& batch) {
@@ -76,7 +76,7 @@ class Run {
         options_.learning_rate * schedule_factor(options_.schedule, state_.step, length_.total,
                                                  length_.warmup, options_.learning_rate);
     FlatParameters& parameters = adapter_.parameters();
-    const double norm = optimiser_.step(parameters.values(), parameters.gradients(), rate);
+    const double norm = optimizer_.step(parameters.values(), parameters.gradients(), rate);
     if (!std::isfinite(loss.loss) || !std::isfinite(norm)) {
       throw Error(ErrorKind::kInvalidArgument,
                   "training diverged at step " + std::to_string(state_.step + 1) +
@@ -94,8 +94,8 @@ class Run {
 
   void save() {
     state_.parameters = adapter_.parameters().values();
-    state_.first_moment = optimiser_.first_moment;
-    state_.second_moment = optimiser_.second_moment;
+    state_.first_moment = optimizer_.first_moment;
+    state_.second_moment = optimizer_.second_moment;
     write_checkpoint(state_, options_.checkpoint);
   }
 
@@ -137,7 +137,7 @@ class Run {
   const std::vector<TokenizedExample>& validation_;
   const TrainingOptions& options_;
   RunLength length_;
-  FlatOptimiser optimiser_;
+  FlatOptimizer optimizer_;
   TrainingCheckpoint state_;
 };
 

@@ -19,7 +19,7 @@ struct RunReport {
   std::optional<std::int64_t> best_step;  // Keep::kBest only
 };
 
-// Runs the optimiser over `train` until the end, then leaves the kept weights in the adapter. See
+// Runs the optimizer over `train` until the end, then leaves the kept weights in the adapter. See
 // train_expert for what it guarantees. `identity` names the data and settings in a checkpoint.
 RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
                        const std::vector<TokenizedExample>& train,
@@ -30,7 +30,7 @@ RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
 // bytes of a batch's text, as far as it is not truncated.
 double training_cost(const TaskDataset& data, const TrainingOptions& options);
 
-// One optimiser batch's loss; its gradients are added to the adapter's. Used by run_training.
+// One optimizer batch's loss; its gradients are added to the adapter's. Used by run_training.
 struct BatchLoss {
   double loss = 0;
   std::int64_t tokens = 0;

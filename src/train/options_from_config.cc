@@ -19,10 +19,10 @@ Schedule schedule_of(SchedulerKind kind) {
   return Schedule::kLinearDecay;
 }
 
-Optimiser optimiser_of(OptimizerKind kind) {
-  return kind == OptimizerKind::kAdamW  ? Optimiser::kAdamW
-         : kind == OptimizerKind::kAdam ? Optimiser::kAdam
-                                        : Optimiser::kSgd;
+Optimizer optimizer_of(OptimizerKind kind) {
+  return kind == OptimizerKind::kAdamW  ? Optimizer::kAdamW
+         : kind == OptimizerKind::kAdam ? Optimizer::kAdam
+                                        : Optimizer::kSgd;
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ TrainingOptions training_options(const ExperimentConfig& config) {
                   .init_b_random = config.lora_init_b_random};
   options.trainable = config.trainable_param_names;
   options.frozen = config.non_trainable_param_names;
-  options.optimiser = optimiser_of(config.optimizer);
+  options.optimizer = optimizer_of(config.optimizer);
   options.learning_rate = config.adapters_learning_rate.value_or(config.learning_rate);
   options.weight_decay = config.adapters_weight_decay.value_or(config.weight_decay);
   options.adam_epsilon = config.adam_epsilon;

@@ -7,7 +7,7 @@
 
 namespace quiver {
 
-// Trainable tensors as views of one flat vector, and their gradients as views of another: the optimiser,
+// Trainable tensors as views of one flat vector, and their gradients as views of another: the optimizer,
 // clipping and checkpoints see two tensors whatever the number of modules.
 class FlatParameters {
  public:

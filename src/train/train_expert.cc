@@ -11,7 +11,7 @@
 namespace quiver {
 namespace {
 
-std::vector<TokenizedExample> tokenise(const BaseModel& base, const std::vector<Example>& examples,
+std::vector<TokenizedExample> tokenize(const BaseModel& base, const std::vector<Example>& examples,
                                        const TrainingOptions& options) {
   const TokenizeOptions tokenize{
       .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
@@ -36,8 +36,8 @@ std::vector<TokenizedExample> tokenise(const BaseModel& base, const std::vector<
   return result;
 }
 
-std::string optimiser_name(Optimiser optimiser) {
-  return optimiser == Optimiser::kAdamW ? "adamw" : optimiser == Optimiser::kAdam ? "adam" : "sgd";
+std::string optimizer_name(Optimizer optimizer) {
+  return optimizer == Optimizer::kAdamW ? "adamw" : optimizer == Optimizer::kAdam ? "adam" : "sgd";
 }
 
 std::string schedule_name(Schedule schedule) {
@@ -54,12 +54,12 @@ std::string schedule_name(Schedule schedule) {
   return "";
 }
 
-// The settings as the expert records them, and as a checkpoint is recognised by.
+// The settings as the expert records them, and as a checkpoint is recognized by.
 Json describe(const TrainingOptions& options) {
   return {{"learning_rate", options.learning_rate},
           {"weight_decay", options.weight_decay},
           {"adam_epsilon", options.adam_epsilon},
-          {"optimizer", optimiser_name(options.optimiser)},
+          {"optimizer", optimizer_name(options.optimizer)},
           {"scheduler", schedule_name(options.schedule)},
           {"warmup_steps", options.warmup_steps},
           {"warmup_proportion", options.warmup_proportion},
@@ -108,10 +108,10 @@ Json metrics_of(const RunReport& report) {
   return metrics;
 }
 
-std::vector<TokenizedExample> tokenise_training_split(const BaseModel& base, const TaskDataset& data,
+std::vector<TokenizedExample> tokenize_training_split(const BaseModel& base, const TaskDataset& data,
                                                       const TrainingOptions& options,
                                                       const std::string& name) {
-  std::vector<TokenizedExample> train = tokenise(base, data.examples(Split::kTrain), options);
+  std::vector<TokenizedExample> train = tokenize(base, data.examples(Split::kTrain), options);
   if (train.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "there is no training example with a target for '" + name + "'",
                 "check the split column, max_input_length and truncation_side");
@@ -123,8 +123,8 @@ std::vector<TokenizedExample> tokenise_training_split(const BaseModel& base, con
 
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
                     const TrainingOptions& options, const TrainingObserver& observer) {
-  const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, name);
-  const std::vector<TokenizedExample> validation = tokenise(base, data.examples(Split::kValidation), options);
+  const std::vector<TokenizedExample> train = tokenize_training_split(base, data, options, name);
+  const std::vector<TokenizedExample> validation = tokenize(base, data.examples(Split::kValidation), options);
   LoraTrainer trainer(base, options.lora, options.trainable, options.frozen, options.seed);
   const RunReport report = run_training(base, trainer, train, validation, options,
                                         identity(base, "expert " + name, train, options), observer);
@@ -163,7 +163,7 @@ std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Exper
                                               const TaskDataset& data, const TrainingOptions& options,
                                               const TrainingObserver& observer) {
   check_base(expert.info, base.fingerprint(), base.name());
-  const std::vector<TokenizedExample> train = tokenise_training_split(base, data, options, expert.info.name);
+  const std::vector<TokenizedExample> train = tokenize_training_split(base, data, options, expert.info.name);
   GateTrainer trainer(base, expert);
   const std::string expert_before = expert_digest(expert);
   run_training(base, trainer, train, {}, options,

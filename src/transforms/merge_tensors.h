@@ -25,7 +25,7 @@ at::Tensor merge_tensors(const std::vector<at::Tensor>& tensors, const std::vect
 at::Tensor merge_above_thresholds(const std::vector<at::Tensor>& tensors,
                                   const std::vector<double>& thresholds);
 
-// WUDI (Cheng et al. 2025): tau that minimises the sum of |(tau - t) t^T|^2 / |t|^2 over the tensors t (p,
+// WUDI (Cheng et al. 2025): tau that minimizes the sum of |(tau - t) t^T|^2 / |t|^2 over the tensors t (p,
 // q), divided by their number; Adam from the sum of the tensors, at 1e-5, at most 300 steps, until the loss
 // has changed by less than 1e-4 five times running.
 at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors);

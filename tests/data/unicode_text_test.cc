@@ -15,12 +15,12 @@ TEST(UnicodeText, StripsWhatPythonCallsSpace) {
   EXPECT_EQ(strip_right(" \xff "), " \xff");
 }
 
-TEST(UnicodeText, Capitalises) {
-  EXPECT_EQ(capitalise("then McDONALD runs"), "Then mcdonald runs");
-  EXPECT_EQ(capitalise("éva Ärger Ω"), "Éva ärger ω");
-  EXPECT_EQ(capitalise("ǆ"), "ǅ");  // title case, not upper case
-  EXPECT_EQ(capitalise(" A"), " a");
-  EXPECT_EQ(capitalise(""), "");
+TEST(UnicodeText, Capitalizes) {
+  EXPECT_EQ(capitalize("then McDONALD runs"), "Then mcdonald runs");
+  EXPECT_EQ(capitalize("éva Ärger Ω"), "Éva ärger ω");
+  EXPECT_EQ(capitalize("ǆ"), "ǅ");  // title case, not upper case
+  EXPECT_EQ(capitalize(" A"), " a");
+  EXPECT_EQ(capitalize(""), "");
 }
 
 TEST(UnicodeText, CountsCodePoints) {

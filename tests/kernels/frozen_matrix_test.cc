@@ -11,7 +11,7 @@
 namespace quiver {
 namespace {
 
-using test::dequantised;
+using test::dequantized;
 using test::max_difference;
 using test::random_blocks;
 using test::random_tensor;
@@ -37,9 +37,9 @@ class FrozenMatrixTest : public testing::TestWithParam<std::int64_t> {
     std::vector<at::Tensor> weights;
     for (auto [format, rows] : kFormatsAndRows) {
       if (width % block_width(format) != 0) format = BlockFormat::kQ4_1;
-      const QuantisedBlocks part = random_blocks(format, rows, width, 1 + weights.size());
+      const QuantizedBlocks part = random_blocks(format, rows, width, 1 + weights.size());
       matrices.emplace_back(part);
-      weights.push_back(dequantised(part));
+      weights.push_back(dequantized(part));
     }
     blocks_ = FrozenMatrix::stack(matrices);
     weight_ = at::cat(weights);
@@ -123,8 +123,8 @@ INSTANTIATE_TEST_SUITE_P(Widths, FrozenMatrixTest, testing::Values(32, 576, 768,
 
 // More than are expanded at one time.
 TEST(FrozenMatrix, OfManyRowsIsExpandedPieceByPiece) {
-  const QuantisedBlocks stored = random_blocks(BlockFormat::kQ4_1, 5000, 2048, 1);
-  const at::Tensor weight = dequantised(stored), x = random_tensor({130, 2048}, 2),
+  const QuantizedBlocks stored = random_blocks(BlockFormat::kQ4_1, 5000, 2048, 1);
+  const at::Tensor weight = dequantized(stored), x = random_tensor({130, 2048}, 2),
                    bias = random_tensor({5000}, 3);
   const FrozenMatrix blocks(stored);
   EXPECT_LT(max_difference(frozen_linear(x, blocks, bias), frozen_linear(x, weight, bias)), 1e-3);
@@ -137,7 +137,7 @@ TEST(FrozenMatrix, HoldsWhatAGgufFileHolds) {
   const GgufFile file = GgufFile::open(test::golden_path("gguf_types.gguf"));
   std::set<std::string> types;
   for (const std::string& name : file.names()) {
-    std::optional<QuantisedBlocks> blocks = file.read_blocks(name);
+    std::optional<QuantizedBlocks> blocks = file.read_blocks(name);
     if (!blocks) continue;
     const at::Tensor x = at::eye(blocks->width);
     const FrozenMatrix matrix(std::move(*blocks));
@@ -152,11 +152,11 @@ TEST(FrozenMatrix, HoldsWhatAGgufFileHolds) {
 }
 
 TEST(FrozenMatrix, AStackWithATensorIsATensor) {
-  const QuantisedBlocks stored = random_blocks(BlockFormat::kQ8_0, 2, 32, 1);
+  const QuantizedBlocks stored = random_blocks(BlockFormat::kQ8_0, 2, 32, 1);
   const at::Tensor other = random_tensor({3, 32}, 2);
   const FrozenMatrix matrices[] = {FrozenMatrix(stored), other};
   const FrozenMatrix stack = FrozenMatrix::stack(matrices);
-  EXPECT_TRUE(at::equal(stack.dense(), at::cat({dequantised(stored), other})));
+  EXPECT_TRUE(at::equal(stack.dense(), at::cat({dequantized(stored), other})));
 }
 
 TEST(FrozenLinear, TakesBlocksWithAnyStridesButNoOtherType) {

@@ -17,7 +17,7 @@ struct Case {
 
 std::string case_name(const testing::TestParamInfo<Case>& instance) {
   const Case& c = instance.param;
-  return std::string(c.rule.logits == LogitKind::kAbsolute ? "Absolute" : "Standardised") +
+  return std::string(c.rule.logits == LogitKind::kAbsolute ? "Absolute" : "Standardized") +
          (c.rule.merge_before ? "Before" : "After") + std::to_string(c.tokens) + "Tokens" +
          std::to_string(c.width) + "Wide" + std::to_string(c.slots) + "Slots" + std::to_string(c.experts) +
          "Experts" + std::to_string(c.rank) + "Rank" + std::to_string(c.rule.top_k) + "TopK";
@@ -25,7 +25,7 @@ std::string case_name(const testing::TestParamInfo<Case>& instance) {
 
 std::vector<Case> cases() {
   std::vector<Case> result;
-  for (const LogitKind kind : {LogitKind::kAbsolute, LogitKind::kStandardised}) {
+  for (const LogitKind kind : {LogitKind::kAbsolute, LogitKind::kStandardized}) {
     for (const bool before : {false, true}) {
       for (const std::int64_t top_k : {1, 2, 4, 5})
         result.push_back({23, 17, 3, 5, 3, {kind, top_k, 0.7, before}});
@@ -51,18 +51,18 @@ TEST_P(MixtureTest, AgreesWithTheReference) {
   const at::Tensor b = random_tensor({c.slots, c.experts, c.rank, kOut}, 3);
   const at::Tensor vectors = random_tensor({c.slots, c.experts, c.width}, 4);
   const at::Tensor before = random_tensor({c.tokens, c.slots * (kOut + kGap)}, 5);
-  const bool standardised = c.rule.logits == LogitKind::kStandardised;
+  const bool standardized = c.rule.logits == LogitKind::kStandardized;
 
   std::vector<MixtureSlot> slots;
   for (std::int64_t slot = 0; slot < c.slots; ++slot)
     slots.push_back({a[slot], b[slot], slot * (kOut + kGap)});
   at::Tensor y = before.clone();
-  add_mixture(y, x, standardised ? standardise_gates(vectors.flatten(0, 1)) : vectors.flatten(0, 1), slots,
+  add_mixture(y, x, standardized ? standardize_gates(vectors.flatten(0, 1)) : vectors.flatten(0, 1), slots,
               c.rule);
 
   at::Tensor expected = before.clone();
   for (std::int64_t slot = 0; slot < c.slots; ++slot) {
-    const at::Tensor logits = standardised ? phatgoose_logits(x, vectors[slot], c.rule.temperature)
+    const at::Tensor logits = standardized ? phatgoose_logits(x, vectors[slot], c.rule.temperature)
                                            : arrow_logits(x, vectors[slot], c.rule.temperature);
     const Routing routing = top_k_softmax(logits, static_cast<int>(c.rule.top_k));
     std::vector<LoraWeights> experts;
@@ -93,7 +93,7 @@ TEST(AddMixture, TakesRowsThatStandApart) {
   for (const std::int64_t tokens : {5, 70}) {
     const at::Tensor wide = random_tensor({tokens, 40}, 1), vectors = random_tensor({3, 24}, 2);
     const std::vector<MixtureSlot> slots = {{random_tensor({3, 2, 24}, 3), random_tensor({3, 2, 6}, 4), 0}};
-    const MixtureRule rule{LogitKind::kStandardised, 2, 1.0, false};
+    const MixtureRule rule{LogitKind::kStandardized, 2, 1.0, false};
     at::Tensor apart = at::zeros({tokens, 6}), together = at::zeros({tokens, 6});
     add_mixture(apart, wide.narrow(1, 3, 24), vectors, slots, rule);
     add_mixture(together, wide.narrow(1, 3, 24).contiguous(), vectors, slots, rule);

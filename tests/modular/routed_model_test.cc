@@ -107,8 +107,8 @@ TEST_F(RoutedModelTest, UnknownTasks) {
             0u);
   EXPECT_NE(error_message([&] { oracle.adapter_for("task_"); }).find("did you mean 'task_0'"),
             std::string::npos);
-  EXPECT_EQ(error_message([&] { oracle.adapter_for("summarisation"); }),
-            "no expert was trained on task 'summarisation' | give --default-expert, or route with arrow or "
+  EXPECT_EQ(error_message([&] { oracle.adapter_for("summarization"); }),
+            "no expert was trained on task 'summarization' | give --default-expert, or route with arrow or "
             "uniform");
   EXPECT_NE(error_message([&] {
               oracle.forward(test::batch_of({{1}}));

@@ -71,7 +71,7 @@ TEST_F(ScoreTest, AgreesWithAFullForwardPass) {
       {&base_, "", "no prompt"},
       {&base_, "", "no arrow", "", true},
       {&base_, "The arc", "her"},  // the border lies inside the token "cher"
-      {&base_, "The arc", "h"},    // these two prompts tokenise differently
+      {&base_, "The arc", "h"},    // these two prompts tokenize differently
       {&base_, "a", "b"}};
   for (const std::int64_t budget : {1, 40, 4096}) {
     SCOPED_TRACE(budget);

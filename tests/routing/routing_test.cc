@@ -56,7 +56,7 @@ TEST(PhatgooseLogits, AgreeWithTheFormulaInFloat64) {
   const at::Tensor expected = (at::mm(standard(x), standard(gates).t()) / std::sqrt(24.0)).to(at::kFloat);
   expect_near(phatgoose_logits(x, gates, 0), expected, 1e-5);
   expect_near(phatgoose_logits(x, gates, -1), expected, 1e-5);
-  expect_near(standardised_gate_logits(x, standardise_gates(gates), 0), expected, 1e-5);
+  expect_near(standardized_gate_logits(x, standardize_gates(gates), 0), expected, 1e-5);
 }
 
 TEST(Logits, RefuseOtherWidths) {
@@ -70,7 +70,7 @@ TEST(Logits, RefuseOtherWidths) {
             std::string::npos);
 }
 
-TEST(TopKSoftmax, KeepsTheLargestAndNormalisesOverThem) {
+TEST(TopKSoftmax, KeepsTheLargestAndNormalizesOverThem) {
   const at::Tensor logits = at::tensor({1.0f, 3.0f, 2.0f, 0.0f}).view({1, 4});
   const Routing routing = top_k_softmax(logits, 2);
   EXPECT_EQ(integers(routing.indices), (std::vector<std::int64_t>{1, 2}));

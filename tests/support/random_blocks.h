@@ -4,17 +4,17 @@
 
 #include "support/tensors.h"
 #include "tensor/gguf_type.h"
-#include "tensor/quantise.h"
+#include "tensor/quantize.h"
 
 namespace quiver::test {
 
 // Random halves; or blocks of random bytes, with scales and minima of size 0.01 .. 0.1.
-inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std::int64_t width,
+inline QuantizedBlocks random_blocks(BlockFormat format, std::int64_t rows, std::int64_t width,
                                      std::uint64_t seed) {
   if (format == BlockFormat::kF16 || format == BlockFormat::kBF16)
     return *blocks_of_halves(
         random_tensor({rows, width}, seed).to(format == BlockFormat::kF16 ? at::kHalf : at::kBFloat16));
-  QuantisedBlocks blocks{format, rows, width, {}};
+  QuantizedBlocks blocks{format, rows, width, {}};
   const std::int64_t count = rows * blocks.row_bytes();
   const at::Tensor bytes = at::randint(0, 256, {count}, at::detail::createCPUGenerator(seed)).to(at::kByte);
   blocks.bytes.assign(static_cast<const char*>(bytes.const_data_ptr()),
@@ -32,9 +32,9 @@ inline QuantisedBlocks random_blocks(BlockFormat format, std::int64_t rows, std:
 }
 
 // Their values as a file's reader gives them: (rows, width) float32.
-inline at::Tensor dequantised(const QuantisedBlocks& blocks) {
+inline at::Tensor dequantized(const QuantizedBlocks& blocks) {
   at::Tensor result = at::empty({blocks.rows, blocks.width});
-  dequantise(blocks.format, blocks.bytes.data(), result.numel() / block_width(blocks.format),
+  dequantize(blocks.format, blocks.bytes.data(), result.numel() / block_width(blocks.format),
              result.mutable_data_ptr<float>());
   return result;
 }

@@ -12,7 +12,7 @@ class GgufGoldenTest : public testing::TestWithParam<const char*> {
   SafetensorsFile expected_ = SafetensorsFile::open(test::golden_path("gguf_types.safetensors"));
 };
 
-TEST_P(GgufGoldenTest, DequantisesAsTheGgufPackage) {
+TEST_P(GgufGoldenTest, DequantizesAsTheGgufPackage) {
   const std::string type = GetParam();
   const at::Tensor values = file_.read(type);
   const at::Tensor expected = expected_.read(type);

@@ -110,12 +110,12 @@ TEST_F(TrainExpertTest, TheSeedDecides) {
 // Steps 3 and 6 leave checkpoints; epochs are three steps long, so order and dropout go on inside an epoch
 // and at its border.
 TEST_F(TrainExpertTest, AResumedRunEndsAsAnUninterruptedOne) {
-  const std::pair<Keep, Optimiser> kinds[] = {{Keep::kBest, Optimiser::kAdamW},
-                                              {Keep::kLast, Optimiser::kSgd}};
-  for (const auto& [keep, optimiser] : kinds) {
+  const std::pair<Keep, Optimizer> kinds[] = {{Keep::kBest, Optimizer::kAdamW},
+                                              {Keep::kLast, Optimizer::kSgd}};
+  for (const auto& [keep, optimizer] : kinds) {
     TrainingOptions chosen = options();
     chosen.keep = keep;
-    chosen.optimiser = optimiser;
+    chosen.optimizer = optimizer;
     const Expert whole = train(chosen);
     for (const std::int64_t every : {2, 3}) {
       for (const std::int64_t crash : {1, 3, 5, 6, 7}) {

@@ -3,7 +3,7 @@
 #include "support/tensors.h"
 #include "tensor/safetensors.h"
 #include "train/loop.h"
-#include "train/optimiser.h"
+#include "train/optimizer.h"
 
 namespace quiver {
 namespace {
@@ -38,11 +38,11 @@ std::vector<const TokenizedExample*> pointers(const std::vector<TokenizedExample
   return result;
 }
 
-TrainingOptions options_of(const Json& optimiser, const Json& clip_norm) {
+TrainingOptions options_of(const Json& optimizer, const Json& clip_norm) {
   TrainingOptions options;
-  options.learning_rate = optimiser.at("learning_rate").get<double>();
-  options.weight_decay = optimiser.at("weight_decay").get<double>();
-  options.adam_epsilon = optimiser.at("eps").get<double>();
+  options.learning_rate = optimizer.at("learning_rate").get<double>();
+  options.weight_decay = optimizer.at("weight_decay").get<double>();
+  options.adam_epsilon = optimizer.at("eps").get<double>();
   options.clip_norm = clip_norm.is_null() ? 0 : clip_norm.get<double>();
   options.lora = {.rank = 4,
                   .alpha = 8,
@@ -97,7 +97,7 @@ class TrainingStepsTest : public testing::TestWithParam<int> {
 TEST_P(TrainingStepsTest, LossesGradientsAndWeights) {
   SCOPED_TRACE(name_);
   LoraTrainer trainer(base_, options_.lora, ".*", std::nullopt, 1, initial());
-  FlatOptimiser optimiser(options_, trainer.parameters().values().numel());
+  FlatOptimizer optimizer(options_, trainer.parameters().values().numel());
   const auto batches = golden_batches();
   const Json& warmup = case_.at("warmup_steps");
   const auto steps = golden_.at("steps").get<std::int64_t>();
@@ -112,7 +112,7 @@ TEST_P(TrainingStepsTest, LossesGradientsAndWeights) {
                               : schedule_factor(Schedule::kLinearDecay, step, steps,
                                                 warmup.get<std::int64_t>(), options_.learning_rate);
     EXPECT_NEAR(factor, case_.at("learning_rate_multipliers").at(index).get<double>(), 1e-12) << step;
-    const double norm = optimiser.step(trainer.parameters().values(), trainer.parameters().gradients(),
+    const double norm = optimizer.step(trainer.parameters().values(), trainer.parameters().gradients(),
                                        options_.learning_rate * factor);
     EXPECT_NEAR(norm, case_.at("gradient_norms").at(index).get<double>(), 1e-5 * norm) << step;
   }
@@ -161,7 +161,7 @@ TEST(PhatgooseGateGolden, LossesGradientsAndGates) {
   }
   const std::string digest = expert_digest(expert);
   GateTrainer trainer(base, expert);
-  FlatOptimiser optimiser(options, trainer.parameters().values().numel());
+  FlatOptimizer optimizer(options, trainer.parameters().values().numel());
   const auto batches = golden_batches();
   for (std::size_t step = 0; step < golden.at("steps").get<std::size_t>(); ++step) {
     const BatchLoss loss =
@@ -180,7 +180,7 @@ TEST(PhatgooseGateGolden, LossesGradientsAndGates) {
             << path;
       }
     }
-    optimiser.step(trainer.parameters().values(), trainer.parameters().gradients(), options.learning_rate);
+    optimizer.step(trainer.parameters().values(), trainer.parameters().gradients(), options.learning_rate);
   }
   for (const auto& [path, gate] : trainer.gates()) {
     EXPECT_LT(max_difference(gate, tensors.read("final/" + path + ".gate")), kWeightTolerance) << path;

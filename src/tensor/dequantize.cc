@@ -1,10 +1,10 @@
-#include "tensor/dequantise.h"
+#include "tensor/dequantize.h"
 
 #include <c10/util/Half.h>
 
 #include <cstring>
 
-#include "tensor/quantised_blocks.h"
+#include "tensor/quantized_blocks.h"
 
 namespace quiver {
 namespace {
@@ -33,22 +33,22 @@ float load_half(const Byte* source) {
 
 }  // namespace
 
-void dequantise_f32(const char* source, std::int64_t blocks, float* target) {
+void dequantize_f32(const char* source, std::int64_t blocks, float* target) {
   std::memcpy(target, source, static_cast<std::size_t>(blocks) * sizeof(float));
 }
 
-void dequantise_f16(const char* source, std::int64_t blocks, float* target) {
+void dequantize_f16(const char* source, std::int64_t blocks, float* target) {
   for (std::int64_t i = 0; i < blocks; ++i) target[i] = load_half(bytes_of(source) + 2 * i);
 }
 
-void dequantise_bf16(const char* source, std::int64_t blocks, float* target) {
+void dequantize_bf16(const char* source, std::int64_t blocks, float* target) {
   for (std::int64_t i = 0; i < blocks; ++i) {
     const std::uint32_t bits = std::uint32_t{load_u16(bytes_of(source) + 2 * i)} << 16;
     std::memcpy(target + i, &bits, sizeof bits);
   }
 }
 
-void dequantise_q4_0(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q4_0(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 18, target += kBlock) {
     const float scale = load_half(block);
@@ -59,7 +59,7 @@ void dequantise_q4_0(const char* source, std::int64_t blocks, float* target) {
   }
 }
 
-void dequantise_q4_1(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q4_1(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 20, target += kBlock) {
     const float scale = load_half(block);
@@ -71,7 +71,7 @@ void dequantise_q4_1(const char* source, std::int64_t blocks, float* target) {
   }
 }
 
-void dequantise_q5_0(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q5_0(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 22, target += kBlock) {
     const float scale = load_half(block);
@@ -85,7 +85,7 @@ void dequantise_q5_0(const char* source, std::int64_t blocks, float* target) {
   }
 }
 
-void dequantise_q5_1(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q5_1(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 24, target += kBlock) {
     const float scale = load_half(block);
@@ -100,7 +100,7 @@ void dequantise_q5_1(const char* source, std::int64_t blocks, float* target) {
   }
 }
 
-void dequantise_q8_0(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q8_0(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 34, target += kBlock) {
     const float scale = load_half(block);
@@ -112,7 +112,7 @@ void dequantise_q8_0(const char* source, std::int64_t blocks, float* target) {
 
 // Block: d, m (half), 12 packed scales, 128 bytes of nibbles. Sub-blocks 2k and 2k + 1 are the low and the
 // high nibbles of the same 32 bytes.
-void dequantise_q4_k(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q4_k(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 144) {
     const float d = load_half(block);
@@ -132,7 +132,7 @@ void dequantise_q4_k(const char* source, std::int64_t blocks, float* target) {
 
 // As Q4_K with 32 bytes of fifth bits before the nibbles: bit `sub` of byte j belongs to value j of the
 // sub-block.
-void dequantise_q5_k(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q5_k(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 176) {
     const float d = load_half(block);
@@ -155,7 +155,7 @@ void dequantise_q5_k(const char* source, std::int64_t blocks, float* target) {
 // Block: 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales (one for 16 values), d
 // (half). Each half of the block holds four sub-blocks: nibbles low of bytes 0-31, low of 32-63, high of
 // 0-31, high of 32-63, and bit pair `sub` of the 32 high bytes.
-void dequantise_q6_k(const char* source, std::int64_t blocks, float* target) {
+void dequantize_q6_k(const char* source, std::int64_t blocks, float* target) {
   const Byte* block = bytes_of(source);
   for (std::int64_t i = 0; i < blocks; ++i, block += 210) {
     const float d = load_half(block + 208);

@@ -6,7 +6,7 @@
 namespace quiver {
 
 // The formats in which Quiver computes with weights as a file has them: half precision, and those of GGML;
-// tensor/dequantise.cc has the layouts of the K formats, which come last. Bytes of a block, all numbers
+// tensor/dequantize.cc has the layouts of the K formats, which come last. Bytes of a block, all numbers
 // little-endian; d and m are half-precision.
 enum class BlockFormat {
   kF16,   // 32 numbers
@@ -45,7 +45,7 @@ inline ScaleAndMinimum unpack_scale(const std::uint8_t* packed, std::int64_t ind
 }
 
 // A matrix (rows, width) in blocks, row after row; width is a multiple of block_width(format).
-struct QuantisedBlocks {
+struct QuantizedBlocks {
   BlockFormat format = BlockFormat::kQ8_0;
   std::int64_t rows = 0;
   std::int64_t width = 0;

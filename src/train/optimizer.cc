@@ -1,4 +1,4 @@
-#include "train/optimiser.h"
+#include "train/optimizer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,18 +8,18 @@
 
 namespace quiver {
 
-FlatOptimiser::FlatOptimiser(const TrainingOptions& options, std::int64_t size) : options_(options) {
-  const bool has_moments = options.optimiser != Optimiser::kSgd;
+FlatOptimizer::FlatOptimizer(const TrainingOptions& options, std::int64_t size) : options_(options) {
+  const bool has_moments = options.optimizer != Optimizer::kSgd;
   first_moment = at::zeros({has_moments ? size : 0});
   second_moment = at::zeros({has_moments ? size : 0});
 }
 
-double FlatOptimiser::step(at::Tensor& parameters, at::Tensor& gradients, double learning_rate) {
+double FlatOptimizer::step(at::Tensor& parameters, at::Tensor& gradients, double learning_rate) {
   const double norm = gradients.norm().item<double>();
   if (options_.clip_norm > 0) gradients.mul_(std::min(1.0, options_.clip_norm / (norm + 1e-6)));
   ++steps;
   constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
-  if (options_.optimiser == Optimiser::kSgd) {
+  if (options_.optimizer == Optimizer::kSgd) {
     parameters.mul_(1.0 - learning_rate * options_.weight_decay).sub_(gradients, learning_rate);
   } else {
     // The fused operators take the number of this step.
@@ -30,7 +30,7 @@ double FlatOptimiser::step(at::Tensor& parameters, at::Tensor& gradients, double
             kBeta1, kBeta2, options_.weight_decay, options_.adam_epsilon, false, false, std::nullopt,
             std::nullopt);
     };
-    if (options_.optimiser == Optimiser::kAdamW) {
+    if (options_.optimizer == Optimizer::kAdamW) {
       update([](auto&&... arguments) { at::_fused_adamw_(arguments...); });
     } else {
       update([](auto&&... arguments) { at::_fused_adam_(arguments...); });

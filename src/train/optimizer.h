@@ -8,10 +8,10 @@
 
 namespace quiver {
 
-// One optimiser over flat parameters, and its state.
-class FlatOptimiser {
+// One optimizer over flat parameters, and its state.
+class FlatOptimizer {
  public:
-  FlatOptimiser(const TrainingOptions& options, std::int64_t size);
+  FlatOptimizer(const TrainingOptions& options, std::int64_t size);
 
   // Clips the gradients to the options' global norm, updates the parameters, sets the gradients to zero.
   // Returns the norm before clipping. AdamW: Loshchilov and Hutter 2019, algorithm 2.

@@ -1,4 +1,4 @@
-#include "tensor/quantise.h"
+#include "tensor/quantize.h"
 
 #include <limits>
 
@@ -9,13 +9,13 @@
 namespace quiver {
 namespace {
 
-using test::dequantised;
+using test::dequantized;
 using test::max_difference;
 using test::random_tensor;
 
 TEST(RoundToQ8, IsAtMostHalfAStepAway) {
   const at::Tensor weight = random_tensor({21, 96}, 9);
-  const at::Tensor difference = (dequantised(round_to_q8_0(weight)) - weight).abs();
+  const at::Tensor difference = (dequantized(round_to_q8_0(weight)) - weight).abs();
   for (std::int64_t first = 0; first < 96; first += 32) {
     const at::Tensor step = weight.slice(1, first, first + 32).abs().amax(1, true) / 127;
     // Scales are rounded to half precision, upwards: steps may be 1 / 1024 longer.
@@ -25,7 +25,7 @@ TEST(RoundToQ8, IsAtMostHalfAStepAway) {
 
 TEST(RoundToQ8, KeepsSmallLargeAndZeroBlocks) {
   const at::Tensor weight = at::cat({at::zeros({1, 32}), at::full({1, 32}, 1e-7), at::full({1, 32}, 8e6)});
-  const at::Tensor kept = dequantised(round_to_q8_0(weight));
+  const at::Tensor kept = dequantized(round_to_q8_0(weight));
   EXPECT_TRUE((kept[0] == 0).all().item<bool>());
   EXPECT_LT(max_difference(kept[1], weight[1]), 3e-8);  // half the smallest half-precision number
   EXPECT_LT(max_difference(kept[2], weight[2]), 8e6 / 127);
@@ -56,9 +56,9 @@ TEST(RoundToQ8, RefusesOneBadNumberWhereverItStands) {
 TEST(BlocksOfHalves, AreTheNumbers) {
   for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
     const at::Tensor weight = random_tensor({64, 5}, 1).to(type).t();
-    const std::optional<QuantisedBlocks> blocks = blocks_of_halves(weight);
+    const std::optional<QuantizedBlocks> blocks = blocks_of_halves(weight);
     ASSERT_TRUE(blocks);
-    EXPECT_TRUE(at::equal(dequantised(*blocks), weight.to(at::kFloat)));
+    EXPECT_TRUE(at::equal(dequantized(*blocks), weight.to(at::kFloat)));
     EXPECT_FALSE(blocks_of_halves(at::zeros({2, 33}, type)));
   }
   EXPECT_FALSE(blocks_of_halves(at::zeros({2, 32})));

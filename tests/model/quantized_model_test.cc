@@ -18,7 +18,7 @@ std::shared_ptr<const BaseModel> load(const std::string& name, Precision precisi
   return BaseModel::load(test::golden_path(name), {.precision = precision});
 }
 
-class QuantisedModelTest : public testing::TestWithParam<const char*> {
+class QuantizedModelTest : public testing::TestWithParam<const char*> {
  protected:
   const std::shared_ptr<const BaseModel> whole_ = test::golden_base(GetParam());
   const std::shared_ptr<const BaseModel> q8_ = load(GetParam(), Precision::kQ8);
@@ -27,7 +27,7 @@ class QuantisedModelTest : public testing::TestWithParam<const char*> {
 
 // Weights are rounded to a 254th of their block's range, through two layers of random weights, whose
 // attention is sharp.
-TEST_P(QuantisedModelTest, LogitsAreNearFloat32) {
+TEST_P(QuantizedModelTest, LogitsAreNearFloat32) {
   const RaggedBatch batch = batch_of({first_, second_});
   const at::Tensor expected = whole_->logits(whole_->forward(batch));
   const at::Tensor difference = (q8_->logits(q8_->forward(batch)) - expected).abs();
@@ -36,18 +36,18 @@ TEST_P(QuantisedModelTest, LogitsAreNearFloat32) {
   EXPECT_LT(difference.mean().item<double>(), 0.02 * size);
 }
 
-TEST_P(QuantisedModelTest, IsTheSameModel) {
+TEST_P(QuantizedModelTest, IsTheSameModel) {
   EXPECT_EQ(q8_->fingerprint(), whole_->fingerprint());
   EXPECT_EQ(q8_->precision(), Precision::kQ8);
   EXPECT_EQ(q8_->groups().size(), whole_->groups().size());
 }
 
-TEST_P(QuantisedModelTest, RowsDoNotDependOnTheBatch) {
+TEST_P(QuantizedModelTest, RowsDoNotDependOnTheBatch) {
   const at::Tensor together = q8_->forward(batch_of({first_, second_}));
   EXPECT_LT(max_difference(q8_->forward(batch_of({second_})), together.slice(0, 7)), 1e-5);
 }
 
-TEST_P(QuantisedModelTest, CachedStepsGiveTheWholeForward) {
+TEST_P(QuantizedModelTest, CachedStepsGiveTheWholeForward) {
   const at::Tensor whole = q8_->logits(q8_->forward(batch_of({first_})));
   SequenceCache cache = q8_->make_cache(7);
   SequenceCache* const caches[] = {&cache};
@@ -59,7 +59,7 @@ TEST_P(QuantisedModelTest, CachedStepsGiveTheWholeForward) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, QuantisedModelTest,
+INSTANTIATE_TEST_SUITE_P(Models, QuantizedModelTest,
                          testing::Values("tiny_llama", "tiny_llama_untied", "tiny_gpt_neo"),
                          [](const auto& instance) { return std::string(instance.param); });
 

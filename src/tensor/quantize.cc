@@ -1,4 +1,4 @@
-#include "tensor/quantise.h"
+#include "tensor/quantize.h"
 
 #include <ATen/Parallel.h>
 
@@ -38,10 +38,10 @@ void round_block(const float* values, char* block) {
 
 }  // namespace
 
-QuantisedBlocks round_to_q8_0(const at::Tensor& weight) {
+QuantizedBlocks round_to_q8_0(const at::Tensor& weight) {
   QUIVER_CHECK(weight.dim() == 2 && weight.size(1) % kBlockWidth == 0, weight.sizes());
   const at::Tensor values = weight.to(at::kCPU, at::kFloat).contiguous();
-  QuantisedBlocks result{BlockFormat::kQ8_0, weight.size(0), weight.size(1), {}};
+  QuantizedBlocks result{BlockFormat::kQ8_0, weight.size(0), weight.size(1), {}};
   result.bytes.resize(static_cast<std::size_t>(result.rows * result.row_bytes()));
   const float* source = values.const_data_ptr<float>();
   constexpr std::int64_t kBytes = block_bytes(BlockFormat::kQ8_0), kGrain = 1024;
@@ -52,12 +52,12 @@ QuantisedBlocks round_to_q8_0(const at::Tensor& weight) {
   return result;
 }
 
-std::optional<QuantisedBlocks> blocks_of_halves(const at::Tensor& weight) {
+std::optional<QuantizedBlocks> blocks_of_halves(const at::Tensor& weight) {
   const bool is_half = weight.scalar_type() == at::kHalf || weight.scalar_type() == at::kBFloat16;
   if (!is_half || weight.dim() != 2 || weight.size(1) % kBlockWidth != 0) return std::nullopt;
   const at::Tensor values = weight.contiguous();
   const auto* bytes = static_cast<const char*>(values.const_data_ptr());
-  return QuantisedBlocks{weight.scalar_type() == at::kHalf ? BlockFormat::kF16 : BlockFormat::kBF16,
+  return QuantizedBlocks{weight.scalar_type() == at::kHalf ? BlockFormat::kF16 : BlockFormat::kBF16,
                          weight.size(0),
                          weight.size(1),
                          {bytes, bytes + values.nbytes()}};

@@ -1,4 +1,4 @@
-#include "train/optimiser.h"
+#include "train/optimizer.h"
 
 #include <cmath>
 
@@ -16,53 +16,53 @@ double one_step(TrainingOptions options, int steps = 1) {
   options.learning_rate = 0.1;
   options.weight_decay = 0.5;
   at::Tensor parameter = at::full({1}, 2.0), gradient = at::empty({1});
-  FlatOptimiser optimiser(options, 1);
+  FlatOptimizer optimizer(options, 1);
   for (int step = 0; step < steps; ++step) {
     gradient.fill_(3.0);
-    EXPECT_NEAR(optimiser.step(parameter, gradient, 0.1), 3.0, 1e-6);
+    EXPECT_NEAR(optimizer.step(parameter, gradient, 0.1), 3.0, 1e-6);
     EXPECT_EQ(gradient.item<double>(), 0);
   }
   return parameter.item<double>();
 }
 
-TEST(FlatOptimiser, AdamWDecaysTheParameterItself) {
+TEST(FlatOptimizer, AdamWDecaysTheParameterItself) {
   // The first step moves by the rate whatever the gradient: 2 (1 - 0.1 * 0.5) - 0.1.
   EXPECT_NEAR(one_step({.clip_norm = 0}), 1.8, 1e-6);
   // A constant gradient: every step moves by the rate again.
   EXPECT_NEAR(one_step({.clip_norm = 0}, 2), 1.8 * 0.95 - 0.1, 1e-6);
 }
 
-TEST(FlatOptimiser, AdamDecaysThroughTheGradient) {
+TEST(FlatOptimizer, AdamDecaysThroughTheGradient) {
   // The decay only changes the gradient's size, 3 + 0.5 * 2, and the first step is of the rate's size.
-  EXPECT_NEAR(one_step({.optimiser = Optimiser::kAdam, .clip_norm = 0}), 1.9, 1e-6);
+  EXPECT_NEAR(one_step({.optimizer = Optimizer::kAdam, .clip_norm = 0}), 1.9, 1e-6);
 }
 
-TEST(FlatOptimiser, AdamsSecondStepWithAnotherGradient) {
+TEST(FlatOptimizer, AdamsSecondStepWithAnotherGradient) {
   // Gradients 1 then 3 without decay: m = 0.1 * 0.9 + 0.1 * 3 = 0.39, v = 0.001 * 0.999 + 0.001 * 9.
-  TrainingOptions options{.optimiser = Optimiser::kAdam, .weight_decay = 0, .clip_norm = 0};
+  TrainingOptions options{.optimizer = Optimizer::kAdam, .weight_decay = 0, .clip_norm = 0};
   at::Tensor parameter = at::zeros({1}), gradient = at::ones({1});
-  FlatOptimiser optimiser(options, 1);
-  optimiser.step(parameter, gradient, 0.1);
+  FlatOptimizer optimizer(options, 1);
+  optimizer.step(parameter, gradient, 0.1);
   gradient.fill_(3.0);
-  optimiser.step(parameter, gradient, 0.1);
+  optimizer.step(parameter, gradient, 0.1);
   const double mean = 0.39 / (1 - 0.81), square = 0.009999 / (1 - 0.998001);
   EXPECT_NEAR(parameter.item<double>(), -0.1 - 0.1 * mean / std::sqrt(square), 1e-6);
-  EXPECT_NEAR(optimiser.first_moment.item<double>(), 0.39, 1e-7);
-  EXPECT_NEAR(optimiser.second_moment.item<double>(), 0.009999, 1e-8);
+  EXPECT_NEAR(optimizer.first_moment.item<double>(), 0.39, 1e-7);
+  EXPECT_NEAR(optimizer.second_moment.item<double>(), 0.009999, 1e-8);
 }
 
-TEST(FlatOptimiser, SgdIsTheGradientTimesTheRate) {
-  EXPECT_NEAR(one_step({.optimiser = Optimiser::kSgd, .clip_norm = 0}), 2 * 0.95 - 0.3, 1e-6);
+TEST(FlatOptimizer, SgdIsTheGradientTimesTheRate) {
+  EXPECT_NEAR(one_step({.optimizer = Optimizer::kSgd, .clip_norm = 0}), 2 * 0.95 - 0.3, 1e-6);
 }
 
-TEST(FlatOptimiser, ClipsToTheGlobalNorm) {
-  const TrainingOptions options{.optimiser = Optimiser::kSgd, .weight_decay = 0, .clip_norm = 0.5};
+TEST(FlatOptimizer, ClipsToTheGlobalNorm) {
+  const TrainingOptions options{.optimizer = Optimizer::kSgd, .weight_decay = 0, .clip_norm = 0.5};
   at::Tensor parameters = at::zeros({2}), gradients = at::tensor({3.0f, -4.0f});
-  FlatOptimiser optimiser(options, 2);
-  EXPECT_NEAR(optimiser.step(parameters, gradients, 1.0), 5.0, 1e-6);
+  FlatOptimizer optimizer(options, 2);
+  EXPECT_NEAR(optimizer.step(parameters, gradients, 1.0), 5.0, 1e-6);
   EXPECT_LT(max_difference(parameters, at::tensor({-0.3f, 0.4f})), 1e-6);
   gradients.copy_(at::tensor({0.03f, 0.04f}));  // below the limit: as they are
-  optimiser.step(parameters, gradients, 1.0);
+  optimizer.step(parameters, gradients, 1.0);
   EXPECT_LT(max_difference(parameters, at::tensor({-0.33f, 0.36f})), 1e-6);
 }
 
