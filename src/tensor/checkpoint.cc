@@ -1,5 +1,7 @@
 #include "tensor/checkpoint.h"
 
+#include <algorithm>
+
 #include "core/json.h"
 #include "core/strings.h"
 #include "tensor/file_problem.h"
@@ -23,8 +25,10 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   for (const auto& [name, shard] : map.items()) {
     if (!shard.is_string()) throw_corrupt(path, "the shard of tensor " + in_quotes(name) + " is not a text");
     const auto& file = shard.get_ref<const std::string&>();
-    const bool plain = file.find('\0') == std::string::npos && fs::path(file).filename() == file &&
-                       !file.empty() && file != "." && file != "..";
+    const bool has_controls =
+        std::ranges::any_of(file, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    const bool plain =
+        !has_controls && fs::path(file).filename() == file && !file.empty() && file != "." && file != "..";
     if (!plain) {
       throw_corrupt(path, "the shard " + in_quotes(file) + " of tensor " + in_quotes(name) +
                               " is not a plain file name");
@@ -70,13 +74,17 @@ std::vector<std::string> Checkpoint::names() const {
 
 bool Checkpoint::contains(const std::string& name) const { return shard_of_.contains(name); }
 
-at::Tensor Checkpoint::read(const std::string& name) const {
+const SafetensorsFile& Checkpoint::shard_with(const std::string& name) const {
   const auto found = shard_of_.find(name);
   if (found == shard_of_.end()) {
     throw Error(ErrorKind::kNotFound, directory_.string() + ": no tensor " + in_quotes(name),
                 did_you_mean(name, names()));
   }
-  return shards_[found->second].read(name);
+  return shards_[found->second];
 }
+
+at::ScalarType Checkpoint::dtype(const std::string& name) const { return shard_with(name).dtype(name); }
+
+at::Tensor Checkpoint::read(const std::string& name) const { return shard_with(name).read(name); }
 
 }  // namespace quiver

@@ -23,10 +23,15 @@ class Checkpoint {
   std::vector<std::string> names() const;  // sorted
   bool contains(const std::string& name) const;
 
+  // Throws Error(kNotFound) naming the tensor and the directory.
+  at::ScalarType dtype(const std::string& name) const;
+
   // As SafetensorsFile::read. Throws Error(kNotFound) naming the tensor and the directory.
   at::Tensor read(const std::string& name) const;
 
  private:
+  const SafetensorsFile& shard_with(const std::string& name) const;
+
   std::filesystem::path directory_;
   std::vector<SafetensorsFile> shards_;
   std::map<std::string, std::size_t> shard_of_;  // tensor name -> index into shards_

@@ -6,7 +6,11 @@
 
 namespace quiver {
 
-// Text from a file made fit for a message: in double quotes, control characters escaped, cut at 100 bytes.
+// Text from a file made fit for a message: control characters escaped, broken UTF-8 replaced, cut at
+// `max_bytes`.
+std::string printable(std::string_view text, std::size_t max_bytes = 100);
+
+// The same in double quotes.
 std::string in_quotes(std::string_view text);
 
 // Throws Error(kCorruptFile) "<path>: <problem>" with the hint that the file is damaged.

@@ -2,10 +2,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "tensor/quantized_blocks.h"
+
 namespace quiver {
 
 // Whether no number of the tensor, of any shape and type, is infinite or NaN. One pass without temporaries
-// over contiguous float32 on the CPU, where at::isfinite takes several. Thread-safe.
+// over contiguous float32, half precision and bfloat16 on the CPU, where at::isfinite takes several.
+// Thread-safe.
 bool all_finite(const at::Tensor& tensor);
+
+// The same for blocks: of their scales, since finite ones times small integers are finite in float32.
+bool all_finite(const QuantizedBlocks& blocks);
 
 }  // namespace quiver

@@ -80,6 +80,12 @@ GgufFile GgufFile::open(const std::filesystem::path& path) {
 
 bool GgufFile::has(const std::string& key) const { return content_->header.values.contains(key); }
 
+std::vector<std::string> GgufFile::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : content_->header.values) keys.push_back(key);
+  return keys;
+}
+
 const GgufValue& GgufFile::value(const std::string& key) const {
   const auto found = content_->header.values.find(key);
   if (found == content_->header.values.end()) {
@@ -88,6 +94,8 @@ const GgufValue& GgufFile::value(const std::string& key) const {
   }
   return found->second;
 }
+
+bool GgufFile::is_array(const std::string& key) const { return value(key).is_array; }
 
 void GgufFile::throw_wrong_type(const std::string& key, const std::string& wanted) const {
   throw Error(ErrorKind::kCorruptFile, content_->file.path().string() + ": the metadata value " +

@@ -21,9 +21,13 @@ class GgufFile {
   // Validates the whole header. Throws Error(kNotFound, kIo, kCorruptFile, kUnsupported).
   static GgufFile open(const std::filesystem::path& path);
 
+  const std::filesystem::path& path() const { return content_->file.path(); }
+
   // Metadata. The getters throw Error(kCorruptFile) naming key and file when the key is absent or holds
   // another type; the ones with a fallback use it for an absent key only.
   bool has(const std::string& key) const;
+  std::vector<std::string> keys() const;  // sorted
+  bool is_array(const std::string& key) const;
   std::int64_t integer(const std::string& key) const;  // any integer type or bool
   std::int64_t integer_or(const std::string& key, std::int64_t fallback) const;
   double number(const std::string& key) const;  // any integer or floating-point type
