@@ -47,8 +47,10 @@ struct DecoderConfig {
   std::vector<std::int64_t> windows;                // (layers); 0: global attention
   std::vector<RotaryEmbedding> rotary;              // none: learned positions
   std::vector<std::size_t> rotary_of_layer;         // (layers) indices into rotary; empty: all use the first
-  std::array<bool, kGroupsPerLayer> has_bias = {};  // by GroupKind: the weights must have a bias
-  bool tied_head = true;
+  std::array<bool, kGroupsPerLayer> has_bias = {};  // by GroupKind
+  std::array<std::string, kGroupsPerLayer> bias_setting = {};  // the key of config.json that says so, if any
+  bool head_has_bias = false;
+  bool tied_head = true;  // unless the file has a head of its own
   std::vector<std::int32_t> stop_ids;
 
   bool is_gated() const { return mlp != MlpKind::kGelu; }

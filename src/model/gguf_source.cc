@@ -3,6 +3,7 @@
 
 #include "model/families/gguf_architecture.h"
 #include "model/weight_source.h"
+#include "tensor/file_problem.h"
 
 namespace quiver {
 namespace {
@@ -21,22 +22,23 @@ class GgufSource : public WeightSource {
   explicit GgufSource(const std::filesystem::path& path)
       : file_(GgufFile::open(path)), architecture_(read_gguf_architecture(file_)) {
     const Family& family = *architecture_.family;
-    config_ = family.from_config(architecture_.config, "GGUF");
+    config_ = family.from_config(architecture_.config, path.string());
     names_ = family.names;
     names_.linear_weights_are_transposed = false;  // the format holds (out, in) for every family
     gguf_names_ = gguf_tensor_names(names_, config_.layers);
+    read_biases();
     divide_frequencies();
-    refuse_unknown_tensors(path);
-    eos_id_ = static_cast<std::int32_t>(file_.integer("tokenizer.ggml.eos_token_id"));
+    eos_id_ = token_id("tokenizer.ggml.eos_token_id");
     config_.stop_ids = {eos_id_};
     for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
-      if (file_.has(key)) config_.stop_ids.push_back(static_cast<std::int32_t>(file_.integer(key)));
+      if (file_.has(key)) config_.stop_ids.push_back(token_id(key));
     }
     std::sort(config_.stop_ids.begin(), config_.stop_ids.end());
     config_.stop_ids.erase(std::unique(config_.stop_ids.begin(), config_.stop_ids.end()),
                            config_.stop_ids.end());
   }
 
+  std::string where() const override { return file_.path().string(); }
   const DecoderConfig& config() const override { return config_; }
   const TensorNames& names() const override { return names_; }
   std::int32_t eos_id() const override { return eos_id_; }
@@ -56,6 +58,7 @@ class GgufSource : public WeightSource {
     return Tokenizer::from_vocabulary(vocabulary);
   }
 
+  std::size_t tensor_count() const override { return file_.names().size(); }
   bool contains(const std::string& name) const override { return file_.contains(gguf_name(name)); }
 
   at::Tensor read(const std::string& name) const override {
@@ -79,37 +82,54 @@ class GgufSource : public WeightSource {
     return blocks;
   }
 
+  // A tensor that the decoder does not use changes what the model computes.
+  void check_unused(const std::set<std::string>& used) const override {
+    std::set<std::string> known;
+    for (const std::string& name : used) known.insert(gguf_name(name));
+    if (!config_.rotary.empty())
+      known.insert({"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"});
+    for (const std::string& name : file_.names()) {
+      if (known.contains(name)) continue;
+      throw Error(ErrorKind::kUnsupported, where() + ": tensor '" + printable(name) +
+                                               "' has no place in the " + config_.family + " decoder");
+    }
+  }
+
  private:
   const std::string& gguf_name(const std::string& name) const {
     const auto found = gguf_names_.find(name);
     return found == gguf_names_.end() ? name : found->second;
   }
 
+  // The format says by the tensors themselves which layers have one.
+  void read_biases() {
+    const std::string* firsts[kGroupsPerLayer] = {
+        &names_.query, &names_.attention_out, names_.gate.empty() ? &names_.up : &names_.gate, &names_.down};
+    for (std::size_t kind = 0; kind < config_.has_bias.size(); ++kind) {
+      if (contains(TensorNames::at_layer(*firsts[kind], 0) + ".bias")) config_.has_bias[kind] = true;
+    }
+  }
+
+  std::int32_t token_id(const char* key) const {
+    const std::int64_t id = file_.integer(key);
+    if (id == static_cast<std::int32_t>(id)) return static_cast<std::int32_t>(id);
+    throw Error(ErrorKind::kCorruptFile, where() + ": '" + key + "' is " + std::to_string(id));
+  }
+
   // Llama 3's scaled rotary frequencies are stored as what to divide the plain ones by.
   void divide_frequencies() {
     if (!file_.contains("rope_freqs.weight")) return;
-    if (config_.rotary.size() != 1) {
-      throw Error(ErrorKind::kUnsupported, "GGUF: 'rope_freqs.weight' is not supported for this family");
+    if (config_.rotary.size() != 1 || config_.rotary.front().boundary > 0) {
+      throw Error(ErrorKind::kUnsupported, where() + ": 'rope_freqs.weight' is not supported for this model");
     }
     const at::Tensor divisors = file_.read("rope_freqs.weight");
     at::Tensor& frequencies = config_.rotary.front().frequencies;
     if (divisors.sizes() != frequencies.sizes() || !divisors.gt(0).all().item<bool>()) {
-      throw Error(ErrorKind::kCorruptFile,
-                  "GGUF: 'rope_freqs.weight' does not hold one positive number for each rotated pair");
+      throw Error(ErrorKind::kCorruptFile, where() +
+                                               ": 'rope_freqs.weight' does not hold one positive "
+                                               "number for each rotated pair");
     }
     frequencies = frequencies / divisors;
-  }
-
-  // A tensor that the decoder would not read changes what the model computes.
-  void refuse_unknown_tensors(const std::filesystem::path& path) const {
-    std::set<std::string> known = {"rope_freqs.weight", "rope_factors_long.weight",
-                                   "rope_factors_short.weight"};
-    for (const auto& [name, gguf] : gguf_names_) known.insert(gguf);
-    for (const std::string& name : file_.names()) {
-      if (known.count(name) > 0) continue;
-      throw Error(ErrorKind::kUnsupported, path.string() + ": tensor '" + name + "' has no place in the " +
-                                               config_.family + " decoder");
-    }
   }
 
   // 0 for tensors whose rows need no other order.
@@ -120,10 +140,11 @@ class GgufSource : public WeightSource {
     return 0;
   }
 
-  static void check_heads_fit(at::IntArrayRef shape, std::int64_t heads) {
+  void check_heads_fit(at::IntArrayRef shape, std::int64_t heads) const {
     if (shape.empty() || shape.size() > 2 || c10::multiply_integers(shape) == 0 ||
         shape[0] % (2 * heads) != 0) {
-      throw Error(ErrorKind::kCorruptFile, "GGUF: an attention weight does not fit the number of heads");
+      throw Error(ErrorKind::kCorruptFile,
+                  where() + ": an attention weight does not fit the number of heads");
     }
   }
 

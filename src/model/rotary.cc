@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/file_problem.h"
+
 namespace quiver {
 namespace {
 
@@ -29,7 +31,7 @@ class RotaryReader {
     if (type == "llama3") return read_llama3();
     if (type == "yarn") return read_yarn();
     if (type == "longrope") return read_longrope();
-    throw Error(ErrorKind::kUnsupported, where_ + ": rope type '" + type + "' is not supported",
+    throw Error(ErrorKind::kUnsupported, where_ + ": rope type '" + printable(type) + "' is not supported",
                 "supported: default, linear, llama3, yarn, longrope");
   }
 
@@ -136,16 +138,21 @@ class RotaryReader {
 
 }  // namespace
 
-Json rope_settings(const Json& config, const RotaryDefaults& defaults, const std::string& where) {
+Json rope_settings(const Json& config, const std::string& where, double partial_factor) {
   Json settings = Json::object();
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     const auto found = config.find(key);
     if (found != config.end() && found->is_object() && !found->empty()) settings = *found;
   }
+  for (const auto& [key, value] : settings.items()) {
+    if (!value.is_object()) continue;
+    throw Error(ErrorKind::kUnsupported,
+                where + ": rope settings of their own for " + in_quotes(key) + " are not supported");
+  }
   if (!settings.contains("rope_type"))
     settings["rope_type"] = json_value<std::string>(settings, "type", "default", where);
-  const std::pair<const char*, double> fallbacks[] = {{"rope_theta", defaults.theta},
-                                                      {"partial_rotary_factor", defaults.partial_factor}};
+  const std::pair<const char*, double> fallbacks[] = {{"rope_theta", 10000},
+                                                      {"partial_rotary_factor", partial_factor}};
   for (const auto& [key, fallback] : fallbacks) {
     if (!settings.contains(key) || settings.at(key).is_null())
       settings[key] = json_value(config, key, fallback, where);

@@ -18,17 +18,12 @@ struct RotaryEmbedding {
   double magnitude = 1;
 };
 
-// What a rope setting may leave out.
-struct RotaryDefaults {
-  double theta = 10000;
-  double partial_factor = 1;  // share of a head's dimensions that turn
-};
-
 // A configuration's rope settings as one object with `rope_type`, `rope_theta` and `partial_rotary_factor`,
 // whichever way they are spelled: new files keep all in `rope_parameters`, older ones theta and the factor at
 // the top level and the rest in `rope_scaling`, with `type` for `rope_type`. Where both are there,
-// `rope_scaling` counts.
-Json rope_settings(const Json& config, const RotaryDefaults& defaults, const std::string& where);
+// `rope_scaling` counts. `partial_factor`, the share of a head's dimensions that turn, where they leave it
+// out. Throws Error(kUnsupported) for settings by the kind of layer.
+Json rope_settings(const Json& config, const std::string& where, double partial_factor = 1);
 
 // The embedding that such settings describe. Types: default, linear, llama3, yarn (Peng et al. 2023) and
 // longrope (Ding et al. 2024), all as transformers computes them. `config` gives `max_position_embeddings`

@@ -54,7 +54,10 @@ at::Tensor read_checked(const SafetensorsFile& file, const std::string& name,
 
 }  // namespace
 
-bool RoutedModel::is_saved_model(const fs::path& path) { return fs::exists(path / kModelFile); }
+bool RoutedModel::is_saved_model(const fs::path& path) {
+  std::error_code unreadable;  // whoever opens the path says what is wrong with it
+  return fs::exists(path / kModelFile, unreadable);
+}
 
 void RoutedModel::save(const fs::path& directory) const {
   if (fs::exists(directory) && !is_saved_model(directory) && !fs::is_empty(directory)) {

@@ -14,7 +14,7 @@ using test::max_difference;
 const Json kConfig = {{"max_position_embeddings", 64}};
 
 RotaryEmbedding rotary(const Json& settings, std::int64_t head_dim = 8) {
-  return make_rotary(rope_settings({{"rope_parameters", settings}}, {}, "here"), kConfig, head_dim, "here");
+  return make_rotary(rope_settings({{"rope_parameters", settings}}, "here"), kConfig, head_dim, "here");
 }
 
 TEST(Rotary, EverySpellingGivesTheSameSettings) {
@@ -26,12 +26,12 @@ TEST(Rotary, EverySpellingGivesTheSameSettings) {
   const Json old = {{"rope_theta", 500.0},
                     {"partial_rotary_factor", 0.5},
                     {"rope_scaling", {{"type", "linear"}, {"factor", 4.0}}}};
-  EXPECT_EQ(rope_settings(old, {}, "here"), expected);
+  EXPECT_EQ(rope_settings(old, "here"), expected);
   Json current = expected;
   current.erase("type");
-  EXPECT_EQ(rope_settings({{"rope_parameters", current}}, {}, "here"), current);
-  const Json bare = rope_settings({{"rope_scaling", nullptr}}, {.theta = 7, .partial_factor = 0.25}, "here");
-  EXPECT_EQ(bare, (Json{{"rope_type", "default"}, {"rope_theta", 7.0}, {"partial_rotary_factor", 0.25}}));
+  EXPECT_EQ(rope_settings({{"rope_parameters", current}}, "here"), current);
+  const Json bare = rope_settings({{"rope_scaling", nullptr}}, "here", 0.25);
+  EXPECT_EQ(bare, (Json{{"rope_type", "default"}, {"rope_theta", 10000.0}, {"partial_rotary_factor", 0.25}}));
 }
 
 TEST(Rotary, FrequenciesFallByPowersOfTheta) {

@@ -12,17 +12,21 @@ struct Family {
 };
 
 // By `model_type` of config.json. Throws Error(kUnsupported) naming it and the known families.
-const Family& find_family(const std::string& model_type);
+const Family& find_family(const std::string& model_type, const std::string& where);
 
 // A width or a count of layers, heads, tokens or positions, as the model's settings give it. Throws
 // Error(kCorruptFile) naming `key` unless it is in 1 .. 2^24: more fits no memory, and products of two such
 // numbers cannot overflow.
 std::int64_t checked_size(std::int64_t value, const std::string& key, const std::string& where);
 
-// The same for a key that must be there, and for one that may be absent or null.
+// The same for a key that must be there, and for one that may be absent or null. Throws
+// Error(kInvalidArgument) for what is not a whole number.
 std::int64_t require_size(const Json& config, const std::string& key, const std::string& where);
 std::int64_t size_or(const Json& config, const std::string& key, std::int64_t fallback,
                      const std::string& where);
+
+// The number of layers: fewer than any file could hold, since some settings are made for each.
+std::int64_t require_layers(const Json& config, const std::string& key, const std::string& where);
 
 // The activation under `key`, e.g. "silu", as the MLP it makes. Throws Error(kUnsupported) naming it.
 MlpKind plain_mlp(const Json& config, const std::string& key, const std::string& where);

@@ -5,19 +5,26 @@
 namespace quiver {
 namespace {
 
-// Rope settings of one kind of layer: nested under its name in new files; in older ones at the top level for
-// full attention, and no more than a theta for sliding attention.
+Json object_at(const Json& json, const std::string& key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_object() ? *found : Json::object();
+}
+
+// Rope settings of one kind of layer, from all places at which files have them, in the order of transformers'
+// Gemma3TextConfig: `rope_parameters` by layer type; for full attention the keys of `rope_scaling` over them,
+// but its "type" only where no "rope_type" is set; a theta at the top level where none is set.
 Json layer_rope_settings(const Json& config, const char* layer_type, const std::string& where) {
   const bool is_full = std::string(layer_type) == "full_attention";
-  const RotaryDefaults defaults{.theta = is_full ? 1e6 : 1e4};
-  const auto nested = config.find("rope_parameters");
-  if (nested != config.end() && nested->is_object()) {
-    const Json settings = nested->value(layer_type, Json::object());
-    return rope_settings({{"rope_parameters", settings}}, defaults, where);
-  }
-  if (is_full) return rope_settings(config, defaults, where);
-  return rope_settings({{"rope_theta", json_value(config, "rope_local_base_freq", defaults.theta, where)}},
-                       defaults, where);
+  const Json parameters = object_at(config, "rope_parameters");
+  Json settings = object_at(parameters, layer_type);
+  if (parameters.empty()) settings["rope_type"] = "default";
+  if (is_full) settings.update(object_at(config, "rope_scaling"));
+  const char* key = is_full ? "rope_theta" : "rope_local_base_freq";
+  settings["rope_theta"] =
+      json_value(settings, "rope_theta", json_value(config, key, is_full ? 1e6 : 1e4, where), where);
+  Json rope = rope_settings({{"rope_parameters", settings}}, where);
+  ignore_partial_factor(rope, "gemma3_text", where);
+  return rope;
 }
 
 // Published files leave out what equals the defaults of their first size.
@@ -46,8 +53,7 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   const std::int64_t pattern = size_or(settings, "sliding_window_pattern", 6, where);
   const auto slides = [pattern](std::int64_t layer) { return (layer + 1) % pattern != 0; };
   Json plain = settings;  // rope is read below, per kind of layer
-  plain.erase("rope_parameters");
-  plain.erase("rope_scaling");
+  for (const char* key : {"rope_parameters", "rope_scaling", "partial_rotary_factor"}) plain.erase(key);
   DecoderConfig config = read_llama_like("gemma3_text", plain, where,
                                          {.tied_head = true, .activation_key = "hidden_activation"});
   config.block = BlockKind::kSandwich;

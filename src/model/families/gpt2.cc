@@ -9,7 +9,7 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   refuse_settings(json, {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}, where);
   DecoderConfig config;
   config.family = "gpt2";
-  config.layers = require_size(json, "n_layer", where);
+  config.layers = require_layers(json, "n_layer", where);
   config.hidden = require_size(json, "n_embd", where);
   config.intermediate = size_or(json, "n_inner", 4 * config.hidden, where);
   config.vocabulary = require_size(json, "vocab_size", where);

@@ -1,4 +1,5 @@
 #include "model/families/family.h"
+#include "tensor/file_problem.h"
 
 namespace quiver {
 namespace {
@@ -14,10 +15,12 @@ std::vector<std::int64_t> layer_windows(const Json& config, std::int64_t layers,
     for (const Json& run : types) {
       const auto kinds = run.at(0).get<std::vector<std::string>>();
       const auto repeats = run.at(1).get<std::int64_t>();
+      if (kinds.empty()) continue;
       for (std::int64_t i = 0; i < repeats && static_cast<std::int64_t>(windows.size()) <= layers; ++i) {
         for (const std::string& kind : kinds) {
           if (kind != "global" && kind != "local") {
-            throw Error(ErrorKind::kUnsupported, where + ": attention type '" + kind + "' is not supported");
+            throw Error(ErrorKind::kUnsupported,
+                        where + ": attention type '" + printable(kind) + "' is not supported");
           }
           windows.push_back(kind == "local" ? window : 0);
         }
@@ -25,7 +28,7 @@ std::vector<std::int64_t> layer_windows(const Json& config, std::int64_t layers,
     }
   } catch (const Json::exception&) {
     throw Error(ErrorKind::kCorruptFile, where + ": 'attention_types' is not a list of [kinds, repeats]: " +
-                                             dump_json(types).substr(0, 200));
+                                             printable(dump_json(types)));
   }
   if (static_cast<std::int64_t>(windows.size()) != layers || window <= 0) {
     throw Error(ErrorKind::kCorruptFile, where + ": 'attention_types' describes " +
@@ -38,7 +41,7 @@ std::vector<std::int64_t> layer_windows(const Json& config, std::int64_t layers,
 DecoderConfig from_config(const Json& json, const std::string& where) {
   DecoderConfig config;
   config.family = "gpt_neo";
-  config.layers = require_size(json, "num_layers", where);
+  config.layers = require_layers(json, "num_layers", where);
   config.hidden = require_size(json, "hidden_size", where);
   config.intermediate = size_or(json, "intermediate_size", 4 * config.hidden, where);
   config.vocabulary = require_size(json, "vocab_size", where);

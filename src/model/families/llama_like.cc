@@ -2,13 +2,24 @@
 
 #include <cmath>
 
+#include "core/log.h"
+#include "tensor/file_problem.h"
+
 namespace quiver {
+
+void ignore_partial_factor(Json& rope, const std::string& family, const std::string& where) {
+  const auto factor = json_value(rope, "partial_rotary_factor", 1.0, where);
+  if (factor == 1) return;
+  log_warning(where + ": 'partial_rotary_factor' " + dump_json(rope.at("partial_rotary_factor")) +
+              " is not used: the whole head of a " + family + " model turns");
+  rope["partial_rotary_factor"] = 1.0;
+}
 
 DecoderConfig read_llama_like(const std::string& family, const Json& json, const std::string& where,
                               const LlamaLikeDefaults& defaults) {
   DecoderConfig config;
   config.family = family;
-  config.layers = require_size(json, "num_hidden_layers", where);
+  config.layers = require_layers(json, "num_hidden_layers", where);
   config.hidden = require_size(json, "hidden_size", where);
   config.intermediate = require_size(json, "intermediate_size", where);
   config.vocabulary = require_size(json, "vocab_size", where);
@@ -21,7 +32,9 @@ DecoderConfig read_llama_like(const std::string& family, const Json& json, const
   attention.head_dim = size_or(json, "head_dim", config.hidden / attention.heads, where);
   check_heads(attention, where);
   attention.scale = 1.0 / std::sqrt(static_cast<double>(attention.head_dim));
-  config.rotary = {make_rotary(rope_settings(json, defaults.rotary, where), json, attention.head_dim, where)};
+  Json rope = rope_settings(json, where);
+  if (!defaults.has_partial_rotary) ignore_partial_factor(rope, family, where);
+  config.rotary = {make_rotary(rope, json, attention.head_dim, where)};
   config.windows.assign(static_cast<std::size_t>(config.layers), 0);
   config.tied_head = json_value(json, "tie_word_embeddings", defaults.tied_head, where);
   return config;
@@ -29,6 +42,7 @@ DecoderConfig read_llama_like(const std::string& family, const Json& json, const
 
 void set_attention_bias(DecoderConfig& config, const Json& json, const std::string& where) {
   config.has_bias[0] = config.has_bias[1] = json_value(json, "attention_bias", false, where);
+  config.bias_setting[0] = config.bias_setting[1] = "attention_bias";
 }
 
 TensorNames llama_names() {
@@ -62,7 +76,7 @@ std::vector<bool> sliding_layers(const Json& config, std::int64_t layers, const 
   }
   for (const std::string& type : types) {
     if (type != "sliding_attention" && type != "full_attention")
-      throw Error(ErrorKind::kUnsupported, where + ": layer type '" + type + "' is not supported");
+      throw Error(ErrorKind::kUnsupported, where + ": layer type '" + printable(type) + "' is not supported");
     sliding.push_back(type == "sliding_attention");
   }
   return sliding;

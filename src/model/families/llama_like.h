@@ -8,16 +8,20 @@ namespace quiver {
 
 // What families that are built like Llama take for settings that their files leave out.
 struct LlamaLikeDefaults {
-  RotaryDefaults rotary = {};
   double norm_eps = 1e-6;
   bool tied_head = false;
   const char* activation_key = "hidden_act";
+  bool has_partial_rotary = false;
 };
 
 // The settings that Llama, Mistral, Qwen, Phi-3 and Gemma name alike: sizes, norms, activation, rope, and
 // global attention in every layer.
 DecoderConfig read_llama_like(const std::string& family, const Json& config, const std::string& where,
                               const LlamaLikeDefaults& defaults = {});
+
+// `partial_rotary_factor` of a family in which whole heads turn: set to 1, with a warning, as transformers
+// reads past it.
+void ignore_partial_factor(Json& rope, const std::string& family, const std::string& where);
 
 // `attention_bias`: whether q, k, v and the output of attention have one.
 void set_attention_bias(DecoderConfig& config, const Json& json, const std::string& where);

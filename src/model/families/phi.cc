@@ -9,7 +9,7 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   refuse_settings(json, {"qk_layernorm"}, where);
   DecoderConfig config;
   config.family = "phi";
-  config.layers = require_size(json, "num_hidden_layers", where);
+  config.layers = require_layers(json, "num_hidden_layers", where);
   config.hidden = require_size(json, "hidden_size", where);
   config.intermediate = size_or(json, "intermediate_size", 4 * config.hidden, where);
   config.vocabulary = require_size(json, "vocab_size", where);
@@ -24,10 +24,10 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   attention.head_dim = size_or(json, "head_dim", config.hidden / attention.heads, where);
   check_heads(attention, where);
   attention.scale = 1.0 / std::sqrt(static_cast<double>(attention.head_dim));
-  config.rotary = {
-      make_rotary(rope_settings(json, {.partial_factor = 0.5}, where), json, attention.head_dim, where)};
+  config.rotary = {make_rotary(rope_settings(json, where, 0.5), json, attention.head_dim, where)};
   config.windows.assign(static_cast<std::size_t>(config.layers), 0);
   config.has_bias = {true, true, true, true};
+  config.head_has_bias = true;
   config.tied_head = json_value(json, "tie_word_embeddings", false, where);
   return config;
 }

@@ -16,7 +16,8 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
       if (type == "su" || type == "yarn") (*found)[key_of_type] = "longrope";
     }
   }
-  DecoderConfig config = read_llama_like("phi3", settings, where, {.norm_eps = 1e-5});
+  DecoderConfig config =
+      read_llama_like("phi3", settings, where, {.norm_eps = 1e-5, .has_partial_rotary = true});
   const std::int64_t window = json_value<std::int64_t>(json, "sliding_window", 0, where);
   if (window != 0) set_windows(config, std::vector<bool>(config.windows.size(), true), json, where);
   return config;
