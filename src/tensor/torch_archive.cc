@@ -18,7 +18,10 @@ struct TorchArchive::Reader {
 namespace {
 
 [[noreturn]] void throw_unreadable(const std::filesystem::path& path, const char* reason) {
-  throw_corrupt(path, "the zip archive cannot be read: " + in_quotes(reason));
+  // LibTorch takes the memory that a record claims before it reads.
+  const bool no_memory = std::string_view(reason).find("DefaultCPUAllocator") != std::string_view::npos;
+  throw_corrupt(path, "the zip archive cannot be read: " +
+                          (no_memory ? "a record claims more than the memory there is" : in_quotes(reason)));
 }
 
 // Runs a call of LibTorch's reader, whose every complaint is about the file. A version number of too many

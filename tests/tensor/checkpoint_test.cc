@@ -54,6 +54,11 @@ TEST_F(CheckpointTest, AnIndexCannotReachOutsideTheDirectory) {
     EXPECT_EQ(problem(),
               index_path() + ": the shard \"" + shard + "\" of tensor \"a\" is not a plain file name");
   }
+  for (const std::string control : {"\\n", "\\u001b", "\\u007f"}) {
+    write_index(R"({"weight_map": {"a": "x)" + control + R"(y"}})");
+    EXPECT_EQ(problem(),
+              index_path() + ": the shard \"x" + control + "y\" of tensor \"a\" is not a plain file name");
+  }
   write_index(R"({"weight_map": {"a": "x\u0000y"}})");
   EXPECT_EQ(problem(), index_path() + ": the shard \"x\\u0000y\" of tensor \"a\" is not a plain file name");
 }
