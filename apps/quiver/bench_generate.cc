@@ -59,7 +59,7 @@ class ModelRun {
     report.measurements.push_back({"decode, " + name, "ms/step", step_});
     Json texts = Json::array();
     for (std::size_t i = 0; i < requests_.size(); ++i) {
-      texts.push_back({{"prompt_ids", prompt_ids(requests_[i])},
+      texts.push_back({{"prompt_ids", requests_[i].model->prompt_ids(requests_[i].prompt)},
                        {"ids", generations_[i].ids},
                        {"text", generations_[i].text}});
     }
@@ -67,10 +67,6 @@ class ModelRun {
   }
 
  private:
-  static std::vector<std::int32_t> prompt_ids(const GenerationRequest& request) {
-    return tokenize_prompt(request.model->base().tokenizer(), request.prompt, {});
-  }
-
   const RoutedModel& model_;
   std::vector<GenerationRequest> requests_;
   std::vector<Generation> generations_;

@@ -42,8 +42,9 @@ struct TokenCounts {
   std::int64_t tokens = 0, targets = 0;
 
   TokenCounts(const BaseModel& base, const TaskDataset& data, const TrainingOptions& options) {
-    const TokenizeOptions tokenize{.max_input_length =
-                                       std::min(options.max_input_length, base.shape().max_positions)};
+    const TokenizeOptions tokenize{
+        .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
+        .beginning = TextBeginning(base.tokenizer(), options.bos, base.eos_id())};
     for (const Example& example : data.examples(Split::kTrain)) {
       std::optional<TokenizedExample> tokenized =
           tokenize_for_training(base.tokenizer(), base.eos_id(), example, tokenize);

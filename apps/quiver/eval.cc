@@ -19,6 +19,7 @@ struct Arguments {
   std::string split = "test";
   std::optional<std::int64_t> max_new_tokens;
   std::int64_t limit = 0;
+  Truncation truncation = Truncation::kLeft;
 };
 
 Split parse_split(const std::string& text) {
@@ -47,10 +48,13 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   }
   GlobalOptions with_config = global;
   if (!global.precision) with_config.precision = precision_name(config.precision);
-  const std::vector<RoutedModel> models = arguments.model.load(with_config);
+  ModelArguments model = arguments.model;
+  if (!model.bos && config.bos != BeginOfText::kAuto) model.bos = begin_of_text_name(config.bos);
+  const std::vector<RoutedModel> models = model.load(with_config);
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;
+  options.truncation = arguments.truncation;
   if (!arguments.config.empty()) options.batch_size = config.predict_batch_size;
   Progress progress("rouge", static_cast<std::int64_t>(examples.size() * models.size()), "texts");
   const std::vector<Evaluation> evaluations =
@@ -81,6 +85,7 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
   command.add_option("--limit", arguments.limit, "Only the first N questions of each subtask")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
+  add_truncate_option(command, arguments.truncation);
   command.add_option("--out-samples", arguments.samples_out,
                      "JSON lines to write: every question's scores or text");
 }
@@ -136,6 +141,7 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
       ->delimiter(',')
       ->allow_extra_args(false);
   rouge->add_option("--split", arguments->split)->capture_default_str();
+  add_truncate_option(*rouge, arguments->truncation);
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length");
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });
   for (const char* task : {"arc-easy", "arc-challenge"}) {

@@ -88,10 +88,11 @@ class Samples {
   std::string text_;
 };
 
-void run_choices(const LoadedTask& task, const std::vector<RoutedModel>& models,
-                 const EvaluationObserver& observer, TaskResults& results, Samples& samples) {
-  const std::vector<ChoiceEvaluation> evaluations =
-      evaluate_choices(models, task.questions.choices, task.definition.metrics, observer);
+void run_choices(const LoadedTask& task, const TaskArguments& arguments,
+                 const std::vector<RoutedModel>& models, const EvaluationObserver& observer,
+                 TaskResults& results, Samples& samples) {
+  const std::vector<ChoiceEvaluation> evaluations = evaluate_choices(
+      models, task.questions.choices, task.definition.metrics, observer, arguments.truncation);
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.add(i, task.definition, evaluations[i].metrics);
     samples.add(models[i], task.questions.choices, evaluations[i]);
@@ -105,6 +106,7 @@ void run_answers(const LoadedTask& task, const TaskArguments& arguments,
   options.max_new_tokens = arguments.max_new_tokens.value_or(task.definition.max_new_tokens);
   options.max_input_length = 1 << 30;  // only the model's positions limit a prompt
   options.stop = task.definition.stop;
+  options.truncation = arguments.truncation;
   const std::vector<AnswerEvaluation> evaluations =
       evaluate_answers(models, task.questions.texts, task.definition.extraction, options, observer);
   for (std::size_t i = 0; i < models.size(); ++i) {
@@ -124,7 +126,7 @@ void run_task(const LoadedTask& task, const TaskArguments& arguments, const std:
   if (writes_text) {
     run_answers(task, arguments, models, observer, results, samples);
   } else {
-    run_choices(task, models, observer, results, samples);
+    run_choices(task, arguments, models, observer, results, samples);
   }
 }
 

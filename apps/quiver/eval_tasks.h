@@ -19,6 +19,7 @@ struct TaskArguments {
   std::int64_t limit = 0;          // above 0: the first questions of each subtask
   std::optional<std::int64_t> shots;
   std::optional<std::int64_t> max_new_tokens;
+  Truncation truncation = Truncation::kLeft;
 };
 
 // Evaluates all tasks on one loaded base. All data is read before the model is loaded. A task that fails

@@ -5,6 +5,7 @@
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "modular/prompt_ids.h"
 
 namespace quiver::program {
 namespace {
@@ -40,6 +41,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
         progress.advance(1);
         throw_if_interrupted("nothing was written");
       });
+  warn_of_cut_texts(generations, options.truncation);
   std::string text;
   for (std::size_t i = 0; i < generations.size(); ++i) {
     if (arguments.prompt) {
@@ -73,6 +75,7 @@ void add_generate(CLI::App& program, GlobalOptions& global) {
   command->add_option("--temperature-sampling", options.sampling_temperature,
                       "Sample at this temperature; 0: greedy");
   command->add_option("--top-p", options.top_p, "Sample from the most likely tokens with this probability");
+  add_truncate_option(*command, options.truncation);
   command->add_option("--out", arguments->out, "File to write instead of stdout");
   command->callback([arguments, &global] { run(*arguments, global); });
 }

@@ -20,12 +20,35 @@ void ModelArguments::add_to(CLI::App& command, const std::string& positional) {
   command.add_option("--default-expert", default_expert, "Oracle: the expert for tasks that none covers");
   command.add_option("--compat", compat, "Whose numbers to reproduce: none, mttl, peft or phatgoose")
       ->capture_default_str();
+  add_bos_option(
+      command, bos,
+      "Begin-of-text before every text: auto (as the experts were trained, or as the base's tokenizer "
+      "says), always or never");
+}
+
+BeginOfText ModelArguments::begin_of_text(BeginOfText fallback) const {
+  return bos ? parse_begin_of_text(*bos) : fallback;
+}
+
+void add_truncate_option(CLI::App& command, Truncation& truncation) {
+  command
+      .add_option_function<std::string>(
+          "--truncate", [&truncation](const std::string& text) { truncation = parse_truncation(text); },
+          "What a prompt loses that is too long for the model: left (its beginning), right (its end), or "
+          "error")
+      ->check(CLI::IsMember({"left", "right", "error"}))
+      ->default_str("left");
+}
+
+void add_bos_option(CLI::App& command, std::optional<std::string>& bos, const std::string& help) {
+  command.add_option("--bos", bos, help)->check(CLI::IsMember({"auto", "always", "never"}));
 }
 
 std::vector<RouterOptions> ModelArguments::router_options() const {
   std::vector<RouterOptions> options;
   for (const std::string& text : routers) {
     RouterOptions router = parse_router(text, parse_compat(compat));
+    router.bos = begin_of_text();
     if (top_k) router.top_k = *top_k;
     if (temperature) {
       check_temperature(*temperature);
@@ -43,7 +66,7 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
       throw Error(ErrorKind::kInvalidArgument, "--library needs --router",
                   "base, oracle, uniform, arrow, phatgoose or expert:NAME");
     }
-    options.emplace_back();
+    options.push_back({.bos = begin_of_text()});
   }
   return options;
 }
@@ -56,13 +79,18 @@ std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const
                   "'" + model + "' is a composed model and has its router already",
                   "leave out --library, --router and the router's options");
     }
-    return {RoutedModel::load(model, nullptr, global.model_options())};
+    RoutedModel composed = RoutedModel::load(model, nullptr, global.model_options());
+    return {bos ? composed.with_begin_of_text(begin_of_text()) : composed};
   }
   const std::vector<RouterOptions> options = router_options();
   const std::shared_ptr<const BaseModel> base = BaseModel::load(resolve_base(model), global.model_options());
   bool only_base = true;
   for (const RouterOptions& router : options) only_base = only_base && router.kind == RouterKind::kBase;
-  if (only_base) return std::vector<RoutedModel>(options.size(), RoutedModel(base));
+  if (only_base) {
+    const BeginOfText of_base =
+        begin_of_text(compat == compat_name(Compat::kMttl) ? BeginOfText::kNever : BeginOfText::kAuto);
+    return std::vector<RoutedModel>(options.size(), RoutedModel(base, of_base));
+  }
   return RoutedModel::compose_all(base, ExpertLibrary::open(library), options);
 }
 

@@ -21,9 +21,13 @@ struct ModelArguments {
   std::optional<std::string> combine;
   std::string default_expert;
   std::string compat = "none";
+  std::optional<std::string> bos;  // auto, always or never; none: as composed, or auto
 
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
   void add_to(CLI::App& command, const std::string& positional = "MODEL");
+
+  // `bos`, or else `fallback`. Throws Error(kInvalidArgument).
+  BeginOfText begin_of_text(BeginOfText fallback = BeginOfText::kAuto) const;
 
   // The options of every router asked for, `base` when none was. Throws Error(kInvalidArgument).
   std::vector<RouterOptions> router_options() const;
@@ -34,5 +38,11 @@ struct ModelArguments {
   // For commands that run one model. Throws Error(kInvalidArgument) when several routers are given.
   RoutedModel load_one(const GlobalOptions& global) const;
 };
+
+// --truncate, for commands that run texts as long as their users make them.
+void add_truncate_option(CLI::App& command, Truncation& truncation);
+
+// --bos.
+void add_bos_option(CLI::App& command, std::optional<std::string>& bos, const std::string& help);
 
 }  // namespace quiver::program

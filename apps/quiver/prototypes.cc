@@ -53,6 +53,7 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
       BaseModel::load(resolve_base(*config.model), base_options(global, config));
   TrainingOptions gates = arguments.gates;
   gates.seed = static_cast<std::uint64_t>(config.seed);
+  gates.bos = config.bos;
   gates.max_input_length = config.max_input_length;
   gates.truncate_left = config.truncation_side == TruncationSide::kLeft;
   const auto experts = static_cast<std::int64_t>(library.names().size());

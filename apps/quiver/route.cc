@@ -30,7 +30,7 @@ Json token_choice(const at::Tensor& row, const std::vector<std::string>& names) 
 void run(const Arguments& arguments, const GlobalOptions& global) {
   const RoutedModel model = arguments.model.load_one(global);
   const Tokenizer& tokenizer = model.base().tokenizer();
-  const std::vector<std::int32_t> ids = tokenizer.encode(arguments.prompt).ids;
+  const std::vector<std::int32_t> ids = model.prompt_ids(arguments.prompt);
   Json tokens = Json::array();
   for (const std::int32_t id : ids) tokens.push_back({{"id", id}, {"text", tokenizer.decode({&id, 1})}});
   Json slots = Json::object();

@@ -5,6 +5,7 @@
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "modular/prompt_ids.h"
 
 namespace quiver::program {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 struct Arguments {
   ModelArguments model;
   std::string input, out;
+  ScoreOptions options;
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
@@ -25,11 +27,12 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   }
   Progress progress("score", static_cast<std::int64_t>(requests.size()), "texts");
   std::size_t reported = 0;
-  const std::vector<Score> scores = score(requests, {}, [&](std::size_t done) {
+  const std::vector<Score> scores = score(requests, arguments.options, [&](std::size_t done) {
     progress.advance(static_cast<std::int64_t>(done - reported));
     reported = done;
     throw_if_interrupted("nothing was written");
   });
+  warn_of_cut_texts(scores, arguments.options.truncation);
   std::string text;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     objects[i]["logprob"] = scores[i].logprob;
@@ -49,6 +52,7 @@ void add_score(CLI::App& program, GlobalOptions& global) {
   command
       ->add_option("--input", arguments->input, "JSON lines with `prompt`, `completion`, perhaps `task_name`")
       ->required();
+  add_truncate_option(*command, arguments->options.truncation);
   command->add_option("--out", arguments->out, "File to write instead of stdout");
   command->callback([arguments, &global] { run(*arguments, global); });
 }

@@ -35,6 +35,13 @@ std::vector<RouterOptions> read_routers(const Json& section, const std::string& 
   return routers;
 }
 
+// Without a key that 0.1.0 did not have, while it says what 0.1.0 did: its runs go on.
+Json settings_of(const ExperimentConfig& config) {
+  Json settings = to_json(config);
+  if (config.bos == BeginOfText::kAuto) settings.erase("bos");
+  return settings;
+}
+
 }  // namespace
 
 TutorialConfig load_tutorial_config(const std::string& path, const std::vector<std::string>& overrides,
@@ -91,9 +98,13 @@ TutorialConfig load_tutorial_config(const std::string& path, const std::vector<s
       config.choices->data = value;
     }
   }
+  for (RouterOptions& router : config.rouge_routers) router.bos = config.experiment.bos;
+  if (config.choices) {
+    for (RouterOptions& router : config.choices->routers) router.bos = config.experiment.bos;
+  }
   config.text = dump_json({{"file", json},
-                           {"experiment", to_json(config.experiment)},
-                           {"cluster_experiment", to_json(config.cluster_experiment)}},
+                           {"experiment", settings_of(config.experiment)},
+                           {"cluster_experiment", settings_of(config.cluster_experiment)}},
                           1) +
                 "\n";
   return config;

@@ -47,13 +47,15 @@ struct ChoiceEvaluation {
 // log-probabilities; "acc_norm", per character of the choice (both as lm-evaluation-harness 0.4, the first on
 // ties); "mttl", the largest mean per token with the end-of-text token appended, as mttl. As in the harness,
 // white space at the end of a prompt is scored with the continuation, both are tokenized jointly, and the
-// continuation begins after as many tokens as the prompt alone has. A text that is too long for the model
-// loses its beginning. One ChoiceEvaluation per model, in their order. Throws Error(kInvalidArgument) for an
+// continuation begins after as many tokens as the prompt alone has; begin-of-text stands where the harness
+// puts it, and is an empty prompt. A text that is too long for the model is cut as `truncation` says, which a
+// warning counts. One ChoiceEvaluation per model, in their order. Throws Error(kInvalidArgument) for an
 // unknown metric, no questions, or a continuation without a token, and what score() throws.
 std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
                                                std::span<const ChoiceQuestion> questions,
                                                const std::vector<std::string>& metrics,
-                                               const EvaluationObserver& observer = {});
+                                               const EvaluationObserver& observer = {},
+                                               Truncation truncation = Truncation::kLeft);
 
 // Written answers of one model.
 struct AnswerEvaluation {

@@ -16,17 +16,19 @@
 namespace quiver {
 
 struct ExpertSet;
+class TextBeginning;
 
 // A base model, experts and a router. Immutable and thread-safe; cheap to copy: base and experts are shared,
 // so many routers can stand on one loaded base.
 class RoutedModel {
  public:
-  // The base alone.
-  explicit RoutedModel(std::shared_ptr<const BaseModel> base);
+  // The base alone. Throws as with_begin_of_text().
+  explicit RoutedModel(std::shared_ptr<const BaseModel> base, BeginOfText bos = BeginOfText::kAuto);
 
   // Reads the experts of a library and, for Arrow and PhatGOOSE, their prototypes or gates. Throws Error:
-  // kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes), kNotFound (no
-  // prototypes, with the command that makes them), kStale (prototypes of other weights).
+  // kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes, experts
+  // trained with begin-of-text beside some trained without), kNotFound (no prototypes, with the command that
+  // makes them), kStale (prototypes of other weights), and as with_begin_of_text().
   static RoutedModel compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,
                              const RouterOptions& router);
   // The same for several routers over one library, whose experts are then read once.
@@ -51,6 +53,13 @@ class RoutedModel {
   const RouterOptions& router() const { return router_; }
   std::vector<std::string> expert_names() const;
 
+  // The same model with another begin-of-text before every text. Throws Error(kInvalidArgument) for kAlways
+  // where the tokenizer has no such token, Error(kUnsupported) for kAuto where it wants tokens after every
+  // text too.
+  RoutedModel with_begin_of_text(BeginOfText bos) const;
+  // What stands before the model's texts (src/text/text_beginning.h).
+  const TextBeginning& text_beginning() const { return *beginning_; }
+
   // What a sequence of this task is run with: null for the base alone. Oracle: throws Error(kNotFound) with
   // the nearest names for a task that no expert covers, unless there is a default expert. Lives as long as
   // the model.
@@ -59,8 +68,12 @@ class RoutedModel {
   // Hidden states (T, hidden) of a ragged batch, one task name per sequence (needed by the oracle only).
   at::Tensor forward(const RaggedBatch& batch, std::span<const std::string> task_names = {}) const;
 
-  // The routing weights of every adapted slot for one text: slot path -> (T, E) float32, zero for experts not
-  // chosen.
+  // The ids that a prompt to continue is run as: begin-of-text where it stands before texts, then the text
+  // without its one trailing space; one id at least.
+  std::vector<std::int32_t> prompt_ids(const std::string& prompt) const;
+
+  // The routing weights of every adapted slot for a prompt: slot path -> (T, E) float32 for the T tokens of
+  // prompt_ids(), zero for experts not chosen.
   std::map<std::string, at::Tensor> route(const std::string& prompt, const std::string& task_name = {}) const;
 
  private:
@@ -73,7 +86,14 @@ class RoutedModel {
   std::shared_ptr<const BaseModel> base_;
   RouterOptions router_;
   std::shared_ptr<const State> state_;
+  std::shared_ptr<const TextBeginning> beginning_;
 };
+
+// What happens to a text that is longer than the model's positions: its prompt loses its beginning, as in
+// lm-evaluation-harness, or its end, or it is an error.
+enum class Truncation { kLeft, kRight, kError };
+// "left", "right" or "error". Throws Error(kInvalidArgument) for anything else.
+Truncation parse_truncation(const std::string& text);
 
 // One text to continue. Requests of one call may use different models as long as these share their base.
 struct GenerationRequest {
@@ -85,18 +105,20 @@ struct GenerationRequest {
 struct GenerationOptions {
   std::int64_t max_new_tokens = 128;
   std::int64_t batch_size = 8;           // sequences decoded together
-  std::int64_t max_input_length = 1024;  // longer prompts lose their beginning
-  std::vector<std::string> stop = {};    // texts that end a generation; they and what follows are cut off
-  bool ignore_stop_tokens = false;       // go on after an end-of-text token, up to max_new_tokens
-  double sampling_temperature = 0;       // 0: greedy
-  double top_p = 1;                      // sampling: the smallest set of tokens with this probability
+  std::int64_t max_input_length = 1024;  // longer prompts are cut
+  Truncation truncation = Truncation::kLeft;
+  std::vector<std::string> stop = {};  // texts that end a generation; they and what follows are cut off
+  bool ignore_stop_tokens = false;     // go on after an end-of-text token, up to max_new_tokens
+  double sampling_temperature = 0;     // 0: greedy
+  double top_p = 1;                    // sampling: the smallest set of tokens with this probability
   std::uint64_t seed = 42;
 };
 
 struct Generation {
-  std::string text;               // without special tokens
-  std::vector<std::int32_t> ids;  // new tokens, the end-of-text token that ended them left out
-  std::int64_t prompt_tokens = 0;
+  std::string text;                 // without special tokens
+  std::vector<std::int32_t> ids;    // new tokens, the end-of-text token that ended them left out
+  std::int64_t prompt_tokens = 0;   // run
+  std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
 };
 
 // Continues every prompt; results in the order of the requests. Sequences are decoded in ragged batches: one
@@ -108,13 +130,18 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
                                  const std::function<void(std::size_t, const Generation&)>& on_done = {});
 
 // A completion to score after its prompt. Tokenized jointly and split at the character offset: a token
-// belongs to the completion when it ends after the prompt does.
+// belongs to the completion when it ends after the prompt does. Without a prompt it is scored after
+// begin-of-text, or end-of-text where the tokenizer has none.
 struct ScoreRequest {
   const RoutedModel* model = nullptr;
   std::string prompt;
   std::string completion;
   std::string task_name = {};
   bool append_end_of_text = false;
+  // Prompt and completion as tokens, the completion's from `begin`, at least 1, on. When there are some, the
+  // texts are not looked at, but that neighbours with one prompt share its run.
+  std::vector<std::int32_t> ids = {};
+  std::size_t begin = 0;
 };
 
 struct Score {
@@ -122,13 +149,14 @@ struct Score {
   std::int64_t tokens = 0;  // of the completion
   bool greedy = false;      // every token of it is the most likely one
   double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
+  std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
 };
 
 struct ScoreOptions {
   // Tokens run at once; only a single text may have more. Caches hold up to four times as many meanwhile.
   std::int64_t token_budget = 4096;
-  std::int64_t max_input_length =
-      1 << 30;  // longer texts lose the beginning of their prompt; at most the positions + 1
+  std::int64_t max_input_length = 1 << 30;  // the prompts of longer texts are cut; at most the positions + 1
+  Truncation truncation = Truncation::kLeft;
 };
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "quiver/begin_of_text.h"
 #include "quiver/error.h"
 
 namespace quiver {
@@ -43,6 +44,9 @@ struct RouterOptions {
   Combine combine = Combine::kOutput;  // without effect where one expert is used
   std::string default_expert = {};     // kOracle: for tasks that no expert covers; empty: an error
   Compat compat = Compat::kNone;
+  // What stands before every text. kAuto: none with kMttl; with experts as they were trained, else as the
+  // base's tokenizer says.
+  BeginOfText bos = BeginOfText::kAuto;
 };
 
 // "base", "oracle", "uniform", "arrow", "phatgoose" or "expert:NAME", with the defaults of the reference:
@@ -62,7 +66,7 @@ Combine parse_combine(const std::string& text);
 std::string compat_name(Compat compat);
 Compat parse_compat(const std::string& text);
 
-// {"router", "top_k", "combine"} and, where set, "temperature", "default_expert" and "compat".
+// {"router", "top_k", "combine"} and, where set, "temperature", "default_expert", "compat" and "bos".
 nlohmann::json to_json(const RouterOptions& options);
 
 // Reads what to_json() wrote; absent keys take the router's defaults, "top_k": 0 means all. `where` goes into

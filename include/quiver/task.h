@@ -17,6 +17,7 @@ struct ChoiceQuestion {
   std::vector<std::string> continuations;  // scored after its prompt, with the space between them
   std::vector<std::string> choices;        // whose characters acc_norm counts
   std::size_t answer = 0;                  // index of the right one
+  std::string where = {};                  // file and row, for messages
 };
 
 // A question whose answer is written by the model.

@@ -51,6 +51,21 @@ struct GgufVocabulary {
   // whether a space is put before the text and what follows an added token.
   std::vector<double> scores = {};
   bool add_space_prefix = true;
+
+  // `bos_token_id`, `eos_token_id`, and `add_bos_token`, `add_eos_token`, whether they stand around a text.
+  // Absent, as in llama.cpp: "llama" has 1 and 2, and begins with the first; so does "gpt2" with the `pre`
+  // "llama-bpe", if it has one; nothing else does.
+  std::optional<std::int32_t> bos_id = {};
+  std::optional<std::int32_t> eos_id = {};
+  std::optional<bool> add_bos = {};
+  std::optional<bool> add_eos = {};
+};
+
+// The tokens that a tokenizer's files put around a text: the special tokens of `tokenizer(text)` in
+// transformers. Ids.
+struct TextFrame {
+  std::vector<std::int32_t> before;
+  std::vector<std::int32_t> after;
 };
 
 // What `decode` does with special tokens such as "<|im_end|>".
@@ -58,8 +73,8 @@ enum class SpecialTokens { kKeep, kSkip };
 
 struct TokenizerParts;
 
-// A BPE or Unigram tokenizer that gives the ids of Hugging Face `tokenizers` for the same file. Immutable:
-// any number of threads may use one object at the same time.
+// A BPE or Unigram tokenizer that gives the ids of Hugging Face `transformers` 5.23 for the same files.
+// Immutable: any number of threads may use one object at the same time.
 class Tokenizer {
  public:
   // Reads a tokenizer.json. Understood:
@@ -67,17 +82,21 @@ class Tokenizer {
   // - normalizers: NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, Nmt, Precompiled;
   // - pre-tokenizers: Split, Digits, WhitespaceSplit and, as the last, ByteLevel or Metaspace;
   // - decoders: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace;
-  // - Sequences of the last three, or null.
-  // Post-processors are not looked at: they add tokens, which `encode` never does. Where the file is missing
-  // and its folder has the vocab.json and merges.txt of a GPT-2, these are read. Throws Error(kUnsupported)
-  // naming anything else, Error(kCorruptFile) for a file that contradicts itself, Error(kNotFound, kIo).
+  // - post-processors: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel (see frame());
+  // - Sequences of the last four, or null.
+  // The files beside it count as they do in transformers: tokenizer_config.json (tokens and their flags,
+  // add_prefix_space for the classes that heed it), special_tokens_map.json and added_tokens.json. An added
+  // token whose id leaves a gap gets the next one, as in `tokenizers`, and a warning names it. Where the file
+  // is missing and its folder has the vocab.json and merges.txt of a GPT-2, these are read. Throws
+  // Error(kUnsupported) naming anything else, Error(kCorruptFile) for a file that contradicts itself,
+  // Error(kNotFound, kIo).
   static std::shared_ptr<const Tokenizer> from_file(const std::filesystem::path& tokenizer_json);
 
   // Throws Error(kUnsupported) for an unknown `model` or `pre`, Error(kCorruptFile) for a vocabulary that
   // contradicts itself.
   static std::shared_ptr<const Tokenizer> from_vocabulary(const GgufVocabulary& vocabulary);
 
-  // The tokens of a text; no beginning- or end-of-text token is added, but added tokens spelled out in the
+  // The tokens of a text; nothing is put around it (see frame()), but added tokens spelled out in the
   // text ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each
   // maximal broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of
   // more than 1.4 GB, as it is or normalized.
@@ -98,6 +117,13 @@ class Tokenizer {
 
   // The inverse of token_id; empty for an id without a token.
   std::string token_text(std::int32_t id) const;
+
+  // What `tokenizer(text)` of transformers puts around the ids of `encode`.
+  const TextFrame& frame() const;
+
+  // The begin-of-text and end-of-text tokens that the files name; not necessarily put before or after texts.
+  std::optional<std::int32_t> bos_id() const;
+  std::optional<std::int32_t> eos_id() const;
 
   // The largest id + 1: never more than the rows of a fitting embedding.
   std::int32_t size() const;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "quiver/base_model.h"
+#include "quiver/begin_of_text.h"
 #include "quiver/dataset.h"
 #include "quiver/expert.h"
 
@@ -46,6 +47,8 @@ struct TrainingOptions {
   bool truncate_left = false;
   bool train_on_inputs = false;
   bool add_eos_to_targets = true;
+  // What stands before every text. For gates kAuto means as the expert was trained.
+  BeginOfText bos = BeginOfText::kAuto;
   std::int64_t evaluate_every =
       0;  // steps between validations besides the last; 0: only for Keep::kBest, each epoch
   Keep keep = Keep::kLast;

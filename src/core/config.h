@@ -47,6 +47,9 @@ struct ExperimentConfig {
   TruncationSide truncation_side = TruncationSide::kRight;  // "left" or "right"; left always keeps the answer
   bool train_on_inputs = false;                             // prompt tokens are targets too
   bool add_eos_to_targets = true;                           // the answer ends with the end-of-text token
+  // "auto", "always" or "never": begin-of-text before every text; auto: as the base's tokenizer says. Not a
+  // key of mttl, which has "never".
+  BeginOfText bos = BeginOfText::kAuto;
 
   // ---- adapter
   std::string modify_modules = ".*";         // regex over module paths, matched whole

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "quiver/begin_of_text.h"
 #include "quiver/precision.h"
 
 // The closed choices among the config keys, in a header of their own so that layers can name them without the

@@ -33,6 +33,7 @@ void visit_config(Config& config, Visitor&& visit) {
   visit("truncation_side", config.truncation_side);
   visit("train_on_inputs", config.train_on_inputs);
   visit("add_eos_to_targets", config.add_eos_to_targets);
+  visit("bos", config.bos);
 
   visit("modify_modules", config.modify_modules);
   visit("modify_layers", config.modify_layers);

@@ -32,6 +32,8 @@ constexpr EnumName<SchedulerKind> kSchedulers[] = {
 constexpr EnumName<Precision> kPrecisions[] = {
     {Precision::kFloat32, "float32"},   {Precision::kFloat32, "32"},    {Precision::kFloat32, "16"},
     {Precision::kBFloat16, "bfloat16"}, {Precision::kBFloat16, "bf16"}, {Precision::kQ8, "q8"}};
+constexpr EnumName<BeginOfText> kBeginOfTexts[] = {
+    {BeginOfText::kAuto, "auto"}, {BeginOfText::kAlways, "always"}, {BeginOfText::kNever, "never"}};
 
 template <typename Enum, std::size_t N>
 void assign_enum(const std::string& key, const ConfigSetting& setting, const EnumName<Enum> (&names)[N],
@@ -183,6 +185,9 @@ void assign(const std::string& key, const ConfigSetting& setting, SchedulerKind&
 void assign(const std::string& key, const ConfigSetting& setting, Precision& field) {
   assign_enum(key, setting, kPrecisions, field);
 }
+void assign(const std::string& key, const ConfigSetting& setting, BeginOfText& field) {
+  assign_enum(key, setting, kBeginOfTexts, field);
+}
 
 Json field_json(TruncationSide value) { return enum_json(kTruncationSides, value); }
 Json field_json(KeepWeights value) { return enum_json(kKeepWeights, value); }
@@ -190,5 +195,6 @@ Json field_json(TargetLoss value) { return enum_json(kTargetLosses, value); }
 Json field_json(OptimizerKind value) { return enum_json(kOptimizers, value); }
 Json field_json(SchedulerKind value) { return enum_json(kSchedulers, value); }
 Json field_json(Precision value) { return enum_json(kPrecisions, value); }
+Json field_json(BeginOfText value) { return enum_json(kBeginOfTexts, value); }
 
 }  // namespace quiver

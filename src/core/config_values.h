@@ -43,6 +43,7 @@ void assign(const std::string& key, const ConfigSetting& setting, TargetLoss& fi
 void assign(const std::string& key, const ConfigSetting& setting, OptimizerKind& field);
 void assign(const std::string& key, const ConfigSetting& setting, SchedulerKind& field);
 void assign(const std::string& key, const ConfigSetting& setting, Precision& field);
+void assign(const std::string& key, const ConfigSetting& setting, BeginOfText& field);
 
 template <typename T>
 void assign(const std::string& key, const ConfigSetting& setting, std::optional<T>& field) {
@@ -57,6 +58,7 @@ Json field_json(TargetLoss value);
 Json field_json(OptimizerKind value);
 Json field_json(SchedulerKind value);
 Json field_json(Precision value);
+Json field_json(BeginOfText value);
 
 template <typename T>
 Json field_json(const T& value) {

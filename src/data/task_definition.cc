@@ -38,7 +38,9 @@ void read_either(const Json& json, const char* key, const std::string& where, st
   }
 }
 
-void check(const TaskDefinition& task, const std::string& where) {
+// `json` tells what is there and empty from what is not there.
+void check(const TaskDefinition& task, const Json& json, const std::string& where) {
+  const auto has = [&](const char* key) { return json.contains(key) && !json.at(key).is_null(); };
   const auto require = [&](bool holds, const std::string& message) {
     if (!holds) throw Error(ErrorKind::kInvalidArgument, where + ": " + message);
   };
@@ -46,7 +48,9 @@ void check(const TaskDefinition& task, const std::string& where) {
   require(!task.name.empty() && task.name.find_first_of("/,") == std::string::npos && task.name[0] != '.',
           "'name' must not be empty, begin with '.', or hold '/' or ','");
   require(!task.split.empty(), "'split' is missing");
-  require(task.prompt.empty() != task.prompts.empty(), "either 'prompt' or 'prompts' must be there");
+  for (const char* key : {"prompts", "choices", "gold", "target"})
+    require(!has(key) || !json.at(key).empty() && json.at(key) != "", "'" + std::string(key) + "' is empty");
+  require(has("prompt") != has("prompts"), "either 'prompt' or 'prompts' must be there");
   require(task.shots >= 0 && task.max_new_tokens > 0, "'shots' or 'max_new_tokens' is too small");
   require(task.shots == 0 || !task.shots_split.empty(), "'shots' needs 'shots_split'");
   require(task.prompts.empty() || task.shots_split.empty(), "'prompts' and 'shots_split' exclude each other");
@@ -55,7 +59,7 @@ void check(const TaskDefinition& task, const std::string& where) {
   const bool has_choices = !task.choice_list.empty() || !task.choices.empty();
   require(has_choices != task.writes_text(), "either 'choices' or 'target' must be there");
   require(has_choices == !task.gold.empty(), "'gold' goes with 'choices'");
-  require(task.prompts.empty() == task.continuation.empty(), "'continuation' goes with 'prompts'");
+  require(has("prompts") == has("continuation"), "'continuation' goes with 'prompts'");
   require(has_choices || task.prompts.empty(), "'prompts' goes with 'choices'");
   require(!task.metrics.empty(), "'metrics' is missing");
   const std::vector<std::string> known =
@@ -106,7 +110,7 @@ TaskDefinition read_task_definition(const std::filesystem::path& path) {
   task.extraction = parse_extraction(text("extraction"), where);
   task.metrics = texts("metrics");
   task.main_metric = text("main_metric");
-  check(task, where);
+  check(task, json, where);
   find_preprocessor(task.preprocess);
   return task;
 }

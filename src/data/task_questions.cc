@@ -66,6 +66,7 @@ class QuestionMaker {
     ChoiceQuestion question;
     question.id = id_of(row, questions.choices.size(), where);
     question.task = name_;
+    question.where = where;
     question.choices = choices_of(row, where);
     question.answer = answer_index(question.choices.size(), row, where);
     if (task_.prompts.empty()) {

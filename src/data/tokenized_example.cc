@@ -47,12 +47,18 @@ std::optional<TokenizedExample> tokenize_for_training(const Tokenizer& tokenizer
                                                       const TokenizeOptions& options) {
   const SpaceMerging merging = merges_space(tokenizer) ? SpaceMerging::kIntoNextWord : SpaceMerging::kNone;
   const JoinedText joined = join_source_target(example.source, example.target, merging);
-  Encoding encoding = tokenizer.encode(joined.source + joined.target);
+  const std::string text = joined.source + joined.target;
+  Encoding encoding = tokenizer.encode(text);
 
   const auto is_target = [&](const TextSpan& span) { return span.end > joined.source.size(); };
   const auto first_target = std::ranges::find_if(encoding.spans, is_target);
   std::size_t target_begin = static_cast<std::size_t>(first_target - encoding.spans.begin());
   if (options.train_on_inputs) target_begin = 0;
+  if (options.beginning) {
+    const std::span<const std::int32_t> before = options.beginning->before(text);
+    encoding.ids.insert(encoding.ids.begin(), before.begin(), before.end());
+    target_begin += before.size();
+  }
   if (options.add_eos_to_targets) encoding.ids.push_back(eos_id);
 
   const auto [first, last] = window(encoding.ids.size(), options);
@@ -67,14 +73,6 @@ std::optional<TokenizedExample> tokenize_for_training(const Tokenizer& tokenizer
                     encoding.ids.begin() + static_cast<std::ptrdiff_t>(last));
   result.target_begin = static_cast<std::int32_t>(target_begin - first);
   return result;
-}
-
-std::vector<std::int32_t> tokenize_prompt(const Tokenizer& tokenizer, std::string_view source,
-                                          const TokenizeOptions& options) {
-  if (source.ends_with(' ') && merges_space(tokenizer)) source.remove_suffix(1);
-  const std::vector<std::int32_t> ids = tokenizer.encode(source).ids;
-  const auto [first, last] = window(ids.size(), options);
-  return {ids.begin() + static_cast<std::ptrdiff_t>(first), ids.begin() + static_cast<std::ptrdiff_t>(last)};
 }
 
 }  // namespace quiver

@@ -9,6 +9,7 @@
 #include "core/config_enums.h"
 #include "quiver/dataset.h"
 #include "quiver/tokenizer.h"
+#include "text/text_beginning.h"
 
 namespace quiver {
 
@@ -18,6 +19,8 @@ struct TokenizeOptions {
   TruncationSide truncation_side = TruncationSide::kRight;
   bool add_eos_to_targets = true;
   bool train_on_inputs = false;  // all tokens are targets
+  // What stands before every text, and is never a target; empty: nothing.
+  std::optional<TextBeginning> beginning = {};
 };
 
 // Prompt and answer as one token sequence.
@@ -46,10 +49,5 @@ JoinedText join_source_target(std::string_view source, std::string_view target, 
 // throws, and Error(kUnsupported) for more than 2^31 - 1 tokens.
 std::optional<TokenizedExample> tokenize_for_training(const Tokenizer& tokenizer, std::int32_t eos_id,
                                                       const Example& example, const TokenizeOptions& options);
-
-// The ids of a prompt for generation: without its one trailing space, which the answer would carry, and
-// truncated to max_input_length. Thread-safe.
-std::vector<std::int32_t> tokenize_prompt(const Tokenizer& tokenizer, std::string_view source,
-                                          const TokenizeOptions& options);
 
 }  // namespace quiver

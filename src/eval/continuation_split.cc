@@ -5,19 +5,20 @@
 
 namespace quiver {
 
-SplitText ContinuationSplitter::split(const std::string& prompt, const std::string& continuation) {
+TextIds ContinuationSplitter::split(const std::string& prompt, const std::string& continuation) {
+  const Tokenizer& tokenizer = model_.base().tokenizer();
   if (prompt != last_prompt_) {
-    last_tokens_ = tokenizer_.encode(strip_right(prompt)).ids.size();
+    last_tokens_ = tokenizer.encode(strip_right(prompt)).ids.size();
     last_prompt_ = prompt;
   }
   const std::string text = prompt + continuation;
-  const Encoding whole = tokenizer_.encode(text);
-  if (last_tokens_ >= whole.ids.size()) {
+  std::vector<std::int32_t> ids = tokenizer.encode(text).ids;
+  if (last_tokens_ >= ids.size()) {
     throw Error(ErrorKind::kInvalidArgument,
-                "the continuation '" + continuation.substr(0, 100) + "' adds no token to its prompt");
+                "the continuation '" + continuation.substr(0, 100) + "' adds no token to its prompt",
+                "where the tokenizer makes one token of both, a `delimiter` of the task parts them");
   }
-  const std::size_t cut = last_tokens_ == 0 ? 0 : whole.spans[last_tokens_ - 1].end;
-  return {text.substr(0, cut), text.substr(cut)};
+  return begun_ids(model_, text, std::move(ids), last_tokens_);
 }
 
 }  // namespace quiver

@@ -1,6 +1,7 @@
 #include <chrono>
 
 #include "eval/accuracy_counter.h"
+#include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -21,6 +22,7 @@ std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> mode
         generate(requests, options, [&](std::size_t, const Generation&) {
           if (observer) observer(1);
         });
+    if (results.empty()) warn_of_cut_texts(generations, options.truncation);
     AnswerEvaluation result;
     Evaluation& evaluation = result.exact_match;
     evaluation.metric = "exact_match";

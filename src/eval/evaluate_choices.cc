@@ -40,13 +40,23 @@ std::size_t best(const std::vector<double>& values) {
 
 std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const ChoiceQuestion> questions,
                                        bool with_end) {
-  ContinuationSplitter splitter(model.base().tokenizer());
+  ContinuationSplitter splitter(model);
   std::vector<ScoreRequest> requests;
   for (const ChoiceQuestion& question : questions) {
     for (std::size_t i = 0; i < question.choices.size(); ++i) {
-      SplitText text = splitter.split(question.prompts[i], question.continuations[i]);
-      requests.push_back(
-          {&model, std::move(text.prompt), std::move(text.continuation), question.task, with_end});
+      try {
+        TextIds text = splitter.split(question.prompts[i], question.continuations[i]);
+        requests.push_back({.model = &model,
+                            .prompt = question.prompts[i],
+                            .completion = {},
+                            .task_name = question.task,
+                            .append_end_of_text = with_end,
+                            .ids = std::move(text.ids),
+                            .begin = text.begin});
+      } catch (const Error& error) {
+        const std::string where = question.where.empty() ? "question" : question.where + ": question";
+        throw Error(error.kind(), where + " '" + question.id + "': " + error.what(), error.hint());
+      }
     }
   }
   return requests;
@@ -73,7 +83,7 @@ Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> question
 std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
                                                std::span<const ChoiceQuestion> questions,
                                                const std::vector<std::string>& metrics,
-                                               const EvaluationObserver& observer) {
+                                               const EvaluationObserver& observer, Truncation truncation) {
   if (questions.empty()) throw Error(ErrorKind::kInvalidArgument, "there are no questions to evaluate");
   std::vector<ChoiceMetric> wanted;
   for (const std::string& name : metrics) wanted.push_back(parse_metric(name));
@@ -83,12 +93,13 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
     const std::vector<ScoreRequest> requests = requests_for(model, questions, with_end);
     const auto start = std::chrono::steady_clock::now();
     std::size_t reported = 0;
-    const std::vector<Score> scores = score(requests, {}, [&](std::size_t done) {
+    const std::vector<Score> scores = score(requests, {.truncation = truncation}, [&](std::size_t done) {
       if (observer) observer(static_cast<std::int64_t>(done - reported));
       reported = done;
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+    if (results.empty()) warn_of_cut_texts(scores, truncation);
     ChoiceEvaluation result;
     std::int64_t tokens = 0;
     for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);

@@ -1,6 +1,7 @@
 #include <chrono>
 
 #include "eval/rouge.h"
+#include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -25,6 +26,7 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
       });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+  warn_of_cut_texts(generations, options.truncation);
   std::int64_t all_tokens = 0;
   std::vector<Evaluation> results(models.size());
   for (std::size_t m = 0; m < models.size(); ++m) {

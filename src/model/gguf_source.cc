@@ -55,6 +55,11 @@ class GgufSource : public WeightSource {
       vocabulary.pre = file_.text_or("tokenizer.ggml.pre", vocabulary.pre);
       vocabulary.merges = file_.texts("tokenizer.ggml.merges");
     }
+    vocabulary.eos_id = eos_id_;
+    if (file_.has("tokenizer.ggml.bos_token_id"))
+      vocabulary.bos_id = static_cast<std::int32_t>(file_.integer("tokenizer.ggml.bos_token_id"));
+    vocabulary.add_bos = flag("tokenizer.ggml.add_bos_token");
+    vocabulary.add_eos = flag("tokenizer.ggml.add_eos_token");
     return Tokenizer::from_vocabulary(vocabulary);
   }
 
@@ -130,6 +135,11 @@ class GgufSource : public WeightSource {
                                                "number for each rotated pair");
     }
     frequencies = frequencies / divisors;
+  }
+
+  std::optional<bool> flag(const std::string& key) const {
+    if (!file_.has(key)) return std::nullopt;
+    return file_.integer(key) != 0;
   }
 
   // 0 for tensors whose rows need no other order.

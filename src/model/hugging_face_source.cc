@@ -73,22 +73,13 @@ class HuggingFaceSource : public WeightSource {
   const TensorNames& names() const override { return family_.names; }
 
   std::shared_ptr<const Tokenizer> tokenizer() const override {
-    return Tokenizer::from_file(directory_ / "tokenizer.json");
+    if (!tokenizer_) tokenizer_ = Tokenizer::from_file(directory_ / "tokenizer.json");
+    return tokenizer_;
   }
 
   std::int32_t eos_id() const override {
-    const fs::path path = directory_ / "tokenizer_config.json";
-    if (fs::exists(path)) {
-      const Json json = read_json_file(path);
-      if (json.is_object() && json.contains("eos_token")) {
-        const Json& token = json.at("eos_token");
-        const std::string text = token.is_object()
-                                     ? json_value<std::string>(token, "content", "", path.string())
-                                 : token.is_string() ? token.get<std::string>()
-                                                     : "";
-        if (const auto id = tokenizer()->token_id(text)) return *id;
-      }
-    }
+    const std::optional<std::int32_t> named = tokenizer()->eos_id();
+    if (named && *named < config_.vocabulary) return *named;
     if (config_.stop_ids.empty()) {
       throw Error(ErrorKind::kCorruptFile, directory_.string() + ": no end-of-text token is named",
                   "set eos_token_id in config.json");
@@ -141,6 +132,7 @@ class HuggingFaceSource : public WeightSource {
   const Family& family_;
   DecoderConfig config_;
   Checkpoint checkpoint_;
+  mutable std::shared_ptr<const Tokenizer> tokenizer_;  // read when first asked for
 };
 
 }  // namespace

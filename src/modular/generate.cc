@@ -6,6 +6,7 @@
 
 #include "modular/adapters.h"
 #include "modular/mttl_text.h"
+#include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/routed_model.h"
 
@@ -56,14 +57,8 @@ class Sampler {
   at::Generator generator_;
 };
 
-// Without its one trailing space, which the answer would carry; a prompt that is too long loses its
-// beginning.
-std::vector<std::int32_t> prompt_ids(const GenerationRequest& request, const GenerationOptions& options) {
-  std::string_view text = request.prompt;
-  if (text.size() > 1 && text.back() == ' ') text.remove_suffix(1);
+TextIds fitting_prompt(const GenerationRequest& request, const GenerationOptions& options) {
   const BaseModel& base = request.model->base();
-  std::vector<std::int32_t> ids = base.tokenizer().encode(text).ids;
-  if (ids.empty()) ids.push_back(base.eos_id());  // nothing to start from: begin a text, as after its end
   const std::int64_t limit =
       std::min(options.max_input_length, base.shape().max_positions - options.max_new_tokens);
   if (limit < 1) {
@@ -72,8 +67,7 @@ std::vector<std::int32_t> prompt_ids(const GenerationRequest& request, const Gen
                     std::to_string(base.shape().max_positions) + " positions of the model",
                 "lower --max-new-tokens");
   }
-  if (static_cast<std::int64_t>(ids.size()) > limit) ids.erase(ids.begin(), ids.end() - limit);
-  return ids;
+  return fit(prompt_ids(*request.model, request.prompt), limit, options.truncation);
 }
 
 // Text of the new tokens, cut at the first stop text; `stopped` tells whether there was one. `ids`: all
@@ -141,9 +135,10 @@ std::vector<Generation> generate(std::span<const GenerationRequest> requests,
     while (next < requests.size() && static_cast<std::int64_t>(active.size()) < options.batch_size &&
            prompt_tokens < kPromptTokens) {
       const GenerationRequest& request = requests[next];
-      const std::vector<std::int32_t> ids = prompt_ids(request, options);
+      const auto [ids, begin, dropped] = fitting_prompt(request, options);
       const auto length = static_cast<std::int64_t>(ids.size());
       results[next].prompt_tokens = length;
+      results[next].dropped_tokens = dropped;
       prompt_tokens += length;
       active.push_back({next, request.model->adapter_for(request.task_name), ids, ids,
                         base.make_cache(length + options.max_new_tokens)});

@@ -1,8 +1,11 @@
 #include "quiver/routed_model.h"
 
 #include "core/strings.h"
+#include "modular/prompt_ids.h"
+#include "modular/recorded_beginning.h"
 #include "modular/routed_model_state.h"
 #include "routing/routing.h"
+#include "text/text_beginning.h"
 
 namespace quiver {
 namespace {
@@ -42,12 +45,27 @@ class TracingAdapter : public LinearAdapter {
 
 }  // namespace
 
-RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base)
-    : base_(std::move(base)), state_(std::make_shared<State>()) {}
+RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base, BeginOfText bos)
+    : RoutedModel(std::move(base), RouterOptions{.bos = bos}, std::make_shared<State>()) {}
 
 RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base, RouterOptions router,
                          std::shared_ptr<const State> state)
-    : base_(std::move(base)), router_(std::move(router)), state_(std::move(state)) {}
+    : base_(std::move(base)), router_(std::move(router)), state_(std::move(state)) {
+  const std::span<const ExpertInfo> experts =
+      state_->experts ? std::span<const ExpertInfo>(state_->experts->experts) : std::span<const ExpertInfo>();
+  beginning_ = std::make_shared<const TextBeginning>(
+      base_->tokenizer(), resolve_begin_of_text(router_, experts), base_->eos_id());
+}
+
+RoutedModel RoutedModel::with_begin_of_text(BeginOfText bos) const {
+  RouterOptions router = router_;
+  router.bos = bos;
+  return RoutedModel(base_, std::move(router), state_);
+}
+
+std::vector<std::int32_t> RoutedModel::prompt_ids(const std::string& prompt) const {
+  return quiver::prompt_ids(*this, prompt).ids;
+}
 
 RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
                                   std::shared_ptr<const ExpertSet> experts,
@@ -91,7 +109,7 @@ std::vector<RoutedModel> RoutedModel::compose_all(std::shared_ptr<const BaseMode
   std::vector<RoutedModel> models;
   for (const RouterOptions& router : routers) {
     if (router.kind == RouterKind::kBase) {
-      models.emplace_back(base);
+      models.emplace_back(base, resolve_begin_of_text(router, {}));
       continue;
     }
     const ExpertScales scales =
@@ -143,7 +161,7 @@ std::map<std::string, at::Tensor> RoutedModel::route(const std::string& prompt,
                                                      const std::string& task_name) const {
   const at::NoGradGuard no_gradients;
   RaggedBatch batch;
-  batch.add(base_->tokenizer().encode(prompt).ids);
+  batch.add(prompt_ids(prompt));
   std::map<std::string, at::Tensor> trace;
   if (!state_->vectors.empty()) {
     const TracingAdapter adapter(*base_, state_->vectors, router_, *state_->shared, trace);

@@ -117,7 +117,7 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
                                                  base->name());
   }
   const RouterOptions router = router_options_from_json(json_require<Json>(json, "router", where), where);
-  if (router.kind == RouterKind::kBase) return RoutedModel(base);
+  if (router.kind == RouterKind::kBase) return RoutedModel(base, router.bos);
 
   auto experts = std::make_shared<ExpertSet>();
   for (const Json& expert : json_require<Json>(json, "experts", where)) {

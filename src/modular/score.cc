@@ -3,6 +3,7 @@
 
 #include "kernels/loss.h"
 #include "modular/adapters.h"
+#include "modular/prompt_ids.h"
 #include "modular/score_groups.h"
 #include "quiver/error.h"
 
@@ -12,36 +13,14 @@ namespace {
 constexpr std::size_t kCachedPerToken = 4;  // positions in a batch's caches for each token of its budget
 
 TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options) {
-  if (request.completion.empty()) {
-    throw Error(ErrorKind::kInvalidArgument, "a completion is empty, there is nothing to score");
-  }
   const BaseModel& base = request.model->base();
-  Encoding encoding = base.tokenizer().encode(request.prompt + request.completion);
-  const auto in_completion = [&](const TextSpan& span) { return span.end > request.prompt.size(); };
-  TokenizedText result;
-  result.begin = static_cast<std::size_t>(
-      std::find_if(encoding.spans.begin(), encoding.spans.end(), in_completion) - encoding.spans.begin());
-  result.ids = std::move(encoding.ids);
-  if (request.append_end_of_text) result.ids.push_back(base.eos_id());
-  if (result.begin == 0) {  // no prompt token to predict from: start after the end of another text
-    result.ids.insert(result.ids.begin(), base.eos_id());
-    result.begin = 1;
-  }
+  TextIds text = request.ids.empty() ? completion_ids(*request.model, request.prompt, request.completion)
+                                     : TextIds{request.ids, request.begin};
+  if (request.append_end_of_text) text.ids.push_back(base.eos_id());
   // The last token is predicted, and needs no position.
-  const auto limit =
-      static_cast<std::size_t>(std::min(options.max_input_length, base.shape().max_positions + 1));
-  if (result.ids.size() > limit) {
-    const std::size_t dropped = result.ids.size() - limit;
-    if (dropped + 1 > result.begin) {
-      throw Error(ErrorKind::kInvalidArgument,
-                  "a completion of " + std::to_string(result.ids.size() - result.begin) +
-                      " tokens does not fit in a text of " + std::to_string(limit) + " tokens");
-    }
-    result.ids.erase(result.ids.begin(), result.ids.begin() + static_cast<std::ptrdiff_t>(dropped));
-    result.begin -= dropped;
-  }
-  result.adapter = request.model->adapter_for(request.task_name);
-  return result;
+  const std::int64_t limit = std::min(options.max_input_length, base.shape().max_positions + 1);
+  text = fit(std::move(text), limit, options.truncation);
+  return {std::move(text.ids), text.begin, text.dropped, request.model->adapter_for(request.task_name)};
 }
 
 // Runs groups of one batch: first what each shares, then every text's own rest on a copy of that cache.
@@ -125,6 +104,7 @@ class GroupRunner {
       for (std::size_t i = group.first; i < group.last; ++i) {
         Score& score = scores[i];
         const std::size_t end = texts_[i].ids.size() - (requests[i].append_end_of_text ? 1 : 0);
+        score.dropped_tokens = texts_[i].dropped;
         score.tokens = static_cast<std::int64_t>(end - texts_[i].begin);
         score.greedy = true;
         for (std::size_t t = texts_[i].begin; t < end; ++t) {

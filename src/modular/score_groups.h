@@ -14,6 +14,7 @@ namespace quiver {
 struct TokenizedText {
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
+  std::int64_t dropped = 0;  // tokens of a prompt that was too long
   const LinearAdapter* adapter = nullptr;
 
   std::size_t run() const { return ids.size() - 1; }  // tokens to run: the last has no successor

@@ -113,12 +113,13 @@ Json to_json(const RouterOptions& options) {
   if (options.temperature > 0) object["temperature"] = options.temperature;
   if (!options.default_expert.empty()) object["default_expert"] = options.default_expert;
   if (options.compat != Compat::kNone) object["compat"] = compat_name(options.compat);
+  if (options.bos != BeginOfText::kAuto) object["bos"] = begin_of_text_name(options.bos);
   return object;
 }
 
 RouterOptions router_options_from_json(const Json& object, const std::string& where) {
-  static const std::vector<std::string> keys = {"router",      "top_k",          "combine",
-                                                "temperature", "default_expert", "compat"};
+  static const std::vector<std::string> keys = {"router",         "top_k",  "combine", "temperature",
+                                                "default_expert", "compat", "bos"};
   if (!object.is_object()) {
     throw Error(ErrorKind::kInvalidArgument, where + ": a router is an object, not " + object.type_name());
   }
@@ -143,6 +144,7 @@ RouterOptions router_options_from_json(const Json& object, const std::string& wh
   options.combine =
       parse_combine(json_value<std::string>(object, "combine", combine_name(options.combine), where));
   options.default_expert = json_value<std::string>(object, "default_expert", "", where);
+  options.bos = parse_begin_of_text(json_value<std::string>(object, "bos", "auto", where));
   if (object.contains("temperature") && !object.at("temperature").is_null()) {
     options.temperature = json_value<double>(object, "temperature", 0, where);
     check_temperature(options.temperature);

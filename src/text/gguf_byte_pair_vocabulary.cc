@@ -38,7 +38,7 @@ PreKind pre_kind(const std::string& pre) {
 
 }  // namespace
 
-std::unique_ptr<const TokenizerParts> byte_pair_parts(const GgufVocabulary& source, Vocabulary vocabulary) {
+std::unique_ptr<TokenizerParts> byte_pair_parts(const GgufVocabulary& source, Vocabulary vocabulary) {
   PreKind kind = pre_kind(source.pre);
   std::vector<MergeRule> rules;
   rules.reserve(source.merges.size());

@@ -78,8 +78,7 @@ MergeTable merges_by_score(const GgufVocabulary& source, const Vocabulary& vocab
 
 }  // namespace
 
-std::unique_ptr<const TokenizerParts> sentencepiece_parts(const GgufVocabulary& source,
-                                                          Vocabulary vocabulary) {
+std::unique_ptr<TokenizerParts> sentencepiece_parts(const GgufVocabulary& source, Vocabulary vocabulary) {
   check_scores(source);
   BytePairModel::Options options{
       .units = BytePairModel::Units::kCharacters,

@@ -17,9 +17,8 @@ enum GgufTokenType : std::int32_t { kGgufUnknown = 2, kGgufControl = 3, kGgufUse
 inline constexpr char kGgufVocabularyName[] = "GGUF vocabulary";
 
 // The two kinds of `model`; both throw Error(kUnsupported, kCorruptFile). `vocabulary` holds source.tokens.
-std::unique_ptr<const TokenizerParts> byte_pair_parts(const GgufVocabulary& source, Vocabulary vocabulary);
-std::unique_ptr<const TokenizerParts> sentencepiece_parts(const GgufVocabulary& source,
-                                                          Vocabulary vocabulary);
+std::unique_ptr<TokenizerParts> byte_pair_parts(const GgufVocabulary& source, Vocabulary vocabulary);
+std::unique_ptr<TokenizerParts> sentencepiece_parts(const GgufVocabulary& source, Vocabulary vocabulary);
 
 // The tokens of one type, as added tokens.
 std::vector<AddedToken> gguf_tokens_of_type(const GgufVocabulary& source, GgufTokenType type);

@@ -84,6 +84,10 @@ std::string Tokenizer::token_text(std::int32_t id) const {
   return content == nullptr ? "" : *content;
 }
 
+const TextFrame& Tokenizer::frame() const { return parts_->frame; }
+std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->bos_id; }
+std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->eos_id; }
+
 std::int32_t Tokenizer::size() const { return parts_->vocabulary.size(); }
 
 }  // namespace quiver

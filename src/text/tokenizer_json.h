@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "quiver/tokenizer.h"
 #include "text/added_tokens.h"
 #include "text/decoder.h"
 #include "text/normalizer.h"
@@ -36,9 +37,15 @@ struct ModelSection {
 };
 ModelSection read_model(const Json& model, bool byte_level, const std::string& where);
 
-// Reads `added_tokens` and adds those that the model does not have to `vocabulary`.
-std::vector<AddedToken> read_added_tokens(const Json& section, Vocabulary& vocabulary,
-                                          const std::string& where);
+// `added_tokens`, with the ids that the file gives them.
+std::vector<AddedToken> read_added_tokens(const Json& section, const std::string& where);
+
+// One token's text and flags, without an id.
+AddedToken read_added_token(const Json& entry, const std::string& where);
+
+// What a post-processor puts around a single text. ByteLevel, which moves places in the text only, puts
+// nothing.
+TextFrame read_post_processor(const Json& section, const std::string& where);
 
 // What several sections hold.
 

@@ -2,11 +2,10 @@
 
 namespace quiver {
 
-std::unique_ptr<const TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary,
-                                                           std::vector<AddedToken> added,
-                                                           Normalizer normalizer, PreTokenizer pre_tokenizer,
-                                                           std::unique_ptr<const TokenModel> model,
-                                                           Decoder decoder) {
+std::unique_ptr<TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary, std::vector<AddedToken> added,
+                                                     Normalizer normalizer, PreTokenizer pre_tokenizer,
+                                                     std::unique_ptr<const TokenModel> model,
+                                                     Decoder decoder) {
   std::unordered_set<std::int32_t> special_ids;
   std::unordered_map<std::int32_t, std::string> rewritten;
   std::vector<AddedToken> raw, normalized;
@@ -21,7 +20,7 @@ std::unique_ptr<const TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary
       raw.push_back(std::move(token));
     }
   }
-  return std::make_unique<const TokenizerParts>(
+  return std::make_unique<TokenizerParts>(
       TokenizerParts{std::move(vocabulary), AddedTokenMatcher(std::move(raw)), std::move(normalizer),
                      AddedTokenMatcher(std::move(normalized)), std::move(pre_tokenizer), std::move(model),
                      std::move(decoder), std::move(special_ids), std::move(rewritten)});

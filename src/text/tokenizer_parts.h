@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "quiver/tokenizer.h"
 #include "text/added_tokens.h"
 #include "text/decoder.h"
 #include "text/normalizer.h"
@@ -29,13 +31,15 @@ struct TokenizerParts {
   Decoder decoder;
   std::unordered_set<std::int32_t> special_ids;
   std::unordered_map<std::int32_t, std::string> rewritten_added;  // added tokens that the normalizer changes
+  TextFrame frame = {};
+  std::optional<std::int32_t> bos_id = {};
+  std::optional<std::int32_t> eos_id = {};
 };
 
-// Puts the parts together. `added` must be in the vocabulary.
-std::unique_ptr<const TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary,
-                                                           std::vector<AddedToken> added,
-                                                           Normalizer normalizer, PreTokenizer pre_tokenizer,
-                                                           std::unique_ptr<const TokenModel> model,
-                                                           Decoder decoder);
+// Puts the parts together, without a frame. `added` must be in the vocabulary.
+std::unique_ptr<TokenizerParts> make_tokenizer_parts(Vocabulary vocabulary, std::vector<AddedToken> added,
+                                                     Normalizer normalizer, PreTokenizer pre_tokenizer,
+                                                     std::unique_ptr<const TokenModel> model,
+                                                     Decoder decoder);
 
 }  // namespace quiver

@@ -3,16 +3,27 @@
 #include "quiver/error.h"
 
 namespace quiver {
+namespace {
+
+[[noreturn]] void refuse(const std::string& content, std::int64_t id, const std::string& where,
+                         const std::string& why) {
+  throw Error(ErrorKind::kCorruptFile,
+              where + ": token '" + content.substr(0, 200) + "' has id " + std::to_string(id) + ", " + why);
+}
+
+}  // namespace
+
+std::int32_t Vocabulary::checked_id(const std::string& content, std::int64_t id, const std::string& where) {
+  if (id < 0 || id > kMaxId) refuse(content, id, where, "which is outside 0.." + std::to_string(kMaxId));
+  return static_cast<std::int32_t>(id);
+}
 
 void Vocabulary::add(const std::string& content, std::int64_t id, const std::string& where) {
-  const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorKind::kCorruptFile,
-                where + ": token '" + content.substr(0, 200) + "' has id " + std::to_string(id) + ", " + why);
-  };
-  if (id < 0 || id > kMaxId) refuse("which is outside 0.." + std::to_string(kMaxId));
-  if (const std::string* other = this->content(id)) refuse("which '" + other->substr(0, 200) + "' has too");
+  checked_id(content, id, where);
+  if (const std::string* other = this->content(id))
+    refuse(content, id, where, "which '" + other->substr(0, 200) + "' has too");
   if (const auto [known, added] = ids_.emplace(content, static_cast<std::int32_t>(id)); !added) {
-    refuse("but had " + std::to_string(known->second) + " before");
+    refuse(content, id, where, "but had " + std::to_string(known->second) + " before");
   }
   if (id >= size()) contents_.resize(static_cast<std::size_t>(id) + 1);
   contents_[static_cast<std::size_t>(id)] = content;

@@ -27,9 +27,13 @@ class Vocabulary {
   // already.
   void add(const std::string& content, std::int64_t id, const std::string& where);
 
+  // `id` as one that a vocabulary can hold. Throws Error(kCorruptFile) naming `where` and the token.
+  static std::int32_t checked_id(const std::string& content, std::int64_t id, const std::string& where);
+
   std::optional<std::int32_t> id(std::string_view content) const;
   // Null for an id without a token.
   const std::string* content(std::int64_t id) const;
+  std::size_t count() const { return ids_.size(); }
   // The largest id + 1.
   std::int32_t size() const { return static_cast<std::int32_t>(contents_.size()); }
 

@@ -59,6 +59,7 @@ TrainingOptions training_options(const ExperimentConfig& config) {
   options.truncate_left = config.truncation_side == TruncationSide::kLeft;
   options.train_on_inputs = config.train_on_inputs;
   options.add_eos_to_targets = config.add_eos_to_targets;
+  options.bos = config.bos;
   options.evaluate_every = config.eval_every.value_or(0);
   options.keep = config.keep == KeepWeights::kBest ? Keep::kBest : Keep::kLast;
   options.seed = static_cast<std::uint64_t>(config.seed);

@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "modular/recorded_beginning.h"
 #include "quiver/training.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
@@ -11,13 +12,18 @@
 namespace quiver {
 namespace {
 
+TextBeginning beginning_of(const BaseModel& base, const TrainingOptions& options) {
+  return TextBeginning(base.tokenizer(), options.bos, base.eos_id());
+}
+
 std::vector<TokenizedExample> tokenize(const BaseModel& base, const std::vector<Example>& examples,
                                        const TrainingOptions& options) {
   const TokenizeOptions tokenize{
       .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
       .truncation_side = options.truncate_left ? TruncationSide::kLeft : TruncationSide::kRight,
       .add_eos_to_targets = options.add_eos_to_targets,
-      .train_on_inputs = options.train_on_inputs};
+      .train_on_inputs = options.train_on_inputs,
+      .beginning = beginning_of(base, options)};
   std::vector<TokenizedExample> result;
   std::size_t dropped = 0;
   for (const Example& example : examples) {
@@ -54,41 +60,45 @@ std::string schedule_name(Schedule schedule) {
   return "";
 }
 
-// The settings as the expert records them, and as a checkpoint is recognized by.
-Json describe(const TrainingOptions& options) {
-  return {{"learning_rate", options.learning_rate},
-          {"weight_decay", options.weight_decay},
-          {"adam_epsilon", options.adam_epsilon},
-          {"optimizer", optimizer_name(options.optimizer)},
-          {"scheduler", schedule_name(options.schedule)},
-          {"warmup_steps", options.warmup_steps},
-          {"warmup_proportion", options.warmup_proportion},
-          {"max_grad_norm", options.clip_norm},
-          {"num_train_epochs", options.epochs},
-          {"total_steps", options.total_steps},
-          {"train_batch_size", options.batch_size},
-          {"micro_batch_size", options.micro_batch_size},
-          {"target_loss", options.loss_mean == LossMean::kTokenMean ? "token_mean" : "mttl"},
-          {"max_input_length", options.max_input_length},
-          {"truncation_side", options.truncate_left ? "left" : "right"},
-          {"train_on_inputs", options.train_on_inputs},
-          {"add_eos_to_targets", options.add_eos_to_targets},
-          {"keep", options.keep == Keep::kLast ? "last" : "best"},
-          {"seed", options.seed},
-          {"lora_rank", options.lora.rank},
-          {"lora_alpha", options.lora.alpha},
-          {"lora_dropout", options.lora.dropout},
-          {"lora_init_b_random", options.lora.init_b_random},
-          {"modify_modules", options.lora.modify_modules},
-          {"modify_layers", options.lora.modify_layers},
-          {"trainable_param_names", options.trainable},
-          {"non_trainable_param_names", options.frozen.value_or("")}};
+// The settings as the expert records them, and as a checkpoint is recognized by. Texts without begin-of-text
+// are those of 0.1.0, whose checkpoints go on.
+Json describe(const BaseModel& base, const TrainingOptions& options) {
+  Json settings = {{"learning_rate", options.learning_rate},
+                   {"weight_decay", options.weight_decay},
+                   {"adam_epsilon", options.adam_epsilon},
+                   {"optimizer", optimizer_name(options.optimizer)},
+                   {"scheduler", schedule_name(options.schedule)},
+                   {"warmup_steps", options.warmup_steps},
+                   {"warmup_proportion", options.warmup_proportion},
+                   {"max_grad_norm", options.clip_norm},
+                   {"num_train_epochs", options.epochs},
+                   {"total_steps", options.total_steps},
+                   {"train_batch_size", options.batch_size},
+                   {"micro_batch_size", options.micro_batch_size},
+                   {"target_loss", options.loss_mean == LossMean::kTokenMean ? "token_mean" : "mttl"},
+                   {"max_input_length", options.max_input_length},
+                   {"truncation_side", options.truncate_left ? "left" : "right"},
+                   {"train_on_inputs", options.train_on_inputs},
+                   {"add_eos_to_targets", options.add_eos_to_targets},
+                   {"keep", options.keep == Keep::kLast ? "last" : "best"},
+                   {"seed", options.seed},
+                   {"lora_rank", options.lora.rank},
+                   {"lora_alpha", options.lora.alpha},
+                   {"lora_dropout", options.lora.dropout},
+                   {"lora_init_b_random", options.lora.init_b_random},
+                   {"modify_modules", options.lora.modify_modules},
+                   {"modify_layers", options.lora.modify_layers},
+                   {"trainable_param_names", options.trainable},
+                   {"non_trainable_param_names", options.frozen.value_or("")}};
+  if (!beginning_of(base, options).is_empty()) settings["bos"] = begin_of_text_name(BeginOfText::kAlways);
+  return settings;
 }
 
 std::string identity(const BaseModel& base, const std::string& kind,
                      const std::vector<TokenizedExample>& examples, const TrainingOptions& options) {
   Sha256 hash;
-  hash.update(kind + base.fingerprint() + precision_name(base.precision()) + dump_json(describe(options)));
+  hash.update(kind + base.fingerprint() + precision_name(base.precision()) +
+              dump_json(describe(base, options)));
   for (const TokenizedExample& example : examples) {
     hash.update(
         {reinterpret_cast<const char*>(example.ids.data()), example.ids.size() * sizeof(std::int32_t)});
@@ -134,7 +144,8 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   expert.info.base_model = base.name();
   expert.info.base_fingerprint = base.fingerprint();
   expert.info.lora = options.lora;
-  expert.info.training = describe(options);
+  expert.info.training = describe(base, options);
+  if (options.bos == BeginOfText::kNever) expert.info.training["bos"] = begin_of_text_name(options.bos);
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
   return expert;
@@ -160,9 +171,11 @@ void train_experts(const BaseModel& base, std::span<const ExpertTraining> traini
 }
 
 std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Expert& expert,
-                                              const TaskDataset& data, const TrainingOptions& options,
+                                              const TaskDataset& data, const TrainingOptions& asked,
                                               const TrainingObserver& observer) {
   check_base(expert.info, base.fingerprint(), base.name());
+  TrainingOptions options = asked;
+  if (options.bos == BeginOfText::kAuto) options.bos = recorded_begin_of_text(expert.info);
   const std::vector<TokenizedExample> train = tokenize_training_split(base, data, options, expert.info.name);
   GateTrainer trainer(base, expert);
   const std::string expert_before = expert_digest(expert);

@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "core/strings.h"
+#include "modular/recorded_beginning.h"
 #include "transforms/mbc.h"
 #include "transforms/merge_tensors.h"
 
@@ -176,6 +177,7 @@ class Description {
       refuse("experts '" + names_.front() + "' and '" + info.name + "' were trained on different bases");
     }
     if (info_.base_fingerprint.empty()) info_.base_fingerprint = info.base_fingerprint;
+    add_beginning(info);
     names_.push_back(info.name);
     tasks_.insert(info.tasks.begin(), info.tasks.end());
   }
@@ -195,10 +197,23 @@ class Description {
     if (method.recipe.elects_sign)
       merge["majority_sign"] = options.majority_sign == MajoritySign::kTotal ? "total" : "frequency";
     info_.training = {{"merge", merge}};
+    if (beginning_ != BeginOfText::kNever) info_.training["bos"] = begin_of_text_name(beginning_);
     return info_;
   }
 
  private:
+  // Experts that want different texts make none that fits either.
+  void add_beginning(const ExpertInfo& info) {
+    const BeginOfText recorded = recorded_begin_of_text(info);
+    if (recorded == BeginOfText::kAuto) return;
+    if (beginning_ != BeginOfText::kAuto && beginning_ != recorded) {
+      refuse("some of the experts were trained with begin-of-text, some without, such as '" + info.name +
+             "'");
+    }
+    beginning_ = recorded;
+  }
+
+  BeginOfText beginning_ = BeginOfText::kAuto;
   ExpertInfo info_;
   std::vector<std::string> names_;
   std::set<std::string> tasks_;

@@ -42,6 +42,26 @@ TEST_F(Definition, RefusesWhatContradictsItself) {
   EXPECT_EQ(failure({{"extraction", "regex"}}), "unknown extraction 'regex' | it is whole or the_answer_is");
 }
 
+// A prompt that is empty is there: sentences are scored by themselves.
+TEST_F(Definition, AnEmptyPromptIsOne) {
+  write_file_atomic(path_, dump_json(Json{{"name", "t"},
+                                          {"split", "test"},
+                                          {"prompt", ""},
+                                          {"choices", {"{good}", "{bad}"}},
+                                          {"gold", "label"},
+                                          {"metrics", {"acc"}},
+                                          {"main_metric", "acc"}}));
+  write_file_atomic(scratch_ / "rows.jsonl", R"({"good": "yes", "bad": "no", "label": 0})");
+  const ChoiceQuestion question =
+      read_task_questions(read_task_definition(path_), scratch_ / "rows.jsonl", {.only_task = true})
+          .choices.front();
+  EXPECT_EQ(question.prompts, (std::vector<std::string>{"", ""}));
+  EXPECT_EQ(question.continuations, (std::vector<std::string>{" yes", " no"}));
+  EXPECT_EQ(question.where, (scratch_ / "rows.jsonl").string() + ":1");
+  EXPECT_EQ(failure({{"prompt", nullptr}}), "either 'prompt' or 'prompts' must be there");
+  EXPECT_EQ(failure({{"target", ""}}), "'target' is empty");
+}
+
 TEST_F(Definition, TheProgramsOwnAreReadAndCalledAsTheirFiles) {
   std::size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(test::source_directory() / "tasks")) {

@@ -124,16 +124,20 @@ TEST_F(TokenizedExampleTest, EmptyTextsAreNoSpecialCase) {
   EXPECT_EQ(tokenize("", "")->ids, (Ids{kEndOfText}));
 }
 
-TEST_F(TokenizedExampleTest, APromptHasNoTrailingSpace) {
-  TokenizeOptions options;
-  EXPECT_EQ(tokenize_prompt(*tokenizer_, "a. ", options), (Ids{2, 1}));
-  EXPECT_EQ(tokenize_prompt(*tokenizer_, "", options), Ids{});
-  options.max_input_length = 2;
-  EXPECT_EQ(tokenize_prompt(*tokenizer_, "a.b", options), (Ids{2, 1}));
-  options.truncation_side = TruncationSide::kLeft;
-  EXPECT_EQ(tokenize_prompt(*tokenizer_, "a.b", options), (Ids{1, 3}));
-  const auto unmerged = make_tokenizer(scratch_, false);
-  EXPECT_EQ(tokenize_prompt(*unmerged, "b. ", options), (Ids{1, 5}));
+TEST_F(TokenizedExampleTest, BeginOfTextIsPartOfThePrompt) {
+  write_file_atomic(scratch_ / "tokenizer_config.json", R"({"bos_token": "a", "eos_token": "b"})");
+  const auto tokenizer = make_tokenizer(scratch_, true);
+  tokenizer_ = tokenizer;
+  const std::vector<std::int32_t> plain = tokenize("b", "this")->ids;
+  TokenizeOptions options{.beginning = TextBeginning(*tokenizer, BeginOfText::kAlways, kEndOfText)};
+  const TokenizedExample begun = *tokenize("b", "this", options);
+  EXPECT_EQ(begun.ids.front(), *tokenizer->token_id("a"));
+  EXPECT_EQ(std::vector<std::int32_t>(begun.ids.begin() + 1, begun.ids.end()), plain);
+  EXPECT_EQ(begun.target_begin, tokenize("b", "this")->target_begin + 1);
+  // Without a prompt, the first target has something to be predicted from.
+  EXPECT_EQ(tokenize("", "this", options)->target_begin, 1);
+  // A text that spells it out gets no second one.
+  EXPECT_EQ(tokenize("a", "this", options)->ids, tokenize("a", "this")->ids);
 }
 
 }  // namespace

@@ -6,34 +6,51 @@ namespace {
 
 class Split : public testing::Test {
  protected:
-  SplitText split(const std::string& prompt, const std::string& continuation) {
+  TextIds split(const std::string& prompt, const std::string& continuation) {
     return splitter_.split(prompt, continuation);
   }
 
-  ContinuationSplitter splitter_{test::golden_base("tiny_llama")->tokenizer()};
+  // What is scored, as text.
+  std::string continuation(const std::string& prompt, const std::string& continuation) {
+    const TextIds text = split(prompt, continuation);
+    return tokenizer().decode(std::span(text.ids).subspan(text.begin));
+  }
+
+  const Tokenizer& tokenizer() const { return model_.base().tokenizer(); }
+
+  RoutedModel model_{test::golden_base("tiny_llama")};
+  ContinuationSplitter splitter_{model_};
 };
 
 TEST_F(Split, MovesWhiteSpaceToTheContinuation) {
-  EXPECT_EQ(split("a b", " c").continuation, " c");
-  EXPECT_EQ(split("a b  ", " c").prompt, "a b");
-  EXPECT_EQ(split("a b  ", " c").continuation, "   c");
-  EXPECT_EQ(split("a b\n", " c").continuation, "\n c");
-  EXPECT_EQ(split("a b\xC2\xA0", " c").continuation, "\xC2\xA0 c");  // a space that does not break
-  EXPECT_EQ(split("", " c").continuation, " c");
+  EXPECT_EQ(continuation("a b", " c"), " c");
+  EXPECT_EQ(continuation("a b  ", " c"), "   c");
+  EXPECT_EQ(continuation("a b\n", " c"), "\n c");
+  EXPECT_EQ(continuation("a b\xC2\xA0", " c"), "\xC2\xA0 c");  // a space that does not break
+  EXPECT_EQ(continuation("", " c"), " c");
 }
 
 // "<|endoftext|>" is one token: alone, its first half has several.
 TEST_F(Split, RefusesAContinuationWithoutAToken) {
-  EXPECT_EQ(test::error_message([&] { split("a <|endof", "text|>"); }),
-            "the continuation 'text|>' adds no token to its prompt");
+  EXPECT_EQ(
+      test::error_message([&] { split("a <|endof", "text|>"); }),
+      "the continuation 'text|>' adds no token to its prompt | where the tokenizer makes one token of both, "
+      "a `delimiter` of the task parts them");
 }
 
 // The prompt alone has more tokens than its part of the whole text: the continuation begins later.
 TEST_F(Split, CountsTheTokensOfThePrompt) {
-  const SplitText text = split("<|end", "oftext|> one two three four five six seven");
-  const Tokenizer& tokenizer = test::golden_base("tiny_llama")->tokenizer();
-  EXPECT_EQ(text.prompt + text.continuation, "<|endoftext|> one two three four five six seven");
-  EXPECT_EQ(tokenizer.encode(text.prompt).ids.size(), tokenizer.encode("<|end").ids.size());
+  const TextIds text = split("<|end", "oftext|> one two three four five six seven");
+  EXPECT_EQ(text.ids, tokenizer().encode("<|endoftext|> one two three four five six seven").ids);
+  EXPECT_EQ(text.begin, tokenizer().encode("<|end").ids.size());
+}
+
+// tiny_llama's begin-of-text is its end-of-text, and stands before no text but an empty one.
+TEST_F(Split, AnEmptyPromptIsBeginOfText) {
+  EXPECT_EQ(split("", " c").ids.front(), 0);
+  EXPECT_EQ(split("", " c").begin, 1u);
+  EXPECT_EQ(split("", "<|endoftext|> c").ids, tokenizer().encode("<|endoftext|> c").ids);
+  EXPECT_EQ(split("", "<|endoftext|> c").begin, 1u);
 }
 
 }  // namespace
