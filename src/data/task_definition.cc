@@ -49,7 +49,8 @@ void check(const TaskDefinition& task, const Json& json, const std::string& wher
           "'name' must not be empty, begin with '.', or hold '/' or ','");
   require(!task.split.empty(), "'split' is missing");
   for (const char* key : {"prompts", "choices", "gold", "target"})
-    require(!has(key) || !json.at(key).empty() && json.at(key) != "", "'" + std::string(key) + "' is empty");
+    require(!has(key) || !(json.at(key).empty() || json.at(key) == ""),
+            "'" + std::string(key) + "' is empty");
   require(has("prompt") != has("prompts"), "either 'prompt' or 'prompts' must be there");
   require(task.shots >= 0 && task.max_new_tokens > 0, "'shots' or 'max_new_tokens' is too small");
   require(task.shots == 0 || !task.shots_split.empty(), "'shots' needs 'shots_split'");

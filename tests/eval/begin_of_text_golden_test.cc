@@ -32,10 +32,9 @@ class BeginOfTextGolden : public testing::Test {
     std::vector<ChoiceQuestion> questions;
     for (const Json& row : wanted.at("choices")) {
       const auto choices = row.at("continuations").get<std::vector<std::string>>();
-      questions.push_back({.task = "task",
-                           .prompts = std::vector<std::string>(choices.size(), row.at("prompt")),
-                           .continuations = choices,
-                           .choices = choices});
+      ChoiceQuestion& question = questions.emplace_back();
+      question.prompts.assign(choices.size(), row.at("prompt").get<std::string>());
+      question.continuations = question.choices = choices;
     }
     const auto evaluated = evaluate_choices({&model, 1}, questions, {"acc"}).front().logprobs;
     for (std::size_t q = 0; q < questions.size(); ++q) {

@@ -44,9 +44,23 @@ TEST_F(VocabularyFiles, OfOtherModelsAreRefusedWithTheWayOut) {
   EXPECT_EQ(refusal(), start + "vocab.json and merges.txt are not known as a GPT-2's" + hint);
   write("config.json", R"({"model_type": "qwen2"})");
   EXPECT_EQ(refusal(), start + "vocab.json and merges.txt are not known as a GPT-2's" + hint);
-  write("tokenizer_config.json", R"({"tokenizer_class": "GPT2TokenizerFast"})");
-  write("added_tokens.json", "{}");
-  EXPECT_EQ(refusal(), start + "added_tokens.json cannot be read" + hint);
+}
+
+// Without a tokenizer.json add_bos_token and add_eos_token count, as in GPT2Tokenizer.
+TEST_F(VocabularyFiles, SettingsBesideThemCount) {
+  write_gpt2();
+  write("tokenizer_config.json", R"({"tokenizer_class": "GPT2TokenizerFast", "add_bos_token": true})");
+  write("added_tokens.json", R"({"<x>": 259})");
+  EXPECT_EQ(load()->encode("h<x>").ids, (std::vector<std::int32_t>{'h', 259}));
+  EXPECT_EQ(load()->frame().before, (std::vector<std::int32_t>{258}));
+  EXPECT_TRUE(load()->frame().after.empty());
+  write("tokenizer_config.json",
+        R"({"tokenizer_class": "GPT2Tokenizer", "add_eos_token": true, "eos_token": "hel"})");
+  EXPECT_EQ(load()->frame().after, (std::vector<std::int32_t>{257}));
+  write("tokenizer_config.json",
+        R"({"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": "<s>"})");
+  EXPECT_EQ(refusal(), (scratch_ / "tokenizer_config.json").string() +
+                           ": 'add_bos_token' is true, but vocab.json has no '<s>'");
 }
 
 TEST_F(VocabularyFiles, MayBeCorrupt) {
