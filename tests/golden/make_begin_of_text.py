@@ -78,7 +78,9 @@ class GgufWithBos(GgufModel):
 def scores_of(model, tokenizer):
     scores = []
     for prompt, completion in SCORES:
-        encoded = tokenizer(prompt + completion, return_offsets_mapping=True, return_tensors="pt")
+        # Transformers would put a second "<s>" before a text that has one; the harness does not.
+        encoded = tokenizer(prompt + completion, return_offsets_mapping=True, return_tensors="pt",
+                            add_special_tokens=not prompt.startswith("<s>"))
         ids, offsets = encoded["input_ids"][0], encoded["offset_mapping"][0]
         mine = [i for i in range(1, len(ids)) if offsets[i][1] > len(prompt)]
         logits = model(ids[None]).logits[0].log_softmax(-1)
