@@ -125,23 +125,23 @@ void run(Arguments arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_generate(CLI::App& bench, GlobalOptions& global) {
+void add_bench_generate(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "generate", "Prefill and greedy decoding of one batch, router by router (default: base and arrow)");
   arguments->model.add_to(*command);
   arguments->data.add_to(*command);
   command->add_option("--experts", arguments->experts, "Random experts where no --library is given")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--batch-size", arguments->batch_size, "Prompts, decoded together")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--max-new-tokens", arguments->max_new_tokens, "Tokens made for every prompt")
-      ->check(CLI::Range(2, 1 << 20))
+      ->check(Range{2, 1 << 20})
       ->capture_default_str();
   command->add_option("--repetitions", arguments->repetitions)
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--out", arguments->out, "JSON file to write");
   command->callback([arguments, &global] { run(*arguments, global); });

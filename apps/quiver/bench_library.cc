@@ -92,17 +92,17 @@ void run(const Arguments& arguments) {
 
 }  // namespace
 
-void add_bench_library(CLI::App& bench, GlobalOptions& global) {
+void add_bench_library(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "library",
       "List, cluster and make Arrow prototypes of a library of random experts of SmolLM2's shapes");
   SyntheticLibraryOptions& library = arguments->library;
   command->add_option("--experts", library.experts, "Experts, 1.3 MB each")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--k", arguments->clusters.k, "Clusters, and groups of experts that are alike")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--dir", arguments->folder,
                       "Folder to make the library in (default: for temporary files)");

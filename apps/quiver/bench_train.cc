@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include <memory>
 
 #include "bench.h"
@@ -220,27 +222,27 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_train(CLI::App& bench, GlobalOptions& global) {
+void add_bench_train(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "train", "Train a LoRA of rank 4 on q, k and v: tokens a second, useful work, losses");
   command->add_option("BASE", arguments->base, "A Hugging Face folder, a .gguf file or a fetched name")
       ->required();
   arguments->data.add_to(*command);
   command->add_option("--limit", arguments->limit, "Examples of each task")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--batch-size", arguments->batch_size, "Examples a step")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
-  command->add_option("--epochs", arguments->epochs)->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--epochs", arguments->epochs)->check(Number::kPositive)->capture_default_str();
   command->add_option("--experts", arguments->experts, "Tasks to train on, an expert each")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_flag("--gates", arguments->gates,
                     "PhatGOOSE gates of random experts instead, 4 examples a step");
   command->add_option("--gate-steps", arguments->gate_steps, "Steps for each expert's gates")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--dump-ids", arguments->ids, "File for the examples' token ids, for a peer");
   command->add_option("--out", arguments->out, "JSON file to write");

@@ -7,15 +7,14 @@
 
 namespace quiver::program {
 
-void add_cluster(CLI::App& program, GlobalOptions& global) {
+void add_cluster(Command& program, GlobalOptions& global) {
   struct Arguments {
     std::string library, out;
     ClusterOptions options;
     bool recompute = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
-      program.add_subcommand("cluster", "Model-based clustering (MBC) of a library's experts");
+  Command* command = program.add_subcommand("cluster", "Model-based clustering (MBC) of a library's experts");
   command->add_option("LIBRARY", arguments->library)->required();
   command->add_option("--k", arguments->options.k, "Number of clusters")->capture_default_str();
   command->add_option("--sparsity", arguments->options.sparsity, "Share of the smallest weights left out")

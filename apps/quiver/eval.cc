@@ -71,7 +71,7 @@ constexpr const char* kTasksHelp =
     "hellaswag, winogrande, openbookqa, boolq, mmlu, bbh), paths of one's own (FILE.json), or all";
 
 // MODEL and the options that the named tasks share.
-void add_task_options(CLI::App& command, TaskArguments& arguments) {
+void add_task_options(Command& command, TaskArguments& arguments) {
   arguments.model.add_to(command);
   command
       .add_option(
@@ -79,7 +79,7 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
           "Folder with one folder a task, in the hub's layout; for one task also its own file or folder")
       ->required();
   command.add_option("--limit", arguments.limit, "Only the first N questions of each subtask")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kNonNegative);
   command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
   command.add_option("--out-samples", arguments.samples_out,
                      "JSON lines to write: every question's scores or text");
@@ -87,32 +87,30 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
 
 // What a subcommand does not know falls through to `eval`, which has options of its own: there it would be
 // accepted and do nothing.
-void refuse_stray_options(const CLI::App& command) {
-  if (command.get_subcommands().empty()) return;
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->empty())
-      throw CLI::ValidationError(option->get_name(),
-                                 "does not go with eval " + command.get_subcommands().front()->get_name());
-  }
+void refuse_stray_options(const Command& command) {
+  const std::string chosen = command.chosen_subcommand();
+  if (chosen.empty()) return;
+  for (const std::string& option : command.given_options())
+    throw UsageError(option + ": does not go with eval " + chosen);
 }
 
 // `eval TASKS MODEL`. CLI11 would ask for its required arguments in front of a subcommand as well, so they
 // are asked for here.
-void add_tasks(CLI::App& command, GlobalOptions& global) {
+void add_tasks(Command& command, GlobalOptions& global) {
   auto arguments = std::make_shared<TaskArguments>();
-  command.add_option_function<std::string>(
+  command.add_option_function(
       "TASKS", [arguments](const std::string& names) { arguments->tasks = split_list(names); }, kTasksHelp);
   add_task_options(command, *arguments);
   command.add_option("--shots", arguments->shots, "Solved questions before each, where a task has some")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kNonNegative);
   command.add_option("--max-new-tokens", arguments->max_new_tokens, "Instead of the definitions' own")
-      ->check(CLI::PositiveNumber);
+      ->check(Number::kPositive);
   for (const char* name : {"MODEL", "--data"}) command.get_option(name)->required(false);
   command.parse_complete_callback([&command] { refuse_stray_options(command); });
   command.callback([arguments, &command, &global] {
-    if (!command.get_subcommands().empty()) return;
+    if (!command.chosen_subcommand().empty()) return;
     for (const char* name : {"TASKS", "MODEL", "--data"}) {
-      if (command.get_option(name)->empty()) throw CLI::RequiredError(name);
+      if (command.get_option(name)->empty()) throw UsageError(std::string(name) + " is required");
     }
     run_eval_tasks(*arguments, global);
   });
@@ -120,12 +118,12 @@ void add_tasks(CLI::App& command, GlobalOptions& global) {
 
 }  // namespace
 
-void add_eval(CLI::App& program, GlobalOptions& global) {
+void add_eval(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("eval", "Measure a model; several --router share one loaded base");
   add_tasks(*command, global);
-  CLI::App* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
+  Command* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
   arguments->model.add_to(*rouge);
   rouge->add_option("--limit", arguments->limit, "Only the first N examples");
   rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
@@ -141,7 +139,7 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
   for (const char* task : {"arc-easy", "arc-challenge"}) {
     auto choices = std::make_shared<TaskArguments>();
     choices->tasks = {task};
-    CLI::App* sub = command->add_subcommand(task, "Multiple choice, also from ARC's own JSON lines");
+    Command* sub = command->add_subcommand(task, "Multiple choice, also from ARC's own JSON lines");
     add_task_options(*sub, *choices);
     sub->callback([choices, &global] { run_eval_tasks(*choices, global); });
   }

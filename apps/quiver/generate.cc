@@ -23,7 +23,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   } else if (!arguments.input.empty()) {
     objects = read_json_lines(arguments.input);
   } else {
-    throw CLI::RequiredError("--prompt or --input");
+    throw UsageError("--prompt or --input is required");
   }
   const RoutedModel model = arguments.model.load_one(global);
   std::vector<GenerationRequest> requests;
@@ -54,12 +54,12 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_generate(CLI::App& program, GlobalOptions& global) {
+void add_generate(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("generate", "Continue one prompt, or every prompt of a JSON lines file");
   arguments->model.add_to(*command);
-  CLI::Option* prompt = command->add_option("--prompt", arguments->prompt, "Text to continue");
+  Option* prompt = command->add_option("--prompt", arguments->prompt, "Text to continue");
   command->add_option("--input", arguments->input, "JSON lines with `prompt` and perhaps `task_name`")
       ->excludes(prompt);
   command->add_option("--task-name", arguments->task_name, "Task of --prompt, for the oracle");

@@ -85,13 +85,13 @@ void export_experts(const std::string& uri, const std::string& name, const std::
     export_mttl(library, names, all ? name : directory);
     return;
   }
-  if (all) throw CLI::ValidationError("DIR", "is required: a PEFT adapter folder holds one expert");
+  if (all) throw UsageError("DIR: is required: a PEFT adapter folder holds one expert");
   save_expert(library.load(name), directory);
 }
 
 }  // namespace
 
-void add_library(CLI::App& program) {
+void add_library(Command& program) {
   struct Arguments {
     std::string first, second, third, name;
     std::string format = "peft";
@@ -99,11 +99,11 @@ void add_library(CLI::App& program) {
     IfExists if_exists() const { return force ? IfExists::kReplace : IfExists::kRefuse; }
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* library = program.add_subcommand("library", "Keep a library of experts");
+  Command* library = program.add_subcommand("library", "Keep a library of experts");
   library->require_subcommand(1);
   const auto add = [&](const char* command, const char* what, std::vector<const char*> names,
                        std::size_t required, std::function<void()> action) {
-    CLI::App* sub = library->add_subcommand(command, what);
+    Command* sub = library->add_subcommand(command, what);
     std::string* places[] = {&a->first, &a->second, &a->third};
     for (std::size_t i = 0; i < names.size(); ++i)
       sub->add_option(names[i], *places[i])->required(i < required);
@@ -124,7 +124,7 @@ void add_library(CLI::App& program) {
     ExpertLibrary destination = ExpertLibrary::open_or_create(a->second);
     ExpertLibrary::open(a->first).clone_to(destination, a->if_exists());
   })->add_flag("--force", a->force, "Replace experts of the same name");
-  CLI::App* import = add(
+  Command* import = add(
       "import", "Add experts: a PEFT adapter folder, an mttl library or model folder, or one .ckpt of mttl",
       {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->if_exists()); });
   import->add_option(
@@ -132,11 +132,11 @@ void add_library(CLI::App& program) {
       "Name of the expert (default: the folder's, or what mttl says); of an mttl folder, the one "
       "expert to take (default: all)");
   import->add_flag("--force", a->force, "Replace experts of the same name");
-  CLI::App* out =
+  Command* out =
       add("export", "Write an expert as a PEFT adapter folder, or one or all as an mttl library folder",
           {"LIBRARY", "NAME", "DIR"}, 2, [a] { export_experts(a->first, a->second, a->third, a->format); });
   out->add_option("--format", a->format, "peft, or mttl; with mttl NAME may be left out: all experts")
-      ->check(CLI::IsMember({"peft", "mttl"}));
+      ->check(OneOf{{"peft", "mttl"}});
 }
 
 }  // namespace quiver::program

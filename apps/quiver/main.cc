@@ -10,7 +10,6 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "core/strings.h"
 #include "quiver/error.h"
 #include "version_text.h"
 
@@ -24,17 +23,17 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, -1);
 }
 
-void add_global_options(CLI::App& program, GlobalOptions& global) {
+void add_global_options(Command& program, GlobalOptions& global) {
   program.add_option("--threads", global.threads, "Threads to use (default: one per core)")
-      ->check(CLI::Range(1, 4096));
+      ->check(Range{1, 4096});
   program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
   program.add_option("--precision", global.precision,
                      "float32, bfloat16 or q8 (default: the config's, or float32)");
   program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kNonNegative);
   program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");
   program.add_option("--log-format", global.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(OneOf{{"text", "json"}})
       ->capture_default_str();
   program.add_flag("--no-progress", global.no_progress, "No progress bar");
 }
@@ -51,28 +50,10 @@ void report(const std::string& message, const std::string& hint = {}) {
   log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");
 }
 
-// CLI11 says only that a command is missing; the word that stood in its place is more help.
-void report_usage(const CLI::App& program, const CLI::ParseError& error) {
-  const CLI::App* command = &program;
-  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
-  const std::vector<std::string> rest = program.remaining(true);
-  if (command->get_require_subcommand_min() == 0 || rest.empty()) {
-    report(error.what(), "quiver --help");
-    return;
-  }
-  std::vector<std::string> known;
-  for (const CLI::App* other : command->get_subcommands([](const CLI::App*) { return true; }))
-    known.push_back(other->get_name());
-  const std::string nearest = did_you_mean(rest.front(), known);
-  report("unknown command '" + rest.front() + "'", nearest.empty() ? "quiver --help" : nearest);
-}
-
 int run(int argc, char** argv) {
   GlobalOptions global;
-  CLI::App program{"Quiver: LoRA experts, expert libraries, and routing of every token among them", "quiver"};
-  program.set_version_flag("--version", version_text());
-  program.require_subcommand(1);
-  program.fallthrough();
+  Program program("quiver", "Quiver: LoRA experts, expert libraries, and routing of every token among them",
+                  version_text());
   add_global_options(program, global);
   program.parse_complete_callback([&] { apply(global); });
   add_fetch(program);
@@ -91,14 +72,10 @@ int run(int argc, char** argv) {
   add_tutorial(program, global);
   add_bench(program, global);
   try {
-    program.parse(argc, argv);
+    if (const std::optional<int> status = program.parse(argc, argv)) return *status;
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
       throw Error(ErrorKind::kIo, "cannot write to stdout");
     return 0;
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version
-    report_usage(program, error);
-    return 2;
   } catch (const Error& error) {
     report(error.what(), error.hint());
     return exit_status(error);

@@ -39,9 +39,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_merge(CLI::App& program, GlobalOptions& global) {
+void add_merge(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("merge", "Join experts of a library into one");
+  Command* command = program.add_subcommand("merge", "Join experts of a library into one");
   command->add_option("LIBRARY", arguments->library)->required();
   command
       ->add_option("--method", arguments->method,
@@ -59,7 +59,7 @@ void add_merge(CLI::App& program, GlobalOptions& global) {
   command->add_option("--density", options.density, "Share of the numbers that pruning keeps")
       ->capture_default_str();
   command->add_option("--majority-sign", arguments->majority_sign, "Of ties: total or frequency")
-      ->check(CLI::IsMember({"total", "frequency"}))
+      ->check(OneOf{{"total", "frequency"}})
       ->capture_default_str();
   command->add_option("--rank", options.rank, "Of the svd methods' result (default: the largest rank)");
   command->add_option("--to", arguments->to, "Another library for the new expert");

@@ -5,7 +5,7 @@
 
 namespace quiver::program {
 
-void ModelArguments::add_to(CLI::App& command, const std::string& positional) {
+void ModelArguments::add_to(Command& command, const std::string& positional) {
   command
       .add_option(positional, model,
                   "A Hugging Face folder, a .gguf file, a fetched name, or a composed folder")

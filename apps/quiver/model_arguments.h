@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +22,7 @@ struct ModelArguments {
   std::string compat = "none";
 
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
-  void add_to(CLI::App& command, const std::string& positional = "MODEL");
+  void add_to(Command& command, const std::string& positional = "MODEL");
 
   // The options of every router asked for, `base` when none was. Throws Error(kInvalidArgument).
   std::vector<RouterOptions> router_options() const;

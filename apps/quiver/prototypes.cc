@@ -64,12 +64,12 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_prototypes(CLI::App& program, GlobalOptions& global) {
+void add_prototypes(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("prototypes", "Compute what a router needs and keep it in the library");
   command->require_subcommand(1);
-  CLI::App* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
+  Command* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
   arrow->add_option("LIBRARY", arguments->library)->required();
   arrow->add_flag("--recompute", arguments->recompute, "Also those that are there");
   arrow
@@ -79,7 +79,7 @@ void add_prototypes(CLI::App& program, GlobalOptions& global) {
       ->capture_default_str();
   arrow->callback([arguments, &global] { run_arrow(*arguments, global); });
 
-  CLI::App* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
+  Command* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
   phatgoose->add_option("LIBRARY", arguments->library)->required();
   phatgoose->add_option("-c,--config", arguments->config, "Config with the model and the data set")
       ->required();

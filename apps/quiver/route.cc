@@ -49,9 +49,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_route(CLI::App& program, GlobalOptions& global) {
+void add_route(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("route", "Which experts every token uses in every layer, and how much");
   arguments->model.add_to(*command);
   command->add_option("--prompt", arguments->prompt)->required();

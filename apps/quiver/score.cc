@@ -42,9 +42,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_score(CLI::App& program, GlobalOptions& global) {
+void add_score(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("score", "Log-probability of completions after their prompts");
+  Command* command = program.add_subcommand("score", "Log-probability of completions after their prompts");
   arguments->model.add_to(*command);
   command
       ->add_option("--input", arguments->input, "JSON lines with `prompt`, `completion`, perhaps `task_name`")

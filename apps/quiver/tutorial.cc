@@ -197,13 +197,13 @@ class Tutorial {
 
 }  // namespace
 
-void add_tutorial(CLI::App& program, GlobalOptions& global) {
+void add_tutorial(Command& program, GlobalOptions& global) {
   struct Arguments {
     std::string config, out;
     std::vector<std::string> overrides;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("tutorial", "The whole chain: experts, clusters, routers, evaluation, charts");
   command->add_option("-c,--config", arguments->config, "Tutorial config")->required();
   command->add_option("-k", arguments->overrides, "key=value over its experiment")->allow_extra_args(false);

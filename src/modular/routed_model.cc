@@ -1,5 +1,7 @@
 #include "quiver/routed_model.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "core/strings.h"
 #include "modular/routed_model_state.h"
 #include "routing/routing.h"

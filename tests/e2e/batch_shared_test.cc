@@ -1,4 +1,6 @@
 // Real prompts on the real model: what a request gives does not depend on its company.
+#include <ATen/core/grad_mode.h>
+
 #include "quiver/dataset.h"
 #include "quiver/routed_model.h"
 #include "quiver/transforms.h"

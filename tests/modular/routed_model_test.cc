@@ -1,6 +1,8 @@
 // Composing, saving and loading routed models, and what is refused.
 #include "quiver/routed_model.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <fstream>
 
 #include "modular/routed_fixture.h"

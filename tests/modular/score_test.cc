@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include "modular/routed_fixture.h"
 #include "support/tensors.h"
 

@@ -1,5 +1,7 @@
 // SmolLM2-135M-Instruct from its GGUF file, against transformers. Golden files:
 // tests/golden/make_smollm2_logits.py, tests/golden/make_tokenizer.py.
+#include <ATen/core/grad_mode.h>
+
 #include "modular/routed_fixture.h"
 #include "support/tensors.h"
 

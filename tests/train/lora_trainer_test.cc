@@ -1,5 +1,7 @@
 #include "train/lora_trainer.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "support/golden.h"
