@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include "core/log.h"
 #include "model/decoder.h"
 #include "model/weight_reader.h"
