@@ -36,21 +36,28 @@ std::vector<Example> prompts(const Arguments& arguments, const std::vector<Route
   return examples;
 }
 
-// One batch through one model: first with one new token, which is the prompts' cost, then with all.
+// One batch through one model. Each step is timed: those that run prompts, and those of one token a sequence.
 class ModelRun {
  public:
   ModelRun(const RoutedModel& model, const std::vector<Example>& examples) : model_(model) {
-    for (const Example& example : examples) requests_.push_back({&model_, example.source, example.task_name});
+    for (const Example& example : examples) requests_.push_back({model, example.source, example.task_name});
   }
 
   void repeat(const Arguments& arguments) {
-    const double first = seconds_of([&] { generate(requests_, generation_options(arguments, 1)); });
-    const double all = seconds_of(
-        [&] { generations_ = generate(requests_, generation_options(arguments, arguments.max_new_tokens)); });
-    std::int64_t prompt_tokens = 0;
-    for (const Generation& generation : generations_) prompt_tokens += generation.prompt_tokens;
-    prefill_.push_back(static_cast<double>(prompt_tokens) / first);
-    step_.push_back(1000 * (all - first) / static_cast<double>(arguments.max_new_tokens - 1));
+    std::int64_t prompt_tokens = 0, steps = 0;
+    double prefill_seconds = 0, step_seconds = 0;
+    const auto add = [&](const GenerationObserver::Step& step) {
+      prompt_tokens += step.prompt_tokens;
+      (step.prompt_tokens > 0 ? prefill_seconds : step_seconds) += step.seconds;
+      if (step.prompt_tokens == 0) ++steps;
+    };
+    generations_ =
+        generate(requests_, generation_options(arguments, arguments.max_new_tokens), {.on_step = add});
+    for (const Generation& generation : generations_) {
+      if (generation.error) throw *generation.error;
+    }
+    prefill_.push_back(static_cast<double>(prompt_tokens) / prefill_seconds);
+    step_.push_back(1000 * step_seconds / static_cast<double>(steps));
   }
 
   void report(BenchReport& report) const {
@@ -68,7 +75,7 @@ class ModelRun {
 
  private:
   static std::vector<std::int32_t> prompt_ids(const GenerationRequest& request) {
-    return tokenize_prompt(request.model->base().tokenizer(), request.prompt, {});
+    return tokenize_prompt(request.model.base().tokenizer(), request.prompt, {});
   }
 
   const RoutedModel& model_;
@@ -87,7 +94,7 @@ void compare_evaluations(const Arguments& arguments, const std::vector<RoutedMod
     together.values.push_back(seconds_of([&] { evaluate_rouge(models, examples, options); }));
     double sum = 0;
     for (const RoutedModel& model : models)
-      sum += seconds_of([&] { evaluate_rouge({&model, 1}, examples, options); });
+      sum += seconds_of([&] { evaluate_rouge({model, 1}, examples, options); });
     alone.values.push_back(sum / static_cast<double>(models.size()));
     throw_if_interrupted("nothing was written");
   }
@@ -105,7 +112,7 @@ void run(Arguments arguments, const GlobalOptions& global) {
   std::vector<ModelRun> runs;
   for (const RoutedModel& model : models) runs.emplace_back(model, examples);
   for (const RoutedModel& model : models) {  // warm-up
-    const GenerationRequest request{&model, examples.front().source, examples.front().task_name};
+    const GenerationRequest request{model, examples.front().source, examples.front().task_name};
     generate({&request, 1}, generation_options(arguments, 2));
   }
   start_peak_memory();

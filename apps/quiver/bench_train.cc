@@ -102,24 +102,21 @@ BenchReport train_one(const BaseModel& base, const std::string& task, const Task
   const TokenCounts counts(base, data, options);
   warm_up(base, data, options);
   start_peak_memory();
-  std::vector<double> losses, epoch_ends;
-  const auto start = std::chrono::steady_clock::now();
-  const Expert expert = train_expert(base, task, data, options, [&](const TrainingStep& step) {
-    losses.push_back(step.loss);
-    if (step.step * options.epochs % step.total == 0)
-      epoch_ends.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    throw_if_interrupted("nothing was written");
-  });
-  // Before the first epoch the examples are tokenized; the loop's own clock does not count that.
-  double begin = epoch_ends.back() - expert.info.metrics.at("seconds").get<double>();
+  std::vector<double> losses;
   Measurement seconds{"epoch", "s", {}}, rate{"training", "real tokens/s", {}},
       work{"useful work", kMatrixUnit, {}};
-  for (const double end : epoch_ends) {
-    seconds.values.push_back(end - begin);
-    rate.values.push_back(static_cast<double>(counts.tokens) / (end - begin));
-    work.values.push_back(counts.operations(base) / (end - begin) / 1e9);
-    begin = end;
-  }
+  double epoch = 0;
+  const Expert expert = train_expert(base, task, data, options, [&](const TrainingStep& step) {
+    losses.push_back(step.loss);
+    epoch += step.seconds;
+    if (step.step * options.epochs % step.total == 0) {
+      seconds.values.push_back(epoch);
+      rate.values.push_back(static_cast<double>(counts.tokens) / epoch);
+      work.values.push_back(counts.operations(base) / epoch / 1e9);
+      epoch = 0;
+    }
+    throw_if_interrupted("nothing was written");
+  });
   BenchReport report{{seconds, rate, work}};
   report.quality = {{"task", task},
                     {"examples", counts.examples.size()},

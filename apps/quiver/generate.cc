@@ -5,6 +5,7 @@
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "request_rows.h"
 
 namespace quiver::program {
 namespace {
@@ -16,40 +17,54 @@ struct Arguments {
   GenerationOptions options;
 };
 
-void run(const Arguments& arguments, const GlobalOptions& global) {
-  std::vector<Json> objects;
-  if (arguments.prompt) {
-    objects.push_back({{"prompt", *arguments.prompt}, {"task_name", arguments.task_name}});
-  } else if (!arguments.input.empty()) {
-    objects = read_json_lines(arguments.input);
-  } else {
-    throw UsageError("--prompt or --input is required");
-  }
-  const RoutedModel model = arguments.model.load_one(global);
+std::vector<Generation> run_requests(const std::vector<GenerationRequest>& requests,
+                                     const GenerationOptions& options) {
+  Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
+  return generate(requests, options, {.on_done = [&](std::size_t, const Generation&) {
+                    progress.advance(1);
+                    throw_if_interrupted("nothing was written");
+                  }});
+}
+
+void continue_prompt(const RoutedModel& model, const Arguments& arguments, const GenerationOptions& options) {
+  const Generation generation =
+      run_requests({{model, *arguments.prompt, arguments.task_name}}, options).front();
+  if (generation.error) throw *generation.error;
+  write_output(arguments.out, generation.text + "\n");
+}
+
+void continue_rows(RequestRows rows, const RoutedModel& model, const Arguments& arguments,
+                   const GenerationOptions& options) {
   std::vector<GenerationRequest> requests;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),
-                        json_value<std::string>(objects[i], "task_name", "", arguments.input)});
+  const std::vector<std::size_t> prepared = rows.prepare([&](const Json& row, std::size_t number) {
+    requests.push_back({model, require_text(row, "prompt", arguments.input, number),
+                        json_value<std::string>(row, "task_name", "", arguments.input)});
+  });
+  const std::vector<Generation> generations = run_requests(requests, options);
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (generations[i].error) {
+      rows.fail(prepared[i], *generations[i].error);
+    } else {
+      rows[prepared[i]]["completion"] = generations[i].text;
+    }
   }
+  write_output(arguments.out, rows.text());
+  rows.require_all();
+}
+
+void run(const Arguments& arguments, const GlobalOptions& global) {
+  if (!arguments.prompt && arguments.input.empty()) throw UsageError("--prompt or --input is required");
+  std::optional<RequestRows> rows;
+  if (!arguments.prompt) rows.emplace(arguments.input);
+  const RoutedModel model = arguments.model.load_one(global);
   GenerationOptions options = arguments.options;
   options.max_input_length = model.base().shape().max_positions;
   if (global.seed) options.seed = *global.seed;
-  Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
-  const std::vector<Generation> generations =
-      generate(requests, options, [&](std::size_t, const Generation&) {
-        progress.advance(1);
-        throw_if_interrupted("nothing was written");
-      });
-  std::string text;
-  for (std::size_t i = 0; i < generations.size(); ++i) {
-    if (arguments.prompt) {
-      text += generations[i].text + "\n";
-    } else {
-      objects[i]["completion"] = generations[i].text;
-      text += dump_json(objects[i]) + "\n";
-    }
+  if (rows) {
+    continue_rows(*std::move(rows), model, arguments, options);
+  } else {
+    continue_prompt(model, arguments, options);
   }
-  write_output(arguments.out, text);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "request_rows.h"
 
 namespace quiver::program {
 namespace {
@@ -15,14 +16,14 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
-  std::vector<Json> objects = read_json_lines(arguments.input);
+  RequestRows rows(arguments.input);
   const RoutedModel model = arguments.model.load_one(global);
   std::vector<ScoreRequest> requests;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),
-                        require_text(objects[i], "completion", arguments.input, i + 1),
-                        json_value<std::string>(objects[i], "task_name", "", arguments.input)});
-  }
+  const std::vector<std::size_t> prepared = rows.prepare([&](const Json& row, std::size_t number) {
+    requests.push_back({model, require_text(row, "prompt", arguments.input, number),
+                        require_text(row, "completion", arguments.input, number),
+                        json_value<std::string>(row, "task_name", "", arguments.input)});
+  });
   Progress progress("score", static_cast<std::int64_t>(requests.size()), "texts");
   std::size_t reported = 0;
   const std::vector<Score> scores = score(requests, {}, [&](std::size_t done) {
@@ -30,14 +31,18 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
     reported = done;
     throw_if_interrupted("nothing was written");
   });
-  std::string text;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    objects[i]["logprob"] = scores[i].logprob;
-    objects[i]["tokens"] = scores[i].tokens;
-    objects[i]["greedy"] = scores[i].greedy;
-    text += dump_json(objects[i]) + "\n";
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (scores[i].error) {
+      rows.fail(prepared[i], *scores[i].error);
+      continue;
+    }
+    Json& row = rows[prepared[i]];
+    row["logprob"] = scores[i].logprob;
+    row["tokens"] = scores[i].tokens;
+    row["greedy"] = scores[i].greedy;
   }
-  write_output(arguments.out, text);
+  write_output(arguments.out, rows.text());
+  rows.require_all();
 }
 
 }  // namespace

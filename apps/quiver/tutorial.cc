@@ -138,8 +138,7 @@ class Tutorial {
     GenerationOptions options;
     options.max_new_tokens = config_.max_new_tokens;
     options.max_input_length = config_.experiment.max_input_length;
-    // The routers' requests for one prompt are neighbours: keep that many prompts in flight.
-    options.batch_size = config_.experiment.predict_batch_size * static_cast<std::int64_t>(routed.size());
+    options.batch_size = config_.experiment.predict_batch_size;  // of each model
     Progress progress("rouge", static_cast<std::int64_t>(routed.size() * examples.size()), "texts");
     const std::vector<Evaluation> evaluations =
         evaluate_rouge(models_of(routed), examples, options, [&](std::int64_t done) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,7 +78,7 @@ class RoutedModel {
 
 // One text to continue. Requests of one call may use different models as long as these share their base.
 struct GenerationRequest {
-  const RoutedModel* model = nullptr;
+  RoutedModel model;
   std::string prompt;
   std::string task_name = {};
 };
@@ -86,10 +87,13 @@ struct GenerationOptions {
   std::int64_t max_new_tokens = 128;
   std::int64_t batch_size = 8;           // sequences decoded together
   std::int64_t max_input_length = 1024;  // longer prompts lose their beginning
-  std::vector<std::string> stop = {};    // texts that end a generation; they and what follows are cut off
-  bool ignore_stop_tokens = false;       // go on after an end-of-text token, up to max_new_tokens
-  double sampling_temperature = 0;       // 0: greedy
-  double top_p = 1;                      // sampling: the smallest set of tokens with this probability
+  // Texts that end a generation; they and what follows are cut off. Looked for with special tokens spelled
+  // out.
+  std::vector<std::string> stop = {};
+  bool ignore_stop_tokens = false;  // go on after an end-of-text token, up to max_new_tokens
+  double sampling_temperature = 0;  // 0: greedy
+  double top_p = 1;                 // sampling: the smallest set of tokens with this probability
+  // With a request's place in the call it decides what is drawn for that request, whatever is decoded beside.
   std::uint64_t seed = 42;
 };
 
@@ -97,20 +101,35 @@ struct Generation {
   std::string text;               // without special tokens
   std::vector<std::int32_t> ids;  // new tokens, the end-of-text token that ended them left out
   std::int64_t prompt_tokens = 0;
+  // Why this request failed: kNotFound (a task that no expert covers), kUnsupported (a text too long to
+  // tokenize), kNotFinite (NaN or infinite logits; text and ids then hold what came before).
+  std::optional<Error> error = {};
+};
+
+// What `generate` tells while it runs; all from the calling thread.
+struct GenerationObserver {
+  // One step of the batch: whole prompts of sequences that begin, one token of each that goes on.
+  struct Step {
+    std::int64_t prompt_tokens = 0;  // of sequences that begin with it
+    std::int64_t sequences = 0;      // run together, each of which gets a token
+    double seconds = 0;
+  };
+
+  std::function<void(std::size_t, const Generation&)> on_done = {};  // each request once, with its place
+  std::function<void(const Step&)> on_step = {};
 };
 
 // Continues every prompt; results in the order of the requests. Sequences are decoded in ragged batches: one
-// that ends leaves, the next waiting one joins. Prompts are tokenized without their one trailing space.
-// `on_done`, when given, is called with the index of each finished request, from the calling thread. Throws
-// Error(kInvalidArgument).
+// that ends leaves, the next waiting one joins. Prompts are tokenized without their one trailing space. A
+// request that fails says so in its own result, and the others go on. Throws Error(kInvalidArgument) for
+// options that fit no request, and for models of different bases.
 std::vector<Generation> generate(std::span<const GenerationRequest> requests,
-                                 const GenerationOptions& options,
-                                 const std::function<void(std::size_t, const Generation&)>& on_done = {});
+                                 const GenerationOptions& options, const GenerationObserver& observer = {});
 
 // A completion to score after its prompt. Tokenized jointly and split at the character offset: a token
 // belongs to the completion when it ends after the prompt does.
 struct ScoreRequest {
-  const RoutedModel* model = nullptr;
+  RoutedModel model;
   std::string prompt;
   std::string completion;
   std::string task_name = {};
@@ -122,6 +141,9 @@ struct Score {
   std::int64_t tokens = 0;  // of the completion
   bool greedy = false;      // every token of it is the most likely one
   double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
+  // Why this request failed; the rest is then 0. kInvalidArgument (an empty or too long completion),
+  // kNotFound, kUnsupported, kNotFinite as in Generation.
+  std::optional<Error> error = {};
 };
 
 struct ScoreOptions {
@@ -133,7 +155,8 @@ struct ScoreOptions {
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model
 // and prompt run the shared beginning once; what all requests with one adapter begin with also runs once.
-// Throws Error(kInvalidArgument) for an empty completion.
+// `on_progress` is told how many requests are done. A request that fails says so in its own result, and the
+// others go on. Throws Error(kInvalidArgument) for models of different bases.
 std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOptions& options = {},
                          const std::function<void(std::size_t)>& on_progress = {});
 

@@ -81,9 +81,8 @@ struct ExperimentConfig {
   std::int64_t predict_batch_size = 4;
   std::optional<std::int64_t> eval_every;          // steps between validations
   std::optional<std::int64_t> eval_every_n_epoch;  // epochs between validations
-  bool eval_before_training = true;
-  std::optional<std::int64_t> save_every;  // steps between checkpoints that --resume continues from
-  KeepWeights keep = KeepWeights::kLast;   // "last" or "best"; not a key of mttl
+  std::optional<std::int64_t> save_every;          // steps between checkpoints that --resume continues from
+  KeepWeights keep = KeepWeights::kLast;           // "last" or "best"; not a key of mttl
   std::int64_t seed = 42;
 };
 

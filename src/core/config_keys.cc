@@ -33,6 +33,7 @@ constexpr std::string_view kReferenceOnlyKeys[] = {
     "device_map",
     "do_train",
     "es_metric",
+    "eval_before_training",
     "eval_metric",
     "eval_mmlu_few_shot",
     "eval_mmlu_flag",

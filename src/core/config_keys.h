@@ -63,7 +63,6 @@ void visit_config(Config& config, Visitor&& visit) {
   visit("predict_batch_size", config.predict_batch_size);
   visit("eval_every", config.eval_every);
   visit("eval_every_n_epoch", config.eval_every_n_epoch);
-  visit("eval_before_training", config.eval_before_training);
   visit("save_every", config.save_every);
   visit("keep", config.keep);
   visit("seed", config.seed);

@@ -4,6 +4,7 @@
 #include "data/unicode_text.h"
 #include "eval/accuracy_counter.h"
 #include "eval/continuation_split.h"
+#include "eval/require_done.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -38,18 +39,38 @@ std::size_t best(const std::vector<double>& values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
+std::string place_of(const ChoiceQuestion& question, std::size_t choice) {
+  return "question " + question.id + ", of task '" + question.task + "', choice " +
+         std::to_string(choice + 1);
+}
+
 std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const ChoiceQuestion> questions,
                                        bool with_end) {
   ContinuationSplitter splitter(model.base().tokenizer());
   std::vector<ScoreRequest> requests;
   for (const ChoiceQuestion& question : questions) {
     for (std::size_t i = 0; i < question.choices.size(); ++i) {
-      SplitText text = splitter.split(question.prompts[i], question.continuations[i]);
+      const auto split = [&] {
+        try {
+          return splitter.split(question.prompts[i], question.continuations[i]);
+        } catch (const Error& error) {
+          throw error_of(error, place_of(question, i));
+        }
+      };
+      SplitText text = split();
       requests.push_back(
-          {&model, std::move(text.prompt), std::move(text.continuation), question.task, with_end});
+          {model, std::move(text.prompt), std::move(text.continuation), question.task, with_end});
     }
   }
   return requests;
+}
+
+void require_scores(std::span<const ChoiceQuestion> questions, const std::vector<Score>& scores) {
+  std::size_t next = 0;
+  for (const ChoiceQuestion& question : questions) {
+    for (std::size_t i = 0; i < question.choices.size(); ++i)
+      require_done(scores[next++].error, place_of(question, i));
+  }
 }
 
 Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> questions,
@@ -89,6 +110,7 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+    require_scores(questions, scores);
     ChoiceEvaluation result;
     std::int64_t tokens = 0;
     for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);

@@ -3,8 +3,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include "core/strings.h"
+#include "model/first_not_finite.h"
 #include "modular/routed_model_state.h"
 #include "routing/routing.h"
+#include "tensor/finite.h"
 
 namespace quiver {
 namespace {
@@ -150,6 +152,9 @@ std::map<std::string, at::Tensor> RoutedModel::route(const std::string& prompt,
   if (!state_->vectors.empty()) {
     const TracingAdapter adapter(*base_, state_->vectors, router_, *state_->shared, trace);
     base_->forward(batch, &adapter);
+    for (const auto& [path, weights] : trace) {
+      if (!all_finite(weights)) throw not_finite_error(*base_, batch.ids, state_->shared.get());
+    }
     return trace;
   }
   // The other routers choose the same experts for every token and slot.

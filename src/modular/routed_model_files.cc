@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "modular/routed_model_state.h"
 #include "routing/prototypes.h"
+#include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -48,6 +49,10 @@ at::Tensor read_checked(const SafetensorsFile& file, const std::string& name,
   if (tensor.scalar_type() != at::kFloat || tensor.sizes() != at::IntArrayRef(shape)) {
     throw Error(ErrorKind::kCorruptFile,
                 std::string(kTensorFile) + ": tensor '" + name + "' has another shape or type");
+  }
+  if (!all_finite(tensor)) {
+    throw Error(ErrorKind::kCorruptFile,
+                std::string(kTensorFile) + ": '" + name + "' holds numbers that are not finite");
   }
   return tensor;
 }

@@ -1,9 +1,11 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <list>
 
 #include "kernels/loss.h"
+#include "model/first_not_finite.h"
 #include "modular/adapters.h"
 #include "modular/score_groups.h"
 #include "quiver/error.h"
@@ -17,7 +19,7 @@ TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options)
   if (request.completion.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "a completion is empty, there is nothing to score");
   }
-  const BaseModel& base = request.model->base();
+  const BaseModel& base = request.model.base();
   Encoding encoding = base.tokenizer().encode(request.prompt + request.completion);
   const auto in_completion = [&](const TextSpan& span) { return span.end > request.prompt.size(); };
   TokenizedText result;
@@ -42,7 +44,8 @@ TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options)
     result.ids.erase(result.ids.begin(), result.ids.begin() + static_cast<std::ptrdiff_t>(dropped));
     result.begin -= dropped;
   }
-  result.adapter = request.model->adapter_for(request.task_name);
+  result.adapter = request.model.adapter_for(request.task_name);
+  result.request = &request;
   return result;
 }
 
@@ -52,8 +55,8 @@ class GroupRunner {
   GroupRunner(const BaseModel& base, const std::vector<TokenizedText>& texts, Beginnings& beginnings)
       : base_(base), texts_(texts), beginnings_(beginnings) {}
 
-  void run(std::span<const TextGroup> groups, std::span<const ScoreRequest> requests,
-           std::vector<Score>& scores) {
+  // Sets the scores of the groups' requests.
+  void run(std::span<const TextGroup> groups, std::span<Score> scores) {
     const Shared shared = run_shared(groups);
     RaggedBatch batch;
     RowRangeAdapter adapter;
@@ -80,7 +83,7 @@ class GroupRunner {
     const TargetScores token_scores =
         score_targets(hidden, at::tensor(targets).to(hidden.device()),
                       [&](const at::Tensor& block) { return base_.logits(block); });
-    add_up(groups, requests, token_scores, scores);
+    add_up(groups, token_scores, scores);
   }
 
  private:
@@ -117,25 +120,29 @@ class GroupRunner {
     return begun == nullptr ? base_.make_cache(capacity) : begun->fork(capacity);
   }
 
-  void add_up(std::span<const TextGroup> groups, std::span<const ScoreRequest> requests,
-              const TargetScores& token_scores, std::vector<Score>& scores) {
+  void add_up(std::span<const TextGroup> groups, const TargetScores& token_scores, std::span<Score> scores) {
     const at::Tensor log_probability = token_scores.log_probability.cpu().contiguous();
     const at::Tensor is_greedy = token_scores.is_greedy.cpu().contiguous();
     const float* value = log_probability.const_data_ptr<float>();
     const bool* greedy = is_greedy.const_data_ptr<bool>();
     for (const TextGroup& group : groups) {
       for (std::size_t i = group.first; i < group.last; ++i) {
-        Score& score = scores[i];
-        const std::size_t end = texts_[i].ids.size() - (requests[i].append_end_of_text ? 1 : 0);
-        score.tokens = static_cast<std::int64_t>(end - texts_[i].begin);
+        const TokenizedText& text = texts_[i];
+        Score& score = scores[text.place];
+        const std::size_t end = text.ids.size() - (text.request->append_end_of_text ? 1 : 0);
+        score.tokens = static_cast<std::int64_t>(end - text.begin);
         score.greedy = true;
-        for (std::size_t t = texts_[i].begin; t < end; ++t) {
+        for (std::size_t t = text.begin; t < end; ++t) {
           score.logprob += *value++;
           score.greedy = *greedy++ && score.greedy;
         }
-        if (requests[i].append_end_of_text) {
+        if (text.request->append_end_of_text) {
           score.end_logprob = *value++;
           ++greedy;
+        }
+        if (!std::isfinite(score.logprob) || !std::isfinite(score.end_logprob)) {
+          const std::span<const std::int32_t> run = std::span(text.ids).first(text.run());
+          score = {.error = not_finite_error(base_, run, text.adapter)};
         }
       }
     }
@@ -153,15 +160,21 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
   const at::NoGradGuard no_gradients;
   std::vector<Score> scores(requests.size());
   if (requests.empty()) return scores;
+  const BaseModel& base = requests.front().model.base();
   std::vector<TokenizedText> texts;
-  for (const ScoreRequest& request : requests) {
-    if (&request.model->base() != &requests.front().model->base()) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (&requests[i].model.base() != &base) {
       throw Error(ErrorKind::kInvalidArgument, "the requests of one call must share their base model");
     }
-    texts.push_back(tokenize(request, options));
+    try {
+      texts.push_back(tokenize(requests[i], options));
+      texts.back().place = i;
+    } catch (const Error& error) {
+      scores[i].error = error;
+    }
   }
-  const BaseModel& base = requests.front().model->base();
-  std::vector<TextGroup> groups = group_by_prompt(requests, texts, options.token_budget);
+  const std::size_t failed = requests.size() - texts.size();
+  std::vector<TextGroup> groups = group_by_prompt(texts, options.token_budget);
   Beginnings beginnings(base, texts, groups);
   GroupRunner runner(base, texts, beginnings);
   const auto budget = static_cast<std::size_t>(options.token_budget);
@@ -172,8 +185,8 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
       cached += groups[last++].cached;
     } while (last < groups.size() && tokens + groups[last].tokens <= budget &&
              cached + groups[last].cached <= kCachedPerToken * budget);
-    runner.run(std::span(groups).subspan(first, last - first), requests, scores);
-    if (on_progress) on_progress(groups[last - 1].last);
+    runner.run(std::span(groups).subspan(first, last - first), scores);
+    if (on_progress) on_progress(failed + groups[last - 1].last);
     beginnings.drop_before(groups[last - 1].last);
     first = last;
   }

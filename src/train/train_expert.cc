@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "quiver/training.h"
+#include "tensor/finite.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
 
@@ -137,6 +138,12 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   expert.info.training = describe(options);
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
+  for (const auto& [path, weights] : expert.modules) {
+    if (all_finite(weights.a) && all_finite(weights.b)) continue;
+    throw Error(ErrorKind::kNotFinite,
+                "training of '" + name + "' diverged: '" + path + "' is not finite after the last step",
+                "lower learning_rate or set max_grad_norm");
+  }
   return expert;
 }
 
@@ -171,6 +178,12 @@ std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Exper
   QUIVER_CHECK(expert_digest(expert) == expert_before, "an expert changed while its gates were trained");
   std::map<std::string, at::Tensor> gates = trainer.gates();
   for (const auto& [path, gate] : gates) {
+    if (!all_finite(gate)) {
+      throw Error(
+          ErrorKind::kNotFinite,
+          "the gate of '" + path + "' of expert '" + expert.info.name + "' is not finite after training",
+          "lower learning_rate");
+    }
     if (!gate.any().item<bool>()) {
       throw Error(
           ErrorKind::kInvalidArgument,

@@ -134,8 +134,9 @@ TEST(Config, ReadsSubsampleAsADivisor) {
 
 TEST(Config, WarnsOnceAboutKeysOfTheReferenceAlone) {
   testing::internal::CaptureStderr();
-  load_config("", {"padding_side=right", "wandb_project=x", "device_map=cpu"});
-  EXPECT_TRUE(contains(testing::internal::GetCapturedStderr(), "device_map, padding_side, wandb_project"));
+  load_config("", {"padding_side=right", "wandb_project=x", "device_map=cpu", "eval_before_training=true"});
+  EXPECT_TRUE(contains(testing::internal::GetCapturedStderr(),
+                       "device_map, eval_before_training, padding_side, wandb_project"));
 }
 
 // The keys of mttl's configs/models for its 125M tutorial model and for Phi-2.

@@ -61,7 +61,7 @@ TEST(Batch, RealPromptsGiveTheSameTextAloneAndTogether) {
     const std::vector<Example> rows =
         TaskDataset::load({.path = (folder / "p3-flat.parquet").string(), .tasks = {task}})
             .examples(Split::kTest);
-    for (const RoutedModel& model : models) requests.push_back({&model, rows.at(0).source, task});
+    for (const RoutedModel& model : models) requests.push_back({model, rows.at(0).source, task});
   }
   GenerationOptions options;
   options.max_new_tokens = 12;

@@ -155,6 +155,23 @@ TEST(LibraryArtefacts, MadeFromOtherWeightsTheyAreStale) {
   EXPECT_NE(findings[0].problem.find("was made from other weights"), std::string::npos);
 }
 
+TEST(LibraryArtefacts, NumbersThatAreNotFiniteAreNeitherWrittenNorRead) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  Artefact broken = make_artefact(1);
+  const std::string name = broken.tensors.begin()->first;
+  broken.tensors.begin()->second = broken.tensors.begin()->second.clone().fill_(NAN);
+  EXPECT_EQ(error_message([&] { library.put_artefact("a", "arrow", broken); }),
+            "artefact tensor '" + name + "' holds numbers that are not finite");
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+  library.put_artefact("a", "arrow", make_artefact(1));
+  const fs::path file = scratch / "library" / "a" / "artefacts" / "arrow.safetensors";
+  write_safetensors(file, broken.tensors, SafetensorsFile::open(file).metadata());
+  EXPECT_EQ(error_message([&] { library.find_artefact("a", "arrow"); }),
+            file.string() + ": '" + name + "' holds numbers that are not finite | compute it again");
+}
+
 TEST(LibraryArtefacts, AFileOfOtherOriginIsNoArtefact) {
   const ScratchDirectory scratch;
   ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());

@@ -253,6 +253,15 @@ TEST_F(DamagedModelTest, AnotherBase) {
   EXPECT_EQ(error_message([&] { RoutedModel::load(directory()); }).find("no base model at 'nowhere'"), 0u);
 }
 
+TEST_F(DamagedModelTest, NumbersThatAreNotFinite) {
+  for (const std::string part : {".a", ".b", ".routing"}) {
+    const std::string name = "model.layers.1.self_attn.v_proj" + part;
+    edit_tensors(
+        [&](std::map<std::string, at::Tensor>& tensors) { tensors.at(name).view(-1)[3] = INFINITY; });
+    EXPECT_EQ(load_error(), "experts.safetensors: '" + name + "' holds numbers that are not finite");
+  }
+}
+
 TEST_F(DamagedModelTest, BrokenDescription) {
   edit_json([](Json& json) { json["format"] = 2; });
   EXPECT_NE(load_error().find("format 2 is not known"), std::string::npos);
