@@ -17,6 +17,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   std::vector<Json> objects;
   if (arguments.prompt) {
     objects.push_back({{"prompt", *arguments.prompt}, {"task_name", arguments.task_name}});

@@ -1,16 +1,17 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <malloc.h>
 
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/strings.h"
+#include "failure.h"
 #include "quiver/error.h"
 #include "version_text.h"
 
@@ -91,23 +92,23 @@ int run(int argc, char** argv) {
   add_tutorial(program, global);
   add_bench(program, global);
   try {
-    program.parse(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    try {
+      program.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() != 0) {
+        report_usage(program, error);
+        return 2;
+      }
+      program.exit(error);  // --help and --version
+    }
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout))
       throw Error(ErrorKind::kIo, "cannot write to stdout");
     return 0;
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version
-    report_usage(program, error);
-    return 2;
-  } catch (const Error& error) {
+  } catch (const std::exception& failure) {
+    const Error error = describe_failure(failure);
     report(error.what(), error.hint());
     return exit_status(error);
-  } catch (const c10::Error& error) {
-    report(error.what_without_backtrace());
-    return 1;
-  } catch (const std::exception& error) {
-    report(error.what());
-    return 1;
   }
 }
 

@@ -15,6 +15,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   std::vector<Json> objects = read_json_lines(arguments.input);
   const RoutedModel model = arguments.model.load_one(global);
   std::vector<ScoreRequest> requests;

@@ -131,6 +131,24 @@ TEST_F(RoutedModelTest, OptionsThatDoNotFitTheLibrary) {
           " has no expert | train one with `quiver train`, or import one with `quiver library import`");
 }
 
+TEST_F(RoutedModelTest, OneExpertNeedsNoOther) {
+  // Of another base, and one whose weights are damaged.
+  Expert foreign = test::golden_experts()[0];
+  foreign.info.name = "a_foreign";
+  foreign.info.tasks = {"foreign"};
+  foreign.info.base_fingerprint = "another";
+  library_.library().add(foreign);
+  const at::Tensor alone = library_.compose("expert:expert_1").route("ab").begin()->second;
+  EXPECT_EQ(alone.size(1), 1);
+  EXPECT_EQ(library_.compose("expert:expert_1").expert_names(), (std::vector<std::string>{"expert_1"}));
+  EXPECT_EQ(compose_error("expert:a_foreign").find("expert 'a_foreign' was trained on"), 0u);
+  EXPECT_EQ(compose_error("uniform").find("expert 'a_foreign' was trained on"), 0u);
+  library_.library().remove("a_foreign");
+  fs::resize_file((library_ / "library") / "expert_2/adapter_model.safetensors", 100);
+  EXPECT_NO_THROW(library_.compose("expert:expert_1"));
+  EXPECT_NE(compose_error("expert:expert_2"), "");
+}
+
 TEST_F(RoutedModelTest, MissingPrototypesNameTheCommand) {
   Expert late = test::golden_experts()[0];
   late.info.name = "late";
