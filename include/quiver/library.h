@@ -76,8 +76,7 @@ class ExpertLibrary {
   ExpertWithArtefacts load_with_artefacts(const std::string& name, std::span<const std::string> kinds) const;
 
   // Adds under expert.info.name; kRefuse throws Error(kAlreadyExists) when it is taken. Replacing discards
-  // the old expert's artefacts. A new name with a comma is refused with Error(kInvalidArgument): command
-  // lines separate names by it.
+  // the old expert's artefacts.
   void add(const Expert& expert, IfExists if_exists = IfExists::kRefuse);
   // Removes the expert with its artefacts.
   void remove(const std::string& name);

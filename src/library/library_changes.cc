@@ -68,7 +68,7 @@ void copy_expert(const fs::path& from, const fs::path& to) {
 
 void ExpertLibrary::add(const Expert& expert, IfExists if_exists) {
   const std::string& name = expert.info.name;
-  if (!contains(name)) require_new_name(name, "expert name");
+  require_valid_name(name, "expert name");
   const WriteTurn turn(root_);
   if (if_exists == IfExists::kRefuse && contains(name)) throw taken(name, uri_);
   const fs::path prepared = turn.stage() / "expert";
@@ -86,7 +86,7 @@ void ExpertLibrary::remove(const std::string& name) {
 }
 
 void ExpertLibrary::rename(const std::string& from, const std::string& to) {
-  require_new_name(to, "expert name");
+  require_valid_name(to, "expert name");
   const WriteTurn turn(root_);
   const fs::path source = expert_path(from);
   if (contains(to)) throw taken(to, uri_);

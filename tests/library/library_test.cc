@@ -183,27 +183,6 @@ TEST(Library, AnExpertCopiedInByHandIsReadAndReported) {
   EXPECT_NE(findings[0].problem.find("has no expert.json"), std::string::npos);
 }
 
-TEST(Library, NewNamesHoldNoComma) {
-  const ScratchDirectory scratch;
-  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
-  const std::string refused =
-      "expert name \"a,b\" holds a comma | commas separate names, as in --router and --experts: give another "
-      "name";
-  EXPECT_EQ(error_message([&] { library.add(make_expert("a,b")); }), refused);
-  library.add(make_expert("c"));
-  EXPECT_EQ(error_message([&] { library.rename("c", "a,b"); }), refused);
-  EXPECT_EQ(library.names(), std::vector<std::string>{"c"});
-  // As 0.1.0 took them: usable, and out of the way by renaming.
-  fs::rename(scratch / "library/c", scratch / "library/a,b");
-  EXPECT_EQ(expert_digest(library.load("a,b")), expert_digest(make_expert("c")));
-  library.add(make_expert("a,b", 2), IfExists::kReplace);
-  ExpertLibrary copy = ExpertLibrary::create((scratch / "copy").string());
-  library.clone_to(copy, IfExists::kRefuse);
-  EXPECT_EQ(copy.names(), std::vector<std::string>{"a,b"});
-  library.rename("a,b", "d");
-  EXPECT_EQ(expert_digest(library.load("d")), expert_digest(make_expert("c", 2)));
-}
-
 TEST(Library, ACloneHasNoUnfinishedFiles) {
   const ScratchDirectory scratch;
   ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
