@@ -37,7 +37,7 @@ void verify(const std::string& uri, const std::string& only) {
   const std::vector<VerifyFinding> findings = only.empty() ? library.verify() : library.verify(only);
   for (const VerifyFinding& finding : findings) {
     std::printf("%s: %s\n", finding.expert.empty() ? "library" : finding.expert.c_str(),
-                printable(finding.problem).c_str());
+                escape_controls(finding.problem).c_str());
   }
   if (!findings.empty()) {
     throw Error(ErrorKind::kCorruptFile, std::to_string(findings.size()) + " problems in " + library.uri());

@@ -47,7 +47,7 @@ void log(LogLevel level, const std::string& message) {
         -1, ' ', false, nlohmann::json::error_handler_t::replace);
   } else {
     const std::string prefix = level == LogLevel::kInfo ? "" : std::string(level_name(level)) + ": ";
-    line = "quiver: " + prefix + printable(message);
+    line = "quiver: " + prefix + escape_controls(message);
   }
   std::lock_guard lock(mutex);
   const char* clear = isatty(STDERR_FILENO) ? "\r\033[K" : "";

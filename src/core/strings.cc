@@ -76,7 +76,7 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-std::string printable(std::string_view text) {
+std::string escape_controls(std::string_view text) {
   std::string shown;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t length = character_length(text.substr(at));
