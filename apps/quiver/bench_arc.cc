@@ -4,6 +4,7 @@
 #include "bench_inputs.h"
 #include "bench_report.h"
 #include "core/interrupt.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"
 #include "task_definitions.h"
@@ -18,6 +19,7 @@ struct Arguments {
 };
 
 void run(Arguments arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
   if (!arguments.model.top_k) arguments.model.top_k = 2;
   const std::shared_ptr<const BaseModel> base =

@@ -5,6 +5,7 @@
 #include "bench_report.h"
 #include "core/interrupt.h"
 #include "data/tokenized_example.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"
 
@@ -103,6 +104,7 @@ void compare_evaluations(const Arguments& arguments, const std::vector<RoutedMod
 }
 
 void run(Arguments arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
   if (!arguments.model.top_k) arguments.model.top_k = 2;
   const std::shared_ptr<const BaseModel> base =

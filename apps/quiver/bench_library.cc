@@ -7,6 +7,7 @@
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "json_lines.h"
 #include "quiver/transforms.h"
 #include "synthetic_library.h"
 
@@ -49,6 +50,7 @@ double purity(const ExpertLibrary& library, const Clusters& clusters) {
 }
 
 void run(const Arguments& arguments) {
+  check_output(arguments.out);
   const TemporaryDirectory scratch(arguments.folder.empty() ? std::filesystem::temp_directory_path()
                                                             : std::filesystem::path(arguments.folder));
   ExpertLibrary library = ExpertLibrary::create((scratch.path() / "library").string());

@@ -7,6 +7,7 @@
 #include "bench_report.h"
 #include "core/files.h"
 #include "core/interrupt.h"
+#include "json_lines.h"
 #include "model_cache.h"
 
 namespace quiver::program {
@@ -78,6 +79,7 @@ void compare(const std::string& name, const RaggedBatch& batch, const RoutedMode
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   const at::NoGradGuard no_gradients;
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(arguments.base), global.model_options());

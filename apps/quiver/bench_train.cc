@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "data/tokenized_example.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "modular/adapters.h"
 #include "quiver/training.h"
@@ -197,6 +198,7 @@ BenchReport train_gates(const BaseModel& base, const std::vector<std::string>& t
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   TaskDataset data = arguments.data.load(arguments.limit);
   std::vector<std::string> tasks = arguments.data.tasks.empty() ? data.task_names() : arguments.data.tasks;
   const auto experts = static_cast<std::size_t>(arguments.experts);

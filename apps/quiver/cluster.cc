@@ -22,6 +22,7 @@ void add_cluster(Command& program, GlobalOptions& global) {
   command->add_option("--out", arguments->out, "clusters.json to write (default: stdout)");
   command->add_flag("--recompute", arguments->recompute, "No effect: similarities are never kept");
   command->callback([arguments, &global] {
+    check_output(arguments->out);
     if (global.seed) arguments->options.seed = *global.seed;
     const Clusters clusters = cluster_experts(ExpertLibrary::open(arguments->library), arguments->options);
     if (arguments->out.empty()) {

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/files.h"
 #include "core/log.h"
 #include "model_arguments.h"
 
@@ -17,6 +18,7 @@ void add_compose(Command& program, GlobalOptions& global) {
   arguments->model.add_to(*command, "--base");
   command->add_option("--out", arguments->out, "Folder to write")->required();
   command->callback([arguments, &global] {
+    check_output_directory(arguments->out);
     arguments->model.load_one(global).save(arguments->out);
     log_info("wrote " + arguments->out);
   });

@@ -5,6 +5,7 @@
 #include "core/progress.h"
 #include "core/strings.h"
 #include "eval_tasks.h"
+#include "json_lines.h"
 #include "model_arguments.h"
 #include "result_rows.h"
 #include "training_run.h"
@@ -29,6 +30,7 @@ Split parse_split(const std::string& text) {
 }
 
 void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   std::vector<std::string> overrides = arguments.overrides;
   ExperimentConfig config = load_config(arguments.config, overrides);
   apply_global_options(global, config);

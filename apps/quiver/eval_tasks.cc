@@ -131,6 +131,8 @@ void run_task(const LoadedTask& task, const TaskArguments& arguments, const std:
 }  // namespace
 
 void run_eval_tasks(const TaskArguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
+  check_output(arguments.samples_out);
   const std::vector<LoadedTask> tasks = load_tasks(arguments);
   const std::vector<RoutedModel> models = arguments.model.load(global);
   TaskResults task_results(models, arguments.model.library);

@@ -53,6 +53,7 @@ void continue_rows(RequestRows rows, const RoutedModel& model, const Arguments& 
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   if (!arguments.prompt && arguments.input.empty()) throw UsageError("--prompt or --input is required");
   std::optional<RequestRows> rows;
   if (!arguments.prompt) rows.emplace(arguments.input);

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
+#include "library/names.h"
 #include "quiver/mttl.h"
 
 namespace quiver::program {
@@ -36,7 +37,7 @@ void verify(const std::string& uri, const std::string& only) {
   const std::vector<VerifyFinding> findings = only.empty() ? library.verify() : library.verify(only);
   for (const VerifyFinding& finding : findings) {
     std::printf("%s: %s\n", finding.expert.empty() ? "library" : finding.expert.c_str(),
-                finding.problem.c_str());
+                escape_controls(finding.problem).c_str());
   }
   if (!findings.empty()) {
     throw Error(ErrorKind::kCorruptFile, std::to_string(findings.size()) + " problems in " + library.uri());
@@ -71,6 +72,7 @@ void import_experts(const std::string& path, const std::string& uri, const std::
   }
   Expert expert = load_expert(path);
   if (!name.empty()) expert.info.name = name;
+  require_new_name(expert.info.name, "expert name");
   ExpertLibrary library = ExpertLibrary::open_or_create(uri);
   library.add(expert, if_exists);
 }
@@ -118,8 +120,10 @@ void add_library(Command& program) {
       [a] { verify(a->first, a->second); });
   add("rm", "Remove an expert and what was computed from it", {"LIBRARY", "NAME"}, 2,
       [a] { ExpertLibrary::open(a->first).remove(a->second); });
-  add("rename", "Rename an expert", {"LIBRARY", "FROM", "TO"}, 3,
-      [a] { ExpertLibrary::open(a->first).rename(a->second, a->third); });
+  add("rename", "Rename an expert", {"LIBRARY", "FROM", "TO"}, 3, [a] {
+    require_new_name(a->third, "expert name");
+    ExpertLibrary::open(a->first).rename(a->second, a->third);
+  });
   add("clone", "Copy every expert, with what was computed from it", {"SRC", "DST"}, 2, [a] {
     ExpertLibrary destination = ExpertLibrary::open_or_create(a->second);
     ExpertLibrary::open(a->first).clone_to(destination, a->if_exists());

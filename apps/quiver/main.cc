@@ -1,15 +1,16 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <malloc.h>
 
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "failure.h"
 #include "quiver/error.h"
 #include "version_text.h"
 
@@ -72,19 +73,15 @@ int run(int argc, char** argv) {
   add_tutorial(program, global);
   add_bench(program, global);
   try {
-    if (const std::optional<int> status = program.parse(argc, argv)) return *status;
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    const std::optional<int> status = program.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout))
       throw Error(ErrorKind::kIo, "cannot write to stdout");
-    return 0;
-  } catch (const Error& error) {
+    return status.value_or(0);
+  } catch (const std::exception& failure) {
+    const Error error = describe_failure(failure);
     report(error.what(), error.hint());
     return exit_status(error);
-  } catch (const c10::Error& error) {
-    report(error.what_without_backtrace());
-    return 1;
-  } catch (const std::exception& error) {
-    report(error.what());
-    return 1;
   }
 }
 

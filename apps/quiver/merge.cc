@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "core/log.h"
+#include "library/names.h"
 #include "quiver/transforms.h"
 
 namespace quiver::program {
@@ -15,6 +16,7 @@ struct Arguments {
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
   const ExpertLibrary source = ExpertLibrary::open(arguments.library);
+  require_new_name(arguments.name, "expert name");
   MergeOptions options = arguments.options;
   options.method = parse_merge_method(arguments.method);
   if (global.seed) options.seed = *global.seed;

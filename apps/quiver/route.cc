@@ -28,6 +28,7 @@ Json token_choice(const at::Tensor& row, const std::vector<std::string>& names) 
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   const RoutedModel model = arguments.model.load_one(global);
   const Tokenizer& tokenizer = model.base().tokenizer();
   const std::vector<std::int32_t> ids = tokenizer.encode(arguments.prompt).ids;

@@ -16,6 +16,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   RequestRows rows(arguments.input);
   const RoutedModel model = arguments.model.load_one(global);
   std::vector<ScoreRequest> requests;

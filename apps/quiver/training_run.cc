@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/strings.h"
@@ -32,6 +33,7 @@ ExpertTraining plan_training(const TaskDataset& data, const ExpertPlan& plan, co
                              bool resume) {
   ExpertTraining training{plan.name, data.only(plan.tasks), training_options(config)};
   training.options.checkpoint = fs::path(config.output_dir) / "checkpoints" / (plan.name + ".safetensors");
+  check_writable(training.options.checkpoint);
   training.options.resume = resume;
   if (config.eval_every_n_epoch) {
     const auto rows = static_cast<std::int64_t>(training.data.examples(Split::kTrain).size());
@@ -120,7 +122,7 @@ void run_trainings(const BaseModel& base, const TaskDataset& data, const std::ve
                    const TrainingRunOptions& options) {
   std::vector<ExpertTraining> trainings;
   for (const ExpertPlan& plan : plans) {
-    require_valid_name(plan.name, "expert name");
+    if (!library.contains(plan.name)) require_new_name(plan.name, "expert name");
     if (library.contains(plan.name)) {
       if (options.resume) continue;
       if (options.if_exists != IfExists::kReplace) {

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace quiver::program {
 namespace {
 
+constexpr char kSettingsFile[] = "settings.json";
 constexpr char kTaskLibrary[] = "tasks";  // labels of the two libraries in results and charts
 constexpr char kClusterLibrary[] = "mbc";
 
@@ -54,7 +55,7 @@ class Tutorial {
  private:
   // The folder belongs to one set of settings; another is refused rather than mixed in.
   void claim_folder() const {
-    const fs::path file = out_ / "settings.json";
+    const fs::path file = out_ / kSettingsFile;
     if (fs::exists(file) && read_file(file, 16ull << 20) != config_.text) {
       throw Error(ErrorKind::kAlreadyExists, "'" + out_.string() + "' holds a run with other settings",
                   "give another --out, or remove the folder");
@@ -208,6 +209,7 @@ void add_tutorial(Command& program, GlobalOptions& global) {
   command->add_option("-k", arguments->overrides, "key=value over its experiment")->allow_extra_args(false);
   command->add_option("--out", arguments->out, "Folder for everything; run again to go on")->required();
   command->callback([arguments, &global] {
+    check_writable(fs::path(arguments->out) / kSettingsFile);
     Tutorial(load_tutorial_config(arguments->config, arguments->overrides, global), arguments->out, global)
         .run();
   });

@@ -25,7 +25,8 @@ class RoutedModel {
   // The base alone.
   explicit RoutedModel(std::shared_ptr<const BaseModel> base);
 
-  // Reads the experts of a library and, for Arrow and PhatGOOSE, their prototypes or gates. Throws Error:
+  // Reads the experts of a library (for `expert:NAME` that one alone) and, for Arrow and PhatGOOSE, their
+  // prototypes or gates, each expert with its own in one version. Throws Error:
   // kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes), kNotFound (no
   // prototypes, with the command that makes them), kStale (prototypes of other weights).
   static RoutedModel compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,
@@ -50,7 +51,7 @@ class RoutedModel {
   const BaseModel& base() const { return *base_; }
   std::shared_ptr<const BaseModel> shared_base() const { return base_; }
   const RouterOptions& router() const { return router_; }
-  std::vector<std::string> expert_names() const;
+  std::vector<std::string> expert_names() const;  // of those that were read, sorted
 
   // What a sequence of this task is run with: null for the base alone. Oracle: throws Error(kNotFound) with
   // the nearest names for a task that no expert covers, unless there is a default expert. Lives as long as

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "core/config_keys.h"
 #include "core/config_values.h"
+#include "core/files.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
@@ -19,12 +21,20 @@ std::filesystem::path find_config_file(const std::string& name) {
   std::vector<std::filesystem::path> folders = {{}};
   if (const char* config_path = std::getenv("CONFIG_PATH")) folders.emplace_back(config_path);
   std::vector<std::string> tried;
+  std::optional<std::filesystem::path> folder_of_that_name;
   for (const std::filesystem::path& folder : folders) {
     for (const char* extension : {"", ".json"}) {
       const std::filesystem::path path = folder / (name + extension);
-      if (std::filesystem::is_regular_file(path)) return path;
+      if (path_exists(path)) {
+        if (!std::filesystem::is_directory(path)) return path;
+        if (*extension == '\0') folder_of_that_name = path;
+      }
       tried.push_back("'" + path.string() + "'");
     }
+  }
+  if (folder_of_that_name) {
+    throw Error(ErrorKind::kIo, "config file '" + folder_of_that_name->string() + "' is a folder",
+                "name a JSON file in it");
   }
   throw Error(ErrorKind::kNotFound, "config file '" + name + "' not found",
               "looked for " + join(tried, ", ") +

@@ -28,7 +28,8 @@ void write_manifest(const fs::path& root) {
 }
 
 void check_manifest(const fs::path& root, const std::string& uri) {
-  if (!is_library(root)) {
+  // An unreadable folder is no absent library.
+  if (!path_exists(root / kManifestFile) || !is_library(root)) {
     throw Error(ErrorKind::kNotFound, "no expert library at '" + uri + "'",
                 "a library is a folder with library.json; training into a new place creates one");
   }

@@ -18,6 +18,7 @@ namespace quiver {
 inline constexpr char kManifestFile[] = "library.json";
 inline constexpr char kArtefactFolder[] = "artefacts";
 inline constexpr char kStagingFolder[] = ".staging";
+inline constexpr char kFirstTemporaries[] = ".tmp-";  // what 0.1.0 was writing into an expert's folder
 
 bool is_library(const std::filesystem::path& root);
 

@@ -31,11 +31,8 @@ std::string readme_row(const ExpertInfo& info) {
 }
 
 fs::path require_free(const fs::path& directory) {
-  const fs::path path = fs::absolute(directory).lexically_normal();
-  const fs::path target = path.has_filename() ? path : path.parent_path();
-  std::error_code ignored;
-  if (fs::exists(fs::symlink_status(target, ignored)) &&
-      !(fs::is_directory(target) && fs::is_empty(target))) {
+  const fs::path target = check_output_directory(directory);
+  if (fs::exists(target) && !fs::is_empty(target)) {
     throw Error(ErrorKind::kAlreadyExists, "'" + target.string() + "' exists and is not empty",
                 "name a new folder");
   }

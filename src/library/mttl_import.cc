@@ -4,6 +4,7 @@
 #include "core/strings.h"
 #include "library/mttl_folder.h"
 #include "library/mttl_model.h"
+#include "library/names.h"
 #include "quiver/error.h"
 #include "quiver/mttl.h"
 
@@ -62,6 +63,7 @@ MttlImport import_mttl(const fs::path& source, ExpertLibrary& library, const Mtt
   if (has_suffix(source, ".ckpt")) {
     Expert expert = read_mttl_checkpoint(source);
     if (!options.name.empty()) expert.info.name = options.name;
+    require_new_name(expert.info.name, "expert name");
     library.add(expert, options.if_exists);
     result.experts.push_back(expert.info.name);
     return result;
@@ -83,6 +85,7 @@ MttlImport import_mttl(const fs::path& source, ExpertLibrary& library, const Mtt
   }
   for (const std::string& name : names) {
     try {
+      require_new_name(name, "expert name");
       const MttlExpert found = experts->read(name, result.left_out, result.problems);
       library.add(found.expert, options.if_exists);
       result.experts.push_back(name);

@@ -35,4 +35,11 @@ void require_valid_name(const std::string& name, const std::string& what) {
               "1 to 200 bytes of UTF-8 without '/' or control characters, not starting with '.'");
 }
 
+void require_new_name(const std::string& name, const std::string& what) {
+  require_valid_name(name, what);
+  if (name.find(',') == std::string::npos) return;
+  throw Error(ErrorKind::kInvalidArgument, what + " " + dump_json(Json(name)) + " holds a comma",
+              "commas separate names, as in --router and --experts: give another name");
+}
+
 }  // namespace quiver

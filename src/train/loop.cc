@@ -213,7 +213,7 @@ RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
   double last_loss = 0;
   std::optional<double> last_validation;
   while (run.step() < length.total) {
-    if (interrupt_requested()) {
+    if (interrupt_requested() || (checkpoints && log_reader_gone())) {
       if (checkpoints) run.save();
       throw Error(ErrorKind::kInterrupted,
                   "interrupted after step " + std::to_string(run.step()) + " of " +

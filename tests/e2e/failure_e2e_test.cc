@@ -158,6 +158,97 @@ TEST_F(Failure, AnInterruptedEvaluationEndsAndWritesNothing) {
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 
+TEST_F(Failure, AClosedTerminalStopsATrainingAsCtrlCDoes) {
+  // What a session's end may send: neither the second nor the third may cut the checkpoint off.
+  const std::string kill = "kill -HUP $pid; kill -HUP $pid; kill -TERM $pid; ";
+  const test::CommandResult result = test::run_command(
+      program() + " train " + config_option(experiment()) +
+      " -k finetune_task_name=colour -k total_steps=1000000 & pid=$!; sleep 4; " + kill + "wait $pid");
+  EXPECT_EQ(result.status, 130) << result.output;
+  EXPECT_NE(result.output.find("quiver: error: interrupted after step"), std::string::npos) << result.output;
+  EXPECT_TRUE(std::filesystem::exists(path("output/checkpoints/colour.safetensors")));
+}
+
+TEST_F(Failure, AReaderOfMessagesThatLeavesStopsATraining) {
+  const std::string train = program() + " train " + config_option(experiment());
+  const test::CommandResult piped =
+      test::run_command("{ " + train + "; echo $? >" + arg("status") + "; } 2>&1 | true");
+  EXPECT_EQ(piped.status, 0);
+  EXPECT_EQ(test::content(path("status")), "130\n");
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "colour\n");  // the first to end had to report
+  EXPECT_TRUE(std::filesystem::exists(path("output/checkpoints/number.safetensors")));
+  run_ok("train --resume -c " + arg("config.json"));
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "colour\nnumber\ntaste\n");
+}
+
+TEST_F(Failure, AReaderOfMessagesThatLeavesCostsNoResults) {
+  write_file_atomic(path("prompts.jsonl"), "{\"prompt\": \"colour of the sea:\"}\n");
+  test::run_command("{ " + program() + " generate " + base() + " --max-new-tokens 2 --input " +
+                    arg("prompts.jsonl") + " --out " + arg("out") + "; echo $? >" + arg("status") +
+                    "; } 2>&1 | true");
+  EXPECT_EQ(test::content(path("status")), "0\n");
+  EXPECT_EQ(test::json_lines_of(test::content(path("out"))).size(), 1u);
+}
+
+TEST_F(Failure, AClosedStdoutIsOneLine) {
+  run_ok("library create " + arg("library"));
+  const std::string said = "quiver: error: cannot write to stdout\n";
+  for (const std::string& command :
+       {"library show " + arg("library") + " --help",
+        "generate " + base() + " --prompt a --max-new-tokens 2 --no-progress --quiet"}) {
+    const test::ProgramResult closed = run(command, "");
+    EXPECT_EQ(closed.status, 0);
+    for (const std::string redirection : {" >&-", " >/dev/full"}) {
+      const test::CommandResult result = test::run_command(program() + " " + command + redirection);
+      EXPECT_EQ(result.status, 1) << command << redirection;
+      EXPECT_EQ(result.output, said) << command << redirection;
+    }
+    const test::CommandResult gone = test::run_command("{ " + program() + " " + command + " 2>" + arg("err") +
+                                                       "; echo $? >" + arg("status") + "; } | true");
+    EXPECT_EQ(test::content(path("status")), "1\n");
+    EXPECT_EQ(test::content(path("err")), said);
+  }
+}
+
+TEST_F(Failure, APlaceThatCannotBeWrittenIsRefusedBeforeTheWork) {
+  std::filesystem::create_directory(path("folder"));
+  // Had the work begun, the missing model would be the error.
+  const std::string model = arg("no_model");
+  write_file_atomic(path("rows.jsonl"), "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+  for (const std::string& command :
+       {"generate " + model + " --prompt a --out ",
+        "score " + model + " --input " + arg("rows.jsonl") + " --out ",
+        "route " + model + " --prompt a --out ", "eval rouge " + model + " --data " + arg("none") + " --out ",
+        "eval arc_easy " + model + " --data " + arg("none") + " --out ",
+        "eval arc_easy " + model + " --data " + arg("none") + " --out-samples ",
+        "cluster " + arg("none") + " --out ", "plot " + arg("none") + " --out "}) {
+    EXPECT_NE(error(1, command + arg("folder")).find("folder': it is a folder"), std::string::npos)
+        << command;
+    EXPECT_NE(error(1, command + arg("rows.jsonl/below")).find("Not a directory"), std::string::npos)
+        << command;
+  }
+  EXPECT_NE(error(1, "compose --base " + model + " --out " + arg("rows.jsonl")).find("is not a folder"),
+            std::string::npos);
+  EXPECT_NE(error(1, "train -c " + arg("folder")).find("folder' is a folder"), std::string::npos);
+}
+
+TEST_F(Failure, OutKeepsWhatIsNoPlainFile) {
+  const std::string generate = "generate " + base() + " --prompt a --max-new-tokens 2 --out ";
+  const std::string text = run_ok("generate " + base() + " --prompt a --max-new-tokens 2");
+  EXPECT_EQ(run_ok(generate + "/dev/stdout"), text);
+  EXPECT_EQ(run_ok(generate + "/proc/self/fd/1"), text);
+  write_file_atomic(path("real"), "old");
+  std::filesystem::create_symlink("real", path("link"));
+  run_ok(generate + arg("link"));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(test::content(path("real")), text);
+  const test::CommandResult fifo =
+      test::run_command("mkfifo " + arg("pipe") + "; cat " + arg("pipe") + " & " + program() + " " +
+                        generate + arg("pipe") + "; wait");
+  EXPECT_EQ(fifo.output, text);
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+}
+
 TEST_F(Failure, ErrorsCanBeJson) {
   const test::ProgramResult result = run("--log-format json library ls " + arg("nowhere"));
   EXPECT_EQ(result.status, 1);
