@@ -137,6 +137,7 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   expert.info.training = describe(options);
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
+  expert.decoder = base.shape().decoder;
   return expert;
 }
 
