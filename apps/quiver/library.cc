@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/strings.h"
 #include "library/names.h"
+#include "module_check.h"
 #include "quiver/mttl.h"
 
 namespace quiver::program {
@@ -64,7 +65,7 @@ void import_from_mttl(const std::string& path, ExpertLibrary& library, const Mtt
 }
 
 void import_experts(const std::string& path, const std::string& uri, const std::string& name,
-                    IfExists if_exists) {
+                    const std::string& base, IfExists if_exists) {
   if (is_mttl(path)) {
     ExpertLibrary library = ExpertLibrary::open_or_create(uri);
     import_from_mttl(path, library, {name, if_exists});
@@ -73,13 +74,14 @@ void import_experts(const std::string& path, const std::string& uri, const std::
   Expert expert = load_expert(path);
   if (!name.empty()) expert.info.name = name;
   require_new_name(expert.info.name, "expert name");
+  expert = named_for_base(std::move(expert), base);
   ExpertLibrary library = ExpertLibrary::open_or_create(uri);
   library.add(expert, if_exists);
 }
 
 // `name` and `directory` as they were given: without the last, the name is the folder for all experts.
 void export_experts(const std::string& uri, const std::string& name, const std::string& directory,
-                    const std::string& format) {
+                    const std::string& format, const std::string& base) {
   const ExpertLibrary library = ExpertLibrary::open(uri);
   const bool all = directory.empty();
   if (format == "mttl") {
@@ -88,14 +90,14 @@ void export_experts(const std::string& uri, const std::string& name, const std::
     return;
   }
   if (all) throw UsageError("DIR: is required: a PEFT adapter folder holds one expert");
-  save_expert(library.load(name), directory);
+  save_expert(named_for_base(library.load(name), base), directory);
 }
 
 }  // namespace
 
 void add_library(Command& program) {
   struct Arguments {
-    std::string first, second, third, name;
+    std::string first, second, third, name, base;
     std::string format = "peft";
     bool force = false;
     IfExists if_exists() const { return force ? IfExists::kReplace : IfExists::kRefuse; }
@@ -130,17 +132,22 @@ void add_library(Command& program) {
   })->add_flag("--force", a->force, "Replace experts of the same name");
   Command* import = add(
       "import", "Add experts: a PEFT adapter folder, an mttl library or model folder, or one .ckpt of mttl",
-      {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->if_exists()); });
+      {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->base, a->if_exists()); });
   import->add_option(
       "--name", a->name,
       "Name of the expert (default: the folder's, or what mttl says); of an mttl folder, the one "
       "expert to take (default: all)");
+  import->add_option("--base", a->base,
+                     "Base whose layers a PEFT adapter must fit (default: its own, if at hand)");
   import->add_flag("--force", a->force, "Replace experts of the same name");
   Command* out =
       add("export", "Write an expert as a PEFT adapter folder, or one or all as an mttl library folder",
-          {"LIBRARY", "NAME", "DIR"}, 2, [a] { export_experts(a->first, a->second, a->third, a->format); });
+          {"LIBRARY", "NAME", "DIR"}, 2,
+          [a] { export_experts(a->first, a->second, a->third, a->format, a->base); });
   out->add_option("--format", a->format, "peft, or mttl; with mttl NAME may be left out: all experts")
       ->check(OneOf{{"peft", "mttl"}});
+  out->add_option("--base", a->base,
+                  "Base whose names of layers a PEFT folder gets (default: the expert's own, if at hand)");
 }
 
 }  // namespace quiver::program

@@ -84,6 +84,7 @@ TaskDataset load_dataset(const ExperimentConfig& config) {
   }
   TaskDataset data = TaskDataset::load({.path = *config.dataset,
                                         .tasks = config.finetune_task_name,
+                                        .tasks_file = config.task_sets_file,
                                         .include_task_source = config.include_task_source,
                                         .include_template_type = config.include_template_type,
                                         .remove_phi_eval_tasks = config.remove_phi_eval_tasks});

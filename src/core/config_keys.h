@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/config.h"
+#include "core/config_values.h"
 
 namespace quiver {
 
@@ -72,7 +73,8 @@ void visit_config(Config& config, Visitor&& visit) {
 // tracker are recognized by their prefix.
 bool is_reference_only_key(const std::string& key);
 
-// Throws Error(kInvalidArgument) for a value out of range.
-void validate_ranges(const ExperimentConfig& config);
+// Throws Error(kInvalidArgument) for a value out of range, with where it came from: `given` holds the
+// settings that `config` was made from.
+void validate_ranges(const ExperimentConfig& config, const ConfigSettings& given);
 
 }  // namespace quiver

@@ -5,6 +5,7 @@
 #include "expert/adapter_config.h"
 #include "expert/adapter_tensors.h"
 #include "expert/expert_record.h"
+#include "expert/module_names.h"
 #include "tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -62,8 +63,9 @@ void require_replaceable(const fs::path& directory) {
 }  // namespace
 
 void write_expert_files(const Expert& expert, const fs::path& directory) {
-  write_safetensors(directory / kAdapterWeightsFile, make_adapter_tensors(expert), {{"format", "pt"}});
-  write_file_atomic(directory / kAdapterConfigFile, dump_json(make_adapter_config(expert), 2) + "\n");
+  const Expert named = with_full_names(expert);
+  write_safetensors(directory / kAdapterWeightsFile, make_adapter_tensors(named), {{"format", "pt"}});
+  write_file_atomic(directory / kAdapterConfigFile, dump_json(make_adapter_config(named), 2) + "\n");
   const ExpertRecord record{expert.info, sha256_file(directory / kAdapterWeightsFile)};
   write_file_atomic(directory / kExpertRecordFile, dump_json(make_expert_record(record), 2) + "\n");
 }
@@ -87,7 +89,8 @@ void check_weights_digest(const fs::path& directory) {
 Expert load_expert(const fs::path& directory) {
   const fs::path weights = require_adapter(directory);
   const AdapterConfig config = AdapterConfig::read(directory / kAdapterConfigFile);
-  return {info_of(config, directory), read_adapter_tensors(weights, config)};
+  return with_plain_names({info_of(config, directory), read_adapter_tensors(weights, config)},
+                          weights.string());
 }
 
 void save_expert(const Expert& expert, const fs::path& directory) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "expert/module_names.h"
 #include "expert/mttl_weights.h"
 #include "quiver/error.h"
 #include "tensor/dtype.h"
@@ -43,7 +44,8 @@ Artefact read_artefact(const fs::path& file, const Expert& expert) {
                     .tensors = {}};
   for (const auto& [name, tensor] : tensors_of(data == nullptr ? value : *data, file)) {
     // A gate is "<module>.selector.<expert>.v", a vector of Arrow "<module>".
-    const std::string module = without_mttl_wrapper(name.substr(0, name.find(kSelector)));
+    const std::string module =
+        split_module_name(without_mttl_wrapper(name.substr(0, name.find(kSelector)))).path;
     artefact.tensors[module] = tensor.to(at::kFloat).flatten().contiguous();
   }
   check_vectors(artefact.tensors, expert, file.string());

@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "core/strings.h"
+#include "expert/module_names.h"
 #include "expert/mttl_weights.h"
 #include "quiver/error.h"
 #include "quiver/mttl.h"
@@ -47,7 +48,7 @@ void export_mttl(const ExpertLibrary& library, std::span<const std::string> name
   const TemporaryDirectory stage(target.parent_path());
   std::string rows;
   for (const std::string& name : names) {
-    const Expert expert = library.load(name);
+    const Expert expert = with_full_names(library.load(name));
     const MttlWeights weights = make_mttl_weights(expert);
     write_torch_file(stage.path() / (name + ".meta"), make_mttl_meta(expert, weights.rank, weights.alpha));
     write_torch_file(stage.path() / (name + ".ckpt"), weights.tensors);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "expert/module_names.h"
 #include "expert/mttl_weights.h"
 #include "library/mttl_artefacts.h"
 #include "library/names.h"
@@ -72,7 +73,9 @@ MttlExpert MttlFolder::read(const std::string& name, std::vector<std::string>& l
   const fs::path checkpoint = directory_ / (name + ".ckpt");
   const MttlInfo& info = infos_.at(name);
   MttlExpert result;
-  result.expert = {info.info, make_lora_modules(read_torch_tensors(checkpoint), info, checkpoint.string())};
+  const std::string where = checkpoint.string();
+  result.expert =
+      with_plain_names({info.info, make_lora_modules(read_torch_tensors(checkpoint), info, where)}, where);
   result.artefacts = read_mttl_artefacts(data_[name], result.expert, left_out, problems);
   return result;
 }
@@ -84,7 +87,8 @@ Expert read_mttl_checkpoint(const fs::path& checkpoint) {
   if (state == nullptr) state = value.find("module");  // DeepSpeed's name for it
   if (state != nullptr) {
     const MttlInfo info = parse_mttl_info(training_run_meta(value, checkpoint), where);
-    return {info.info, make_lora_modules(tensors_of(*state, checkpoint), info, where)};
+    return with_plain_names({info.info, make_lora_modules(tensors_of(*state, checkpoint), info, where)},
+                            where);
   }
   fs::path beside = checkpoint;
   beside.replace_extension(".meta");
@@ -94,7 +98,7 @@ Expert read_mttl_checkpoint(const fs::path& checkpoint) {
                                           where + "' is not known");
   }
   const MttlInfo info = parse_mttl_info(to_json(read_torch_file(beside)), beside.string());
-  return {info.info, make_lora_modules(tensors_of(value, checkpoint), info, where)};
+  return with_plain_names({info.info, make_lora_modules(tensors_of(value, checkpoint), info, where)}, where);
 }
 
 }  // namespace quiver

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "expert/module_names.h"
 #include "expert/mttl_weights.h"
 #include "library/mttl_artefacts.h"
 #include "library/names.h"
@@ -127,7 +128,7 @@ MttlExpert MttlModel::read(const std::string& name, std::vector<std::string>&,
   const MttlInfo& info = infos_.at(name);
   const std::string where = weights_path_.string() + ", expert '" + name + "'";
   MttlExpert result;
-  result.expert = {info.info, make_lora_modules(tensors_[name], info, where)};
+  result.expert = with_plain_names({info.info, make_lora_modules(tensors_[name], info, where)}, where);
   if (prototypes_.empty()) return result;
   try {
     const std::int64_t row = std::ranges::find(order_, name) - order_.begin();
@@ -138,7 +139,7 @@ MttlExpert MttlModel::read(const std::string& name, std::vector<std::string>&,
                                                  "' have not one row for each of " +
                                                  std::to_string(order_.size()) + " experts");
       }
-      artefact.tensors[module] = rows[row].to(at::kFloat).contiguous();
+      artefact.tensors[split_module_name(module).path] = rows[row].to(at::kFloat).contiguous();
     }
     check_vectors(artefact.tensors, result.expert, where);
     result.artefacts.emplace(artefact_kind_, std::move(artefact));

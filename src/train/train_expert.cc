@@ -144,6 +144,7 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
                 "training of '" + name + "' diverged: '" + path + "' is not finite after the last step",
                 "lower learning_rate or set max_grad_norm");
   }
+  expert.decoder = base.shape().decoder;
   return expert;
 }
 
