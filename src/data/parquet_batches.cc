@@ -55,7 +55,7 @@ void visit_file(const std::filesystem::path& file, const LeafSelector& select, c
 
 void throw_corrupt_parquet(const std::filesystem::path& file, const std::string& reason) {
   std::string line = join(split_list(reason, '\n'), "; ");  // Arrow's reasons may have several lines
-  throw Error(ErrorKind::kCorruptFile, "'" + file.string() + "': " + printable(line));
+  throw Error(ErrorKind::kCorruptFile, "'" + file.string() + "': " + escape_controls(line));
 }
 
 std::optional<int> find_column(const arrow::Schema& schema, const std::string& name,
