@@ -95,7 +95,7 @@ void compare_evaluations(const Arguments& arguments, const std::vector<RoutedMod
     together.values.push_back(seconds_of([&] { evaluate_rouge(models, examples, options); }));
     double sum = 0;
     for (const RoutedModel& model : models)
-      sum += seconds_of([&] { evaluate_rouge({model, 1}, examples, options); });
+      sum += seconds_of([&] { evaluate_rouge({&model, 1}, examples, options); });
     alone.values.push_back(sum / static_cast<double>(models.size()));
     throw_if_interrupted("nothing was written");
   }
