@@ -16,8 +16,12 @@ void add_cluster(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
   Command* command = program.add_subcommand("cluster", "Model-based clustering (MBC) of a library's experts");
   command->add_option("LIBRARY", arguments->library)->required();
-  command->add_option("--k", arguments->options.k, "Number of clusters")->capture_default_str();
+  command->add_option("--k", arguments->options.k, "Number of clusters")
+      ->check(Number::kPositive)
+      ->capture_default_str();
   command->add_option("--sparsity", arguments->options.sparsity, "Share of the smallest weights left out")
+      ->check(
+          finite_number([](double share) { return share >= 0 && share < 1; }, "of at least 0 and below 1"))
       ->capture_default_str();
   command->add_option("--out", arguments->out, "clusters.json to write (default: stdout)");
   command->add_flag("--recompute", arguments->recompute, "No effect: similarities are never kept");

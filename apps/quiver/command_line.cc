@@ -19,22 +19,20 @@ Option* Option::required(bool value) {
   return this;
 }
 
-Option* Option::check(Number kind) {
-  if (kind == Number::kPositive) {
-    option_->check(CLI::PositiveNumber);
-  } else {
-    option_->check(CLI::NonNegativeNumber);
-  }
-  return this;
-}
+Option* Option::check(Number kind) { return check(whole_number(kind == Number::kPositive ? 1 : 0)); }
 
-Option* Option::check(Range range) {
-  option_->check(CLI::Range(range.min, range.max));
-  return this;
-}
+Option* Option::check(Range range) { return check(whole_number(range.min, range.max)); }
 
-Option* Option::check(OneOf words) {
-  option_->check(CLI::IsMember(std::move(words.words)));
+Option* Option::check(OneOf words) { return check(one_of(std::move(words.words))); }
+
+// CLI11's own checks of numbers go through a double, print its largest as a bound, and take what fits no
+// type.
+Option* Option::check(ValueCheck check) {
+  const auto problem = [check = std::move(check)](std::string& value) {
+    const std::optional<std::string> found = check(value);
+    return found ? "'" + value + "' " + *found : std::string();
+  };
+  option_->check(CLI::Validator(problem, ""));
   return this;
 }
 

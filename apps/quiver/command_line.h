@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "value_check.h"
+
 namespace CLI {
 class App;
 class Option;
@@ -25,6 +27,7 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Short for the checks of value_check.h: whole numbers from 1 or 0 on.
 enum class Number { kPositive, kNonNegative };
 
 struct Range {
@@ -43,6 +46,7 @@ class Option {
   Option* check(Number kind);
   Option* check(Range range);
   Option* check(OneOf words);
+  Option* check(ValueCheck check);
   // --help shows the value that the variable has now.
   Option* capture_default_str();
   Option* delimiter(char between);

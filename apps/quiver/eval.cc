@@ -81,7 +81,7 @@ void add_task_options(Command& command, TaskArguments& arguments) {
           "Folder with one folder a task, in the hub's layout; for one task also its own file or folder")
       ->required();
   command.add_option("--limit", arguments.limit, "Only the first N questions of each subtask")
-      ->check(Number::kNonNegative);
+      ->check(Number::kPositive);
   command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
   command.add_option("--out-samples", arguments.samples_out,
                      "JSON lines to write: every question's scores or text");
@@ -127,7 +127,7 @@ void add_eval(Command& program, GlobalOptions& global) {
   add_tasks(*command, global);
   Command* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
   arguments->model.add_to(*rouge);
-  rouge->add_option("--limit", arguments->limit, "Only the first N examples");
+  rouge->add_option("--limit", arguments->limit, "Only the first N examples")->check(Number::kPositive);
   rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
   rouge->add_option("-c,--config", arguments->config, "Config with the data set and tasks");
   rouge->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
@@ -135,8 +135,11 @@ void add_eval(Command& program, GlobalOptions& global) {
   rouge->add_option("--tasks", arguments->tasks, "Tasks, comma-separated, or all")
       ->delimiter(',')
       ->allow_extra_args(false);
-  rouge->add_option("--split", arguments->split)->capture_default_str();
-  rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length");
+  rouge->add_option("--split", arguments->split)
+      ->check(OneOf{{"train", "validation", "valid", "dev", "test"}})
+      ->capture_default_str();
+  rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length")
+      ->check(Number::kPositive);
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });
   for (const char* task : {"arc-easy", "arc-challenge"}) {
     auto choices = std::make_shared<TaskArguments>();

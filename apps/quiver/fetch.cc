@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/strings.h"
 #include "model_cache.h"
 
 namespace quiver::program {
@@ -13,7 +14,9 @@ void add_fetch(Command& program) {
   auto arguments = std::make_shared<Arguments>();
   Command* command =
       program.add_subcommand("fetch", "Get a known small open model into the cache; prints its path");
-  command->add_option("NAME", arguments->name, "One of: " + known_models())->required();
+  command->add_option("NAME", arguments->name, "One of: " + known_models())
+      ->required()
+      ->check(one_of(split_list(known_models())));
   command->add_option("--to", arguments->to, "Cache folder (default $QUIVER_CACHE or ~/.cache/quiver)");
   command->callback(
       [arguments] { std::printf("%s\n", fetch_model(arguments->name, arguments->to).c_str()); });

@@ -81,14 +81,19 @@ void add_generate(Command& program, GlobalOptions& global) {
   command->add_option("--task-name", arguments->task_name, "Task of --prompt, for the oracle");
   GenerationOptions& options = arguments->options;
   command->add_option("--max-new-tokens", options.max_new_tokens, "Longest continuation")
+      ->check(Number::kNonNegative)
       ->capture_default_str();
   command->add_option("--batch-size", options.batch_size, "Sequences decoded together")
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--stop", options.stop, "Text that ends a continuation; may be given several times")
       ->allow_extra_args(false);
-  command->add_option("--temperature-sampling", options.sampling_temperature,
-                      "Sample at this temperature; 0: greedy");
-  command->add_option("--top-p", options.top_p, "Sample from the most likely tokens with this probability");
+  command
+      ->add_option("--temperature-sampling", options.sampling_temperature,
+                   "Sample at this temperature; 0: greedy")
+      ->check(number_not_negative());
+  command->add_option("--top-p", options.top_p, "Sample from the most likely tokens with this probability")
+      ->check(finite_number([](double p) { return p > 0 && p <= 1; }, "above 0 and at most 1"));
   command->add_option("--out", arguments->out, "File to write instead of stdout");
   command->callback([arguments, &global] { run(*arguments, global); });
 }

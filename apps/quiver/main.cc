@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "failure.h"
 #include "quiver/error.h"
+#include "tensor/device.h"
 #include "version_text.h"
 
 namespace quiver::program {
@@ -24,12 +25,25 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, -1);
 }
 
+// Whether there is such a device is another question, which the machine answers.
+void check_device_name(const std::string& name) {
+  try {
+    parse_device(name);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInvalidArgument) throw;
+  }
+}
+
 void add_global_options(Command& program, GlobalOptions& global) {
   program.add_option("--threads", global.threads, "Threads to use (default: one per core)")
       ->check(Range{1, 4096});
-  program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
-  program.add_option("--precision", global.precision,
-                     "float32, bfloat16 or q8 (default: the config's, or float32)");
+  program.add_option("--device", global.device, "cpu, cuda or cuda:N")
+      ->check(parsed_by(check_device_name))
+      ->capture_default_str();
+  program
+      .add_option("--precision", global.precision,
+                  "float32, bfloat16 or q8 (default: the config's, or float32)")
+      ->check(parsed_by(parse_precision));
   program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)")
       ->check(Number::kNonNegative);
   program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");
@@ -45,7 +59,12 @@ void apply(const GlobalOptions& global) {
   if (global.threads > 0) at::set_num_threads(global.threads);
 }
 
-int exit_status(const Error& error) { return error.kind() == ErrorKind::kInterrupted ? 130 : 1; }
+// What a -k says wrong is wrong usage, as a bad value of any other option is.
+int exit_status(const Error& error) {
+  if (error.kind() == ErrorKind::kInterrupted) return 130;
+  return error.kind() == ErrorKind::kInvalidArgument && std::string_view(error.what()).starts_with("-k") ? 2
+                                                                                                         : 1;
+}
 
 void report(const std::string& message, const std::string& hint = {}) {
   log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");

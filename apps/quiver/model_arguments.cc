@@ -4,6 +4,18 @@
 #include "quiver/error.h"
 
 namespace quiver::program {
+namespace {
+
+// Not every implementation has every router.
+RouterOptions compatible_router(const std::string& text, const std::string& compat) {
+  try {
+    return parse_router(text, parse_compat(compat));
+  } catch (const Error& error) {
+    throw UsageError("--compat: " + std::string(error.what()) + "; " + error.hint());
+  }
+}
+
+}  // namespace
 
 void ModelArguments::add_to(Command& command, const std::string& positional) {
   command
@@ -13,35 +25,35 @@ void ModelArguments::add_to(Command& command, const std::string& positional) {
   command.add_option("--library", library, "Expert library: local://DIR, a path, or virtual://NAME");
   command.add_option("--router", routers, "base, oracle, uniform, arrow, phatgoose or expert:NAME")
       ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_option("--top-k", top_k, "Experts kept per token (arrow, phatgoose); 0: all");
-  command.add_option("--temperature", temperature, "Divides the routing logits");
-  command.add_option("--combine", combine, "output (merge after) or parameter (merge before)");
+      ->allow_extra_args(false)
+      ->check(parsed_by([](const std::string& text) { parse_router(text); }));
+  command.add_option("--top-k", top_k, "Experts kept per token (arrow, phatgoose); 0: all")
+      ->check(Range{0, 1 << 30});
+  command.add_option("--temperature", temperature, "Divides the routing logits")->check(number_above_zero());
+  command.add_option("--combine", combine, "output (merge after) or parameter (merge before)")
+      ->check(OneOf{{"output", "parameter"}});
   command.add_option("--default-expert", default_expert, "Oracle: the expert for tasks that none covers");
   command.add_option("--compat", compat, "Whose numbers to reproduce: none, mttl, peft or phatgoose")
+      ->check(OneOf{{"none", "mttl", "peft", "phatgoose"}})
       ->capture_default_str();
 }
 
 std::vector<RouterOptions> ModelArguments::router_options() const {
   std::vector<RouterOptions> options;
   for (const std::string& text : routers) {
-    RouterOptions router = parse_router(text, parse_compat(compat));
+    RouterOptions router = compatible_router(text, compat);
     if (top_k) router.top_k = *top_k;
-    if (temperature) {
-      check_temperature(*temperature);
-      router.temperature = *temperature;
-    }
+    if (temperature) router.temperature = *temperature;
     if (combine) router.combine = parse_combine(*combine);
     if (router.kind == RouterKind::kOracle) router.default_expert = default_expert;
     if (router.kind != RouterKind::kBase && library.empty()) {
-      throw Error(ErrorKind::kInvalidArgument, "--router " + text + " needs --library", "");
+      throw UsageError("--router " + text + " needs --library");
     }
     options.push_back(std::move(router));
   }
   if (options.empty()) {
     if (!library.empty()) {
-      throw Error(ErrorKind::kInvalidArgument, "--library needs --router",
-                  "base, oracle, uniform, arrow, phatgoose or expert:NAME");
+      throw UsageError("--library needs --router: base, oracle, uniform, arrow, phatgoose or expert:NAME");
     }
     options.emplace_back();
   }
@@ -68,9 +80,8 @@ std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const
 
 RoutedModel ModelArguments::load_one(const GlobalOptions& global) const {
   if (routers.size() > 1) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "this command takes one --router, not " + std::to_string(routers.size()),
-                "`quiver eval` takes several");
+    throw UsageError("this command takes one --router, not " + std::to_string(routers.size()) +
+                     "; `quiver eval` takes several");
   }
   return load(global).front();
 }

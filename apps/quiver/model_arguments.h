@@ -24,13 +24,13 @@ struct ModelArguments {
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
   void add_to(Command& command, const std::string& positional = "MODEL");
 
-  // The options of every router asked for, `base` when none was. Throws Error(kInvalidArgument).
+  // The options of every router asked for, `base` when none was. Throws UsageError.
   std::vector<RouterOptions> router_options() const;
 
   // Loads the base once and composes every router on it.
   std::vector<RoutedModel> load(const GlobalOptions& global) const;
 
-  // For commands that run one model. Throws Error(kInvalidArgument) when several routers are given.
+  // For commands that run one model. Throws UsageError when several routers are given.
   RoutedModel load_one(const GlobalOptions& global) const;
 };
 

@@ -76,6 +76,7 @@ void add_prototypes(Command& program, GlobalOptions& global) {
       ->add_option(
           "--compat", arguments->compat,
           "peft: as PEFT approximates them, from the global --seed (42), for --router arrow --compat peft")
+      ->check(OneOf{{"none", "peft"}})
       ->capture_default_str();
   arrow->callback([arguments, &global] { run_arrow(*arguments, global); });
 
@@ -85,10 +86,16 @@ void add_prototypes(Command& program, GlobalOptions& global) {
       ->required();
   phatgoose->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
   TrainingOptions& gates = arguments->gates;
-  phatgoose->add_option("--n-steps", gates.total_steps, "Optimizer steps per expert")->capture_default_str();
-  phatgoose->add_option("--learning-rate", gates.learning_rate)->capture_default_str();
-  phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->capture_default_str();
-  phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")->capture_default_str();
+  phatgoose->add_option("--n-steps", gates.total_steps, "Optimizer steps per expert")
+      ->check(Number::kPositive)
+      ->capture_default_str();
+  phatgoose->add_option("--learning-rate", gates.learning_rate)
+      ->check(number_above_zero())
+      ->capture_default_str();
+  phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->check(share())->capture_default_str();
+  phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")
+      ->check(Number::kPositive)
+      ->capture_default_str();
   phatgoose->add_flag("--recompute", arguments->recompute, "Also those that are there");
   phatgoose->callback([arguments, &global] { run_phatgoose(*arguments, global); });
 }
