@@ -1,8 +1,8 @@
 # One static library per folder of src/, with the dependencies that docs/layers.txt allows it.
 
 # Third-party targets a layer uses besides the layers it includes.
-set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto Threads::Threads)
-set(quiver_text_extra PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto PkgConfig::PCRE2 Threads::Threads)
+set(quiver_text_extra PkgConfig::UTF8PROC)
 set(quiver_tensor_extra quiver_torch)
 set(quiver_kernels_extra quiver_torch)
 set(quiver_data_extra quiver_arrow PkgConfig::UTF8PROC)
