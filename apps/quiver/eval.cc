@@ -2,11 +2,11 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "core/strings.h"
 #include "eval_tasks.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "training_run.h"
 

@@ -2,8 +2,8 @@
 
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "json_lines.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "task_definitions.h"
 #include "task_results.h"

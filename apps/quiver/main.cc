@@ -9,8 +9,8 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "failure.h"
+#include "progress.h"
 #include "quiver/error.h"
 #include "version_text.h"
 
