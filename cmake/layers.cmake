@@ -1,13 +1,13 @@
 # One static library per folder of src/, with the dependencies that docs/layers.txt allows it.
 
 # Third-party targets a layer uses besides the layers it includes.
-set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto Threads::Threads)
-set(quiver_text_extra PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+set(quiver_core_extra nlohmann_json::nlohmann_json OpenSSL::Crypto PkgConfig::PCRE2 Threads::Threads)
+set(quiver_text_extra PkgConfig::UTF8PROC)
 set(quiver_tensor_extra quiver_torch)
 set(quiver_kernels_extra quiver_torch)
 set(quiver_data_extra quiver_arrow PkgConfig::UTF8PROC)
 # Layers without tensors: they must not pay for LibTorch's headers.
-set(quiver_light_layers core storage text data)
+set(quiver_light_layers core storage text data report)
 
 function(quiver_add_precompiled_header name)
   file(WRITE "${CMAKE_BINARY_DIR}/${name}_anchor.cc" "")
@@ -39,7 +39,7 @@ function(quiver_add_layers file)
   file(STRINGS "${file}" lines)
   set(layers "")
   foreach(line IN LISTS lines)
-    if(line MATCHES "^([a-z]+):(.*)$")
+    if(line MATCHES "^([a-z]+):([^|]*)")
       set(layer "${CMAKE_MATCH_1}")
       separate_arguments(deps UNIX_COMMAND "${CMAKE_MATCH_2}")
       file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/*.cc")
@@ -68,9 +68,6 @@ function(quiver_add_layers file)
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx512.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantize.cc"
     PROPERTIES COMPILE_OPTIONS "-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)
-  # The program that starts without LibTorch links these; unoptimized, the precompiled header's functions would need it.
-  set_source_files_properties("${CMAKE_SOURCE_DIR}/src/library/layout.cc" "${CMAKE_SOURCE_DIR}/src/library/names.cc"
-    PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   set_property(GLOBAL PROPERTY quiver_layers "${layers}")
   add_library(quiver INTERFACE)
   target_compile_features(quiver INTERFACE cxx_std_20)

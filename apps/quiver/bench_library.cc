@@ -6,8 +6,8 @@
 #include "bench_report.h"
 #include "core/files.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "json_lines.h"
+#include "progress.h"
 #include "quiver/transforms.h"
 #include "synthetic_library.h"
 

@@ -2,11 +2,11 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "core/strings.h"
 #include "eval_tasks.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "training_run.h"
 
@@ -47,9 +47,7 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   if (arguments.limit > 0 && arguments.limit < static_cast<std::int64_t>(examples.size())) {
     examples.resize(static_cast<std::size_t>(arguments.limit));
   }
-  GlobalOptions with_config = global;
-  if (!global.precision) with_config.precision = precision_name(config.precision);
-  const std::vector<RoutedModel> models = arguments.model.load(with_config);
+  const std::vector<RoutedModel> models = arguments.model.load(base_options(global, config));
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;

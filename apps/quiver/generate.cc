@@ -2,9 +2,9 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
+#include "progress.h"
 #include "request_rows.h"
 
 namespace quiver::program {

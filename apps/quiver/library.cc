@@ -8,9 +8,9 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
-#include "library/names.h"
 #include "module_check.h"
 #include "quiver/mttl.h"
+#include "storage/names.h"
 
 namespace quiver::program {
 namespace {

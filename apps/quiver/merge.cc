@@ -2,8 +2,8 @@
 
 #include "commands.h"
 #include "core/log.h"
-#include "library/names.h"
 #include "quiver/transforms.h"
+#include "storage/names.h"
 
 namespace quiver::program {
 namespace {

@@ -60,7 +60,7 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
   return options;
 }
 
-std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const {
+std::vector<RoutedModel> ModelArguments::load(const BaseModelOptions& base_options) const {
   if (RoutedModel::is_saved_model(model)) {
     if (!routers.empty() || !library.empty() || top_k || temperature || combine || !default_expert.empty() ||
         compat != "none") {
@@ -68,10 +68,10 @@ std::vector<RoutedModel> ModelArguments::load(const GlobalOptions& global) const
                   "'" + model + "' is a composed model and has its router already",
                   "leave out --library, --router and the router's options");
     }
-    return {RoutedModel::load(model, nullptr, global.model_options())};
+    return {RoutedModel::load(model, nullptr, base_options)};
   }
   const std::vector<RouterOptions> options = router_options();
-  const std::shared_ptr<const BaseModel> base = BaseModel::load(resolve_base(model), global.model_options());
+  const std::shared_ptr<const BaseModel> base = BaseModel::load(resolve_base(model), base_options);
   bool only_base = true;
   for (const RouterOptions& router : options) only_base = only_base && router.kind == RouterKind::kBase;
   if (only_base) return std::vector<RoutedModel>(options.size(), RoutedModel(base));
@@ -83,7 +83,7 @@ RoutedModel ModelArguments::load_one(const GlobalOptions& global) const {
     throw UsageError("this command takes one --router, not " + std::to_string(routers.size()) +
                      "; `quiver eval` takes several");
   }
-  return load(global).front();
+  return load(global.model_options()).front();
 }
 
 }  // namespace quiver::program

@@ -28,7 +28,7 @@ struct ModelArguments {
   std::vector<RouterOptions> router_options() const;
 
   // Loads the base once and composes every router on it.
-  std::vector<RoutedModel> load(const GlobalOptions& global) const;
+  std::vector<RoutedModel> load(const BaseModelOptions& base_options) const;
 
   // For commands that run one model. Throws UsageError when several routers are given.
   RoutedModel load_one(const GlobalOptions& global) const;

@@ -4,9 +4,9 @@
 
 #include "core/files.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "core/strings.h"
-#include "library/names.h"
+#include "progress.h"
+#include "storage/names.h"
 #include "train/options_from_config.h"
 
 namespace fs = std::filesystem;

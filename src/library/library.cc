@@ -2,10 +2,10 @@
 
 #include "core/strings.h"
 #include "expert/expert_files.h"
-#include "library/layout.h"
-#include "library/names.h"
 #include "quiver/error.h"
+#include "storage/layout.h"
 #include "storage/location.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 #include "storage/write_lock.h"
 

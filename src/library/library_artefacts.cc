@@ -5,11 +5,11 @@
 #include "core/files.h"
 #include "expert/expert_files.h"
 #include "library/artefact_file.h"
-#include "library/layout.h"
-#include "library/names.h"
 #include "library/write_turn.h"
 #include "quiver/error.h"
 #include "quiver/library.h"
+#include "storage/layout.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 #include "tensor/jobs.h"
 

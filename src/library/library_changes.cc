@@ -2,10 +2,10 @@
 #include "core/json.h"
 #include "expert/expert_files.h"
 #include "expert/expert_record.h"
-#include "library/names.h"
 #include "library/write_turn.h"
 #include "quiver/error.h"
 #include "quiver/library.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 
 namespace fs = std::filesystem;

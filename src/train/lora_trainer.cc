@@ -5,23 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <regex>
 
+#include "core/regex.h"
 #include "core/strings.h"
 #include "kernels/low_rank.h"
 #include "quiver/error.h"
 
 namespace quiver {
 namespace {
-
-std::regex compile(const std::string& pattern, const char* option) {
-  try {
-    return std::regex(pattern);
-  } catch (const std::regex_error& error) {
-    throw Error(ErrorKind::kInvalidArgument,
-                std::string(option) + ": '" + pattern + "' is not a regular expression: " + error.what());
-  }
-}
 
 // y + h b with b (rows of h, width of y): in y's memory when the types agree.
 at::Tensor add_product(at::Tensor y, const at::Tensor& h, const at::Tensor& b) {
@@ -73,15 +64,15 @@ void require_memory(const BaseModel& base, const std::vector<std::int64_t>& slot
 }  // namespace
 
 std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& config) {
-  const std::regex modules = compile(config.modify_modules, "modify_modules");
-  const std::regex layers = compile(config.modify_layers, "modify_layers");
+  const Regex modules = Regex::python_fullmatch(config.modify_modules, "modify_modules");
+  const Regex layers = Regex::python_fullmatch(config.modify_layers, "modify_layers");
   std::vector<std::int64_t> matched;
   for (std::size_t i = 0; i < base.slots().size(); ++i) {
     const std::string& path = base.slots()[i].path;
     const std::size_t dot = path.rfind('.');
-    const bool fits = config.modify_layers.empty() ? std::regex_match(path, modules)
-                                                   : std::regex_match(path.substr(0, dot), modules) &&
-                                                         std::regex_match(path.substr(dot + 1), layers);
+    const bool fits = config.modify_layers.empty()
+                          ? modules.matches(path)
+                          : modules.matches(path.substr(0, dot)) && layers.matches(path.substr(dot + 1));
     if (fits) matched.push_back(static_cast<std::int64_t>(i));
   }
   if (matched.empty()) {
@@ -110,14 +101,14 @@ LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const 
                 "lora_rank must be at least 1 and lora_dropout in [0, 1): rank " +
                     std::to_string(config.rank) + ", dropout " + std::to_string(config.dropout));
   }
-  const std::regex trained = compile(trainable, "trainable_param_names");
-  const std::optional<std::regex> kept =
-      frozen ? std::optional(compile(*frozen, "non_trainable_param_names")) : std::nullopt;
+  const Regex trained = Regex::python_fullmatch(trainable, "trainable_param_names");
+  const std::optional<Regex> kept =
+      frozen ? std::optional(Regex::python_fullmatch(*frozen, "non_trainable_param_names")) : std::nullopt;
   std::size_t matched = 0;  // by `trainable` alone
   const auto is_trained = [&](const std::string& name) {
-    if (!std::regex_match(name, trained)) return false;
+    if (!trained.matches(name)) return false;
     ++matched;
-    return !(kept && std::regex_match(name, *kept));
+    return !(kept && kept->matches(name));
   };
   const std::vector<std::int64_t> matched_slots = match_slots(base, config);
   require_memory(base, matched_slots, config.rank);

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "core/log.h"
-#include "library/layout.h"
 #include "quiver/error.h"
+#include "storage/layout.h"
 #include "storage/location.h"
 #include "version_text.h"
 

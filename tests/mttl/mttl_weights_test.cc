@@ -1,6 +1,7 @@
 // Experts as mttl stores them, good and bad.
-#include "expert/mttl_info.h"
-#include "expert/mttl_weights.h"
+#include "mttl/mttl_weights.h"
+
+#include "mttl/mttl_info.h"
 #include "support/expert_fixture.h"
 #include "support/test_support.h"
 #include "tensor/torch_json.h"

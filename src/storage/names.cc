@@ -1,4 +1,4 @@
-#include "library/names.h"
+#include "storage/names.h"
 
 #include <algorithm>
 

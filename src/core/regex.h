@@ -11,9 +11,13 @@ namespace quiver {
 // A compiled regular expression over valid UTF-8. Immutable and thread-safe; copies share the compiled code.
 class Regex {
  public:
-  // Of a tokenizer.json (see oniguruma_pattern.h). Throws Error(kUnsupported) for a construct that cannot be
-  // matched alike, Error(kCorruptFile) for a pattern that is no regular expression; both name `where`.
-  static Regex from_oniguruma(std::string_view pattern, const std::string& where);
+  // In PCRE2's syntax, over Unicode's characters; ^ and $ match at the ends of lines. Throws
+  // Error(kCorruptFile), naming `where`, for a pattern that is no regular expression.
+  static Regex multiline(std::string_view pattern, const std::string& where);
+
+  // Python's re.fullmatch: matches() of a whole text or not at all. Throws Error(kInvalidArgument), naming
+  // `where`.
+  static Regex python_fullmatch(std::string_view pattern, const std::string& where);
 
   // Matches `text` itself.
   static Regex literal(std::string_view text);
@@ -28,10 +32,12 @@ class Regex {
   // Throws Error(kUnsupported) when the pattern backtracks without end on this text.
   std::vector<Match> find_all(std::string_view text) const;
 
+  // Whether there is a match. `text` need not be UTF-8: nothing matches what is not. Throws like find_all.
+  bool matches(std::string_view text) const;
+
  private:
   struct Code;
   explicit Regex(std::shared_ptr<const Code> code) : code_(std::move(code)) {}
-  static Regex compile(std::string_view pattern, unsigned options, const std::string& where);
 
   std::shared_ptr<const Code> code_;
 };

@@ -2,11 +2,11 @@
 #include <memory>
 
 #include "core/strings.h"
-#include "library/mttl_folder.h"
-#include "library/mttl_model.h"
-#include "library/names.h"
+#include "mttl/mttl_folder.h"
+#include "mttl/mttl_model.h"
 #include "quiver/error.h"
 #include "quiver/mttl.h"
+#include "storage/names.h"
 
 namespace fs = std::filesystem;
 

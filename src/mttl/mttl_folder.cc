@@ -1,12 +1,12 @@
-#include "library/mttl_folder.h"
+#include "mttl/mttl_folder.h"
 
 #include <algorithm>
 
 #include "expert/module_names.h"
-#include "expert/mttl_weights.h"
-#include "library/mttl_artefacts.h"
-#include "library/names.h"
+#include "mttl/mttl_artefacts.h"
+#include "mttl/mttl_weights.h"
 #include "quiver/error.h"
+#include "storage/names.h"
 #include "tensor/torch_file.h"
 #include "tensor/torch_json.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "library/mttl_source.h"
+#include "mttl/mttl_source.h"
 
 namespace quiver {
 

@@ -4,7 +4,7 @@
 #include "core/json.h"
 #include "core/strings.h"
 #include "expert/module_names.h"
-#include "expert/mttl_weights.h"
+#include "mttl/mttl_weights.h"
 #include "quiver/error.h"
 #include "quiver/mttl.h"
 #include "tensor/torch_file.h"

@@ -1,4 +1,4 @@
-#include "expert/mttl_info.h"
+#include "mttl/mttl_info.h"
 
 #include <cmath>
 

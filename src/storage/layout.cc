@@ -1,10 +1,10 @@
-#include "library/layout.h"
+#include "storage/layout.h"
 
 #include <algorithm>
 
 #include "core/files.h"
 #include "core/json.h"
-#include "library/names.h"
+#include "storage/names.h"
 
 namespace fs = std::filesystem;
 

@@ -1,4 +1,4 @@
-#include "core/progress.h"
+#include "progress.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 
 #include "core/log.h"
 
-namespace quiver {
+namespace quiver::program {
 namespace {
 
 ProgressMode& mode_storage() {
@@ -78,4 +78,4 @@ void Progress::draw(bool final_line) {
   std::fflush(stderr);
 }
 
-}  // namespace quiver
+}  // namespace quiver::program

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "expert/mttl_info.h"
+#include "mttl/mttl_info.h"
 #include "quiver/expert.h"
 #include "tensor/torch_value.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace quiver {
+namespace quiver::program {
 
 // Whether progress is drawn, set once by a program. kAuto: a bar on a terminal, one line every 10 s
 // otherwise.
@@ -35,4 +35,4 @@ class Progress {
   std::chrono::steady_clock::time_point last_draw_;
 };
 
-}  // namespace quiver
+}  // namespace quiver::program

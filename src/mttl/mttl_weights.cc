@@ -1,4 +1,4 @@
-#include "expert/mttl_weights.h"
+#include "mttl/mttl_weights.h"
 
 #include <ATen/ATen.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "expert/mttl_info.h"
+#include "mttl/mttl_info.h"
 #include "quiver/library.h"
 
 namespace quiver {

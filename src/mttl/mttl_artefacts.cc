@@ -1,11 +1,11 @@
-#include "library/mttl_artefacts.h"
+#include "mttl/mttl_artefacts.h"
 
 #include <ATen/ATen.h>
 
 #include <optional>
 
 #include "expert/module_names.h"
-#include "expert/mttl_weights.h"
+#include "mttl/mttl_weights.h"
 #include "quiver/error.h"
 #include "tensor/dtype.h"
 #include "tensor/finite.h"

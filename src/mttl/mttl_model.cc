@@ -1,13 +1,13 @@
-#include "library/mttl_model.h"
+#include "mttl/mttl_model.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "expert/module_names.h"
-#include "expert/mttl_weights.h"
-#include "library/mttl_artefacts.h"
-#include "library/names.h"
+#include "mttl/mttl_artefacts.h"
+#include "mttl/mttl_weights.h"
 #include "quiver/error.h"
+#include "storage/names.h"
 #include "tensor/torch_file.h"
 
 namespace fs = std::filesystem;
