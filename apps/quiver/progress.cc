@@ -59,7 +59,7 @@ void Progress::draw(bool final_line) {
   char rate_text[48];
   std::snprintf(rate_text, sizeof rate_text, rate < 10 ? "%.2f %s/s" : "%.0f %s/s", rate, unit_.c_str());
   std::string line = title_ + " " + std::to_string(done_);
-  if (total_ > 0) line += "/" + std::to_string(total_);
+  if (total_ > 0) line.append("/").append(std::to_string(total_));
   line += std::string(" ") + rate_text + ", " + duration_text(seconds);
   if (!final_line && total_ > done_ && rate > 0) {
     line += ", " + duration_text(static_cast<double>(total_ - done_) / rate) + " left";
@@ -72,8 +72,9 @@ void Progress::draw(bool final_line) {
   constexpr int kWidth = 24;
   const int filled =
       total_ > 0 ? static_cast<int>(kWidth * std::min<std::int64_t>(done_, total_) / total_) : 0;
-  const std::string bar = "[" + std::string(static_cast<std::size_t>(filled), '#') +
-                          std::string(static_cast<std::size_t>(kWidth - filled), '.') + "] ";
+  std::string bar = "[";
+  bar.append(static_cast<std::size_t>(filled), '#').append(static_cast<std::size_t>(kWidth - filled), '.');
+  bar += "] ";
   std::fprintf(stderr, "\r\033[K%s%s%s", bar.c_str(), line.c_str(), final_line ? "\n" : "");
   std::fflush(stderr);
 }
