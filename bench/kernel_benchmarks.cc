@@ -1,6 +1,7 @@
 // The kernels one by one, at the sizes of SmolLM2-135M: 576 wide, 9 heads of 64 over 3 key/value heads, MLP
 // 1536, 49152 tokens. Real time, on as many threads as ATen takes (OMP_NUM_THREADS).
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <benchmark/benchmark.h>
 
 #include "kernels/attention.h"

@@ -2,8 +2,8 @@
 
 namespace quiver::program {
 
-void add_bench(CLI::App& program, GlobalOptions& global) {
-  CLI::App* bench =
+void add_bench(Command& program, GlobalOptions& global) {
+  Command* bench =
       program.add_subcommand("bench", "Time Quiver on this machine, beside the machine's limits");
   bench->require_subcommand(1);
   add_bench_train(*bench, global);

@@ -4,6 +4,7 @@
 #include "bench_inputs.h"
 #include "bench_report.h"
 #include "core/interrupt.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"
 #include "task_definitions.h"
@@ -18,6 +19,7 @@ struct Arguments {
 };
 
 void run(Arguments arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
   if (!arguments.model.top_k) arguments.model.top_k = 2;
   const std::shared_ptr<const BaseModel> base =
@@ -55,20 +57,20 @@ void run(Arguments arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_arc(CLI::App& bench, GlobalOptions& global) {
+void add_bench_arc(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "arc", "Multiple choice from ARC's JSON lines, router by router (default: base and arrow)");
   arguments->model.add_to(*command);
   command->add_option("--data", arguments->data, "The JSON lines file")->required();
   command->add_option("--limit", arguments->limit, "Only the first N questions; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Number::kNonNegative)
       ->capture_default_str();
   command->add_option("--experts", arguments->experts, "Random experts where no --library is given")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--repetitions", arguments->repetitions)
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--out", arguments->out, "JSON file to write");
   command->callback([arguments, &global] { run(*arguments, global); });

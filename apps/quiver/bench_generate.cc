@@ -5,6 +5,7 @@
 #include "bench_report.h"
 #include "core/interrupt.h"
 #include "data/tokenized_example.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"
 
@@ -36,21 +37,28 @@ std::vector<Example> prompts(const Arguments& arguments, const std::vector<Route
   return examples;
 }
 
-// One batch through one model: first with one new token, which is the prompts' cost, then with all.
+// One batch through one model. Each step is timed: those that run prompts, and those of one token a sequence.
 class ModelRun {
  public:
   ModelRun(const RoutedModel& model, const std::vector<Example>& examples) : model_(model) {
-    for (const Example& example : examples) requests_.push_back({&model_, example.source, example.task_name});
+    for (const Example& example : examples) requests_.push_back({model, example.source, example.task_name});
   }
 
   void repeat(const Arguments& arguments) {
-    const double first = seconds_of([&] { generate(requests_, generation_options(arguments, 1)); });
-    const double all = seconds_of(
-        [&] { generations_ = generate(requests_, generation_options(arguments, arguments.max_new_tokens)); });
-    std::int64_t prompt_tokens = 0;
-    for (const Generation& generation : generations_) prompt_tokens += generation.prompt_tokens;
-    prefill_.push_back(static_cast<double>(prompt_tokens) / first);
-    step_.push_back(1000 * (all - first) / static_cast<double>(arguments.max_new_tokens - 1));
+    std::int64_t prompt_tokens = 0, steps = 0;
+    double prefill_seconds = 0, step_seconds = 0;
+    const auto add = [&](const GenerationObserver::Step& step) {
+      prompt_tokens += step.prompt_tokens;
+      (step.prompt_tokens > 0 ? prefill_seconds : step_seconds) += step.seconds;
+      if (step.prompt_tokens == 0) ++steps;
+    };
+    generations_ =
+        generate(requests_, generation_options(arguments, arguments.max_new_tokens), {.on_step = add});
+    for (const Generation& generation : generations_) {
+      if (generation.error) throw *generation.error;
+    }
+    prefill_.push_back(static_cast<double>(prompt_tokens) / prefill_seconds);
+    step_.push_back(1000 * step_seconds / static_cast<double>(steps));
   }
 
   void report(BenchReport& report) const {
@@ -59,7 +67,7 @@ class ModelRun {
     report.measurements.push_back({"decode, " + name, "ms/step", step_});
     Json texts = Json::array();
     for (std::size_t i = 0; i < requests_.size(); ++i) {
-      texts.push_back({{"prompt_ids", requests_[i].model->prompt_ids(requests_[i].prompt)},
+      texts.push_back({{"prompt_ids", requests_[i].model.prompt_ids(requests_[i].prompt)},
                        {"ids", generations_[i].ids},
                        {"text", generations_[i].text}});
     }
@@ -92,6 +100,7 @@ void compare_evaluations(const Arguments& arguments, const std::vector<RoutedMod
 }
 
 void run(Arguments arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
   if (!arguments.model.top_k) arguments.model.top_k = 2;
   const std::shared_ptr<const BaseModel> base =
@@ -101,7 +110,7 @@ void run(Arguments arguments, const GlobalOptions& global) {
   std::vector<ModelRun> runs;
   for (const RoutedModel& model : models) runs.emplace_back(model, examples);
   for (const RoutedModel& model : models) {  // warm-up
-    const GenerationRequest request{&model, examples.front().source, examples.front().task_name};
+    const GenerationRequest request{model, examples.front().source, examples.front().task_name};
     generate({&request, 1}, generation_options(arguments, 2));
   }
   start_peak_memory();
@@ -121,23 +130,23 @@ void run(Arguments arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_generate(CLI::App& bench, GlobalOptions& global) {
+void add_bench_generate(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "generate", "Prefill and greedy decoding of one batch, router by router (default: base and arrow)");
   arguments->model.add_to(*command);
   arguments->data.add_to(*command);
   command->add_option("--experts", arguments->experts, "Random experts where no --library is given")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--batch-size", arguments->batch_size, "Prompts, decoded together")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--max-new-tokens", arguments->max_new_tokens, "Tokens made for every prompt")
-      ->check(CLI::Range(2, 1 << 20))
+      ->check(Range{2, 1 << 20})
       ->capture_default_str();
   command->add_option("--repetitions", arguments->repetitions)
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--out", arguments->out, "JSON file to write");
   command->callback([arguments, &global] { run(*arguments, global); });

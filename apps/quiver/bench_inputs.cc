@@ -30,7 +30,7 @@ std::string expert_name(std::int64_t number) {
 
 }  // namespace
 
-void BenchData::add_to(CLI::App& command) {
+void BenchData::add_to(Command& command) {
   command.add_option("--data", path, "Task rows: a .jsonl or .parquet file, or a folder of them")->required();
   command.add_option("--tasks", tasks, "Tasks, comma-separated (default: all)")
       ->delimiter(',')

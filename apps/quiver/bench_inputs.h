@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +17,7 @@ struct BenchData {
   std::string path;
   std::vector<std::string> tasks;
 
-  void add_to(CLI::App& command);
+  void add_to(Command& command);
   // The first `per_task` rows of each task; nothing of the other splits.
   TaskDataset load(std::int64_t per_task) const;
 };

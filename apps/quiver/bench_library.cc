@@ -6,7 +6,8 @@
 #include "bench_report.h"
 #include "core/files.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
+#include "json_lines.h"
+#include "progress.h"
 #include "quiver/transforms.h"
 #include "synthetic_library.h"
 
@@ -49,6 +50,7 @@ double purity(const ExpertLibrary& library, const Clusters& clusters) {
 }
 
 void run(const Arguments& arguments) {
+  check_output(arguments.out);
   const TemporaryDirectory scratch(arguments.folder.empty() ? std::filesystem::temp_directory_path()
                                                             : std::filesystem::path(arguments.folder));
   ExpertLibrary library = ExpertLibrary::create((scratch.path() / "library").string());
@@ -92,17 +94,17 @@ void run(const Arguments& arguments) {
 
 }  // namespace
 
-void add_bench_library(CLI::App& bench, GlobalOptions& global) {
+void add_bench_library(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "library",
       "List, cluster and make Arrow prototypes of a library of random experts of SmolLM2's shapes");
   SyntheticLibraryOptions& library = arguments->library;
   command->add_option("--experts", library.experts, "Experts, 1.3 MB each")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--k", arguments->clusters.k, "Clusters, and groups of experts that are alike")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--dir", arguments->folder,
                       "Folder to make the library in (default: for temporary files)");

@@ -1,6 +1,7 @@
 #include "bench_limits.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "kernels/linear.h"
 

@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include <memory>
 
 #include "bench.h"
@@ -5,6 +7,7 @@
 #include "bench_report.h"
 #include "core/files.h"
 #include "core/interrupt.h"
+#include "json_lines.h"
 #include "model_cache.h"
 
 namespace quiver::program {
@@ -76,6 +79,7 @@ void compare(const std::string& name, const RaggedBatch& batch, const RoutedMode
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   const at::NoGradGuard no_gradients;
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(arguments.base), global.model_options());
@@ -100,9 +104,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_route(CLI::App& bench, GlobalOptions& global) {
+void add_bench_route(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "route", "A forward pass through Arrow and PhatGOOSE, two experts a token, against the base's own");
   command->add_option("BASE", arguments->base, "A Hugging Face folder, a .gguf file or a fetched name")
       ->required();
@@ -110,14 +114,14 @@ void add_bench_route(CLI::App& bench, GlobalOptions& global) {
   command
       ->add_option("--experts", arguments->experts, "Sizes of the library of random experts, comma-separated")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
-  command->add_option("--sequences", arguments->sequences)->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--sequences", arguments->sequences)->check(Number::kPositive)->capture_default_str();
   command->add_option("--length", arguments->length, "Tokens a sequence")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--repetitions", arguments->repetitions)
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--out", arguments->out, "JSON file to write");
   command->callback([arguments, &global] { run(*arguments, global); });

@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include <memory>
 
 #include "bench.h"
@@ -6,6 +8,7 @@
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "data/tokenized_example.h"
+#include "json_lines.h"
 #include "model_cache.h"
 #include "modular/adapters.h"
 #include "quiver/training.h"
@@ -101,24 +104,21 @@ BenchReport train_one(const BaseModel& base, const std::string& task, const Task
   const TokenCounts counts(base, data, options);
   warm_up(base, data, options);
   start_peak_memory();
-  std::vector<double> losses, epoch_ends;
-  const auto start = std::chrono::steady_clock::now();
-  const Expert expert = train_expert(base, task, data, options, [&](const TrainingStep& step) {
-    losses.push_back(step.loss);
-    if (step.step * options.epochs % step.total == 0)
-      epoch_ends.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    throw_if_interrupted("nothing was written");
-  });
-  // Before the first epoch the examples are tokenized; the loop's own clock does not count that.
-  double begin = epoch_ends.back() - expert.info.metrics.at("seconds").get<double>();
+  std::vector<double> losses;
   Measurement seconds{"epoch", "s", {}}, rate{"training", "real tokens/s", {}},
       work{"useful work", kMatrixUnit, {}};
-  for (const double end : epoch_ends) {
-    seconds.values.push_back(end - begin);
-    rate.values.push_back(static_cast<double>(counts.tokens) / (end - begin));
-    work.values.push_back(counts.operations(base) / (end - begin) / 1e9);
-    begin = end;
-  }
+  double epoch = 0;
+  const Expert expert = train_expert(base, task, data, options, [&](const TrainingStep& step) {
+    losses.push_back(step.loss);
+    epoch += step.seconds;
+    if (step.step * options.epochs % step.total == 0) {
+      seconds.values.push_back(epoch);
+      rate.values.push_back(static_cast<double>(counts.tokens) / epoch);
+      work.values.push_back(counts.operations(base) / epoch / 1e9);
+      epoch = 0;
+    }
+    throw_if_interrupted("nothing was written");
+  });
   BenchReport report{{seconds, rate, work}};
   report.quality = {{"task", task},
                     {"examples", counts.examples.size()},
@@ -199,6 +199,7 @@ BenchReport train_gates(const BaseModel& base, const std::vector<std::string>& t
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   TaskDataset data = arguments.data.load(arguments.limit);
   std::vector<std::string> tasks = arguments.data.tasks.empty() ? data.task_names() : arguments.data.tasks;
   const auto experts = static_cast<std::size_t>(arguments.experts);
@@ -221,27 +222,27 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_bench_train(CLI::App& bench, GlobalOptions& global) {
+void add_bench_train(Command& bench, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = bench.add_subcommand(
+  Command* command = bench.add_subcommand(
       "train", "Train a LoRA of rank 4 on q, k and v: tokens a second, useful work, losses");
   command->add_option("BASE", arguments->base, "A Hugging Face folder, a .gguf file or a fetched name")
       ->required();
   arguments->data.add_to(*command);
   command->add_option("--limit", arguments->limit, "Examples of each task")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--batch-size", arguments->batch_size, "Examples a step")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
-  command->add_option("--epochs", arguments->epochs)->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--epochs", arguments->epochs)->check(Number::kPositive)->capture_default_str();
   command->add_option("--experts", arguments->experts, "Tasks to train on, an expert each")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_flag("--gates", arguments->gates,
                     "PhatGOOSE gates of random experts instead, 4 examples a step");
   command->add_option("--gate-steps", arguments->gate_steps, "Steps for each expert's gates")
-      ->check(CLI::PositiveNumber)
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--dump-ids", arguments->ids, "File for the examples' token ids, for a peer");
   command->add_option("--out", arguments->out, "JSON file to write");

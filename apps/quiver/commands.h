@@ -1,10 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "command_line.h"
 #include "quiver/base_model.h"
 
 namespace quiver::program {
@@ -23,20 +23,20 @@ struct GlobalOptions {
 };
 
 // Each adds one command to the program; its work runs from the command's callback and throws quiver::Error.
-void add_fetch(CLI::App& program);
-void add_train(CLI::App& program, GlobalOptions& global);
-void add_library(CLI::App& program);
-void add_cluster(CLI::App& program, GlobalOptions& global);
-void add_merge(CLI::App& program, GlobalOptions& global);
-void add_prototypes(CLI::App& program, GlobalOptions& global);
-void add_compose(CLI::App& program, GlobalOptions& global);
-void add_generate(CLI::App& program, GlobalOptions& global);
-void add_score(CLI::App& program, GlobalOptions& global);
-void add_tokenize(CLI::App& program);
-void add_route(CLI::App& program, GlobalOptions& global);
-void add_eval(CLI::App& program, GlobalOptions& global);
-void add_plot(CLI::App& program);
-void add_tutorial(CLI::App& program, GlobalOptions& global);
-void add_bench(CLI::App& program, GlobalOptions& global);
+void add_fetch(Command& program);
+void add_train(Command& program, GlobalOptions& global);
+void add_library(Command& program);
+void add_cluster(Command& program, GlobalOptions& global);
+void add_merge(Command& program, GlobalOptions& global);
+void add_prototypes(Command& program, GlobalOptions& global);
+void add_compose(Command& program, GlobalOptions& global);
+void add_generate(Command& program, GlobalOptions& global);
+void add_score(Command& program, GlobalOptions& global);
+void add_tokenize(Command& program);
+void add_route(Command& program, GlobalOptions& global);
+void add_eval(Command& program, GlobalOptions& global);
+void add_plot(Command& program);
+void add_tutorial(Command& program, GlobalOptions& global);
+void add_bench(Command& program, GlobalOptions& global);
 
 }  // namespace quiver::program

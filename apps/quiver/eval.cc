@@ -2,10 +2,11 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "core/strings.h"
 #include "eval_tasks.h"
+#include "json_lines.h"
 #include "model_arguments.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "training_run.h"
 
@@ -30,6 +31,7 @@ Split parse_split(const std::string& text) {
 }
 
 void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   std::vector<std::string> overrides = arguments.overrides;
   ExperimentConfig config = load_config(arguments.config, overrides);
   apply_global_options(global, config);
@@ -46,11 +48,9 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   if (arguments.limit > 0 && arguments.limit < static_cast<std::int64_t>(examples.size())) {
     examples.resize(static_cast<std::size_t>(arguments.limit));
   }
-  GlobalOptions with_config = global;
-  if (!global.precision) with_config.precision = precision_name(config.precision);
   ModelArguments model = arguments.model;
   if (!model.bos && config.bos != BeginOfText::kAuto) model.bos = begin_of_text_name(config.bos);
-  const std::vector<RoutedModel> models = model.load(with_config);
+  const std::vector<RoutedModel> models = model.load(base_options(global, config));
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;
@@ -75,7 +75,7 @@ constexpr const char* kTasksHelp =
     "hellaswag, winogrande, openbookqa, boolq, mmlu, bbh), paths of one's own (FILE.json), or all";
 
 // MODEL and the options that the named tasks share.
-void add_task_options(CLI::App& command, TaskArguments& arguments) {
+void add_task_options(Command& command, TaskArguments& arguments) {
   arguments.model.add_to(command);
   command
       .add_option(
@@ -83,7 +83,7 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
           "Folder with one folder a task, in the hub's layout; for one task also its own file or folder")
       ->required();
   command.add_option("--limit", arguments.limit, "Only the first N questions of each subtask")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kPositive);
   command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
   add_truncate_option(command, arguments.truncation);
   command.add_option("--out-samples", arguments.samples_out,
@@ -92,32 +92,30 @@ void add_task_options(CLI::App& command, TaskArguments& arguments) {
 
 // What a subcommand does not know falls through to `eval`, which has options of its own: there it would be
 // accepted and do nothing.
-void refuse_stray_options(const CLI::App& command) {
-  if (command.get_subcommands().empty()) return;
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->empty())
-      throw CLI::ValidationError(option->get_name(),
-                                 "does not go with eval " + command.get_subcommands().front()->get_name());
-  }
+void refuse_stray_options(const Command& command) {
+  const std::string chosen = command.chosen_subcommand();
+  if (chosen.empty()) return;
+  for (const std::string& option : command.given_options())
+    throw UsageError(option + ": does not go with eval " + chosen);
 }
 
 // `eval TASKS MODEL`. CLI11 would ask for its required arguments in front of a subcommand as well, so they
 // are asked for here.
-void add_tasks(CLI::App& command, GlobalOptions& global) {
+void add_tasks(Command& command, GlobalOptions& global) {
   auto arguments = std::make_shared<TaskArguments>();
-  command.add_option_function<std::string>(
+  command.add_option_function(
       "TASKS", [arguments](const std::string& names) { arguments->tasks = split_list(names); }, kTasksHelp);
   add_task_options(command, *arguments);
   command.add_option("--shots", arguments->shots, "Solved questions before each, where a task has some")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kNonNegative);
   command.add_option("--max-new-tokens", arguments->max_new_tokens, "Instead of the definitions' own")
-      ->check(CLI::PositiveNumber);
+      ->check(Number::kPositive);
   for (const char* name : {"MODEL", "--data"}) command.get_option(name)->required(false);
   command.parse_complete_callback([&command] { refuse_stray_options(command); });
   command.callback([arguments, &command, &global] {
-    if (!command.get_subcommands().empty()) return;
+    if (!command.chosen_subcommand().empty()) return;
     for (const char* name : {"TASKS", "MODEL", "--data"}) {
-      if (command.get_option(name)->empty()) throw CLI::RequiredError(name);
+      if (command.get_option(name)->empty()) throw UsageError(std::string(name) + " is required");
     }
     run_eval_tasks(*arguments, global);
   });
@@ -125,14 +123,14 @@ void add_tasks(CLI::App& command, GlobalOptions& global) {
 
 }  // namespace
 
-void add_eval(CLI::App& program, GlobalOptions& global) {
+void add_eval(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("eval", "Measure a model; several --router share one loaded base");
   add_tasks(*command, global);
-  CLI::App* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
+  Command* rouge = command->add_subcommand("rouge", "Rouge-L of greedy continuations of task prompts");
   arguments->model.add_to(*rouge);
-  rouge->add_option("--limit", arguments->limit, "Only the first N examples");
+  rouge->add_option("--limit", arguments->limit, "Only the first N examples")->check(Number::kPositive);
   rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
   rouge->add_option("-c,--config", arguments->config, "Config with the data set and tasks");
   rouge->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
@@ -140,14 +138,17 @@ void add_eval(CLI::App& program, GlobalOptions& global) {
   rouge->add_option("--tasks", arguments->tasks, "Tasks, comma-separated, or all")
       ->delimiter(',')
       ->allow_extra_args(false);
-  rouge->add_option("--split", arguments->split)->capture_default_str();
+  rouge->add_option("--split", arguments->split)
+      ->check(OneOf{{"train", "validation", "valid", "dev", "test"}})
+      ->capture_default_str();
   add_truncate_option(*rouge, arguments->truncation);
-  rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length");
+  rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length")
+      ->check(Number::kPositive);
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });
   for (const char* task : {"arc-easy", "arc-challenge"}) {
     auto choices = std::make_shared<TaskArguments>();
     choices->tasks = {task};
-    CLI::App* sub = command->add_subcommand(task, "Multiple choice, also from ARC's own JSON lines");
+    Command* sub = command->add_subcommand(task, "Multiple choice, also from ARC's own JSON lines");
     add_task_options(*sub, *choices);
     sub->callback([choices, &global] { run_eval_tasks(*choices, global); });
   }

@@ -2,8 +2,8 @@
 
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "json_lines.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "task_definitions.h"
 #include "task_results.h"
@@ -133,8 +133,10 @@ void run_task(const LoadedTask& task, const TaskArguments& arguments, const std:
 }  // namespace
 
 void run_eval_tasks(const TaskArguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
+  check_output(arguments.samples_out);
   const std::vector<LoadedTask> tasks = load_tasks(arguments);
-  const std::vector<RoutedModel> models = arguments.model.load(global);
+  const std::vector<RoutedModel> models = arguments.model.load(global.model_options());
   TaskResults task_results(models, arguments.model.library);
   Samples samples;
   std::vector<std::string> failed;

@@ -2,10 +2,11 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
 #include "modular/prompt_ids.h"
+#include "progress.h"
+#include "request_rows.h"
 
 namespace quiver::program {
 namespace {
@@ -17,64 +18,86 @@ struct Arguments {
   GenerationOptions options;
 };
 
-void run(const Arguments& arguments, const GlobalOptions& global) {
-  std::vector<Json> objects;
-  if (arguments.prompt) {
-    objects.push_back({{"prompt", *arguments.prompt}, {"task_name", arguments.task_name}});
-  } else if (!arguments.input.empty()) {
-    objects = read_json_lines(arguments.input);
-  } else {
-    throw CLI::RequiredError("--prompt or --input");
-  }
-  const RoutedModel model = arguments.model.load_one(global);
+std::vector<Generation> run_requests(const std::vector<GenerationRequest>& requests,
+                                     const GenerationOptions& options) {
+  Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
+  std::vector<Generation> generations =
+      generate(requests, options, {.on_done = [&](std::size_t, const Generation&) {
+                 progress.advance(1);
+                 throw_if_interrupted("nothing was written");
+               }});
+  warn_of_cut_texts(generations, options.truncation);
+  return generations;
+}
+
+void continue_prompt(const RoutedModel& model, const Arguments& arguments, const GenerationOptions& options) {
+  const Generation generation =
+      run_requests({{model, *arguments.prompt, arguments.task_name}}, options).front();
+  if (generation.error) throw *generation.error;
+  write_output(arguments.out, generation.text + "\n");
+}
+
+void continue_rows(RequestRows rows, const RoutedModel& model, const Arguments& arguments,
+                   const GenerationOptions& options) {
   std::vector<GenerationRequest> requests;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),
-                        json_value<std::string>(objects[i], "task_name", "", arguments.input)});
+  const std::vector<std::size_t> prepared = rows.prepare([&](const Json& row, std::size_t number) {
+    requests.push_back({model, require_text(row, "prompt", arguments.input, number),
+                        json_value<std::string>(row, "task_name", "", arguments.input)});
+  });
+  const std::vector<Generation> generations = run_requests(requests, options);
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (generations[i].error) {
+      rows.fail(prepared[i], *generations[i].error);
+    } else {
+      rows[prepared[i]]["completion"] = generations[i].text;
+    }
   }
+  write_output(arguments.out, rows.text());
+  rows.require_all();
+}
+
+void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
+  if (!arguments.prompt && arguments.input.empty()) throw UsageError("--prompt or --input is required");
+  std::optional<RequestRows> rows;
+  if (!arguments.prompt) rows.emplace(arguments.input);
+  const RoutedModel model = arguments.model.load_one(global);
   GenerationOptions options = arguments.options;
   options.max_input_length = model.base().shape().max_positions;
   if (global.seed) options.seed = *global.seed;
-  Progress progress("generate", static_cast<std::int64_t>(requests.size()), "texts");
-  const std::vector<Generation> generations =
-      generate(requests, options, [&](std::size_t, const Generation&) {
-        progress.advance(1);
-        throw_if_interrupted("nothing was written");
-      });
-  warn_of_cut_texts(generations, options.truncation);
-  std::string text;
-  for (std::size_t i = 0; i < generations.size(); ++i) {
-    if (arguments.prompt) {
-      text += generations[i].text + "\n";
-    } else {
-      objects[i]["completion"] = generations[i].text;
-      text += dump_json(objects[i]) + "\n";
-    }
+  if (rows) {
+    continue_rows(*std::move(rows), model, arguments, options);
+  } else {
+    continue_prompt(model, arguments, options);
   }
-  write_output(arguments.out, text);
 }
 
 }  // namespace
 
-void add_generate(CLI::App& program, GlobalOptions& global) {
+void add_generate(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("generate", "Continue one prompt, or every prompt of a JSON lines file");
   arguments->model.add_to(*command);
-  CLI::Option* prompt = command->add_option("--prompt", arguments->prompt, "Text to continue");
+  Option* prompt = command->add_option("--prompt", arguments->prompt, "Text to continue");
   command->add_option("--input", arguments->input, "JSON lines with `prompt` and perhaps `task_name`")
       ->excludes(prompt);
   command->add_option("--task-name", arguments->task_name, "Task of --prompt, for the oracle");
   GenerationOptions& options = arguments->options;
   command->add_option("--max-new-tokens", options.max_new_tokens, "Longest continuation")
+      ->check(Number::kNonNegative)
       ->capture_default_str();
   command->add_option("--batch-size", options.batch_size, "Sequences decoded together")
+      ->check(Number::kPositive)
       ->capture_default_str();
   command->add_option("--stop", options.stop, "Text that ends a continuation; may be given several times")
       ->allow_extra_args(false);
-  command->add_option("--temperature-sampling", options.sampling_temperature,
-                      "Sample at this temperature; 0: greedy");
-  command->add_option("--top-p", options.top_p, "Sample from the most likely tokens with this probability");
+  command
+      ->add_option("--temperature-sampling", options.sampling_temperature,
+                   "Sample at this temperature; 0: greedy")
+      ->check(number_not_negative());
+  command->add_option("--top-p", options.top_p, "Sample from the most likely tokens with this probability")
+      ->check(finite_number([](double p) { return p > 0 && p <= 1; }, "above 0 and at most 1"));
   add_truncate_option(*command, options.truncation);
   command->add_option("--out", arguments->out, "File to write instead of stdout");
   command->callback([arguments, &global] { run(*arguments, global); });

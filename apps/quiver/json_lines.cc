@@ -32,6 +32,10 @@ std::string require_text(const Json& object, const std::string& key, const std::
   return found->get<std::string>();
 }
 
+void check_output(const std::string& path) {
+  if (!path.empty()) check_writable(path);
+}
+
 void write_output(const std::string& path, const std::string& text) {
   if (!path.empty()) {
     write_file_atomic(path, text);

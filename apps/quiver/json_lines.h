@@ -17,7 +17,10 @@ std::vector<Json> read_json_lines(const std::filesystem::path& path);
 std::string require_text(const Json& object, const std::string& key, const std::string& path,
                          std::size_t line);
 
-// Writes text to a file, whole, or to stdout when `path` is empty. Throws Error(kIo).
+// Throws Error(kIo) where `path` cannot be written, before there is something to write; stdout when empty.
+void check_output(const std::string& path);
+
+// Writes text to a file, or to stdout when `path` is empty. Throws Error(kIo).
 void write_output(const std::string& path, const std::string& text);
 
 }  // namespace quiver::program

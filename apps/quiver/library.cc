@@ -8,7 +8,9 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
+#include "module_check.h"
 #include "quiver/mttl.h"
+#include "storage/names.h"
 
 namespace quiver::program {
 namespace {
@@ -36,7 +38,7 @@ void verify(const std::string& uri, const std::string& only) {
   const std::vector<VerifyFinding> findings = only.empty() ? library.verify() : library.verify(only);
   for (const VerifyFinding& finding : findings) {
     std::printf("%s: %s\n", finding.expert.empty() ? "library" : finding.expert.c_str(),
-                finding.problem.c_str());
+                escape_controls(finding.problem).c_str());
   }
   if (!findings.empty()) {
     throw Error(ErrorKind::kCorruptFile, std::to_string(findings.size()) + " problems in " + library.uri());
@@ -63,7 +65,7 @@ void import_from_mttl(const std::string& path, ExpertLibrary& library, const Mtt
 }
 
 void import_experts(const std::string& path, const std::string& uri, const std::string& name,
-                    IfExists if_exists) {
+                    const std::string& base, IfExists if_exists) {
   if (is_mttl(path)) {
     ExpertLibrary library = ExpertLibrary::open_or_create(uri);
     import_from_mttl(path, library, {name, if_exists});
@@ -71,13 +73,15 @@ void import_experts(const std::string& path, const std::string& uri, const std::
   }
   Expert expert = load_expert(path);
   if (!name.empty()) expert.info.name = name;
+  require_new_name(expert.info.name, "expert name");
+  expert = named_for_base(std::move(expert), base);
   ExpertLibrary library = ExpertLibrary::open_or_create(uri);
   library.add(expert, if_exists);
 }
 
 // `name` and `directory` as they were given: without the last, the name is the folder for all experts.
 void export_experts(const std::string& uri, const std::string& name, const std::string& directory,
-                    const std::string& format) {
+                    const std::string& format, const std::string& base) {
   const ExpertLibrary library = ExpertLibrary::open(uri);
   const bool all = directory.empty();
   if (format == "mttl") {
@@ -85,25 +89,25 @@ void export_experts(const std::string& uri, const std::string& name, const std::
     export_mttl(library, names, all ? name : directory);
     return;
   }
-  if (all) throw CLI::ValidationError("DIR", "is required: a PEFT adapter folder holds one expert");
-  save_expert(library.load(name), directory);
+  if (all) throw UsageError("DIR: is required: a PEFT adapter folder holds one expert");
+  save_expert(named_for_base(library.load(name), base), directory);
 }
 
 }  // namespace
 
-void add_library(CLI::App& program) {
+void add_library(Command& program) {
   struct Arguments {
-    std::string first, second, third, name;
+    std::string first, second, third, name, base;
     std::string format = "peft";
     bool force = false;
     IfExists if_exists() const { return force ? IfExists::kReplace : IfExists::kRefuse; }
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* library = program.add_subcommand("library", "Keep a library of experts");
+  Command* library = program.add_subcommand("library", "Keep a library of experts");
   library->require_subcommand(1);
   const auto add = [&](const char* command, const char* what, std::vector<const char*> names,
                        std::size_t required, std::function<void()> action) {
-    CLI::App* sub = library->add_subcommand(command, what);
+    Command* sub = library->add_subcommand(command, what);
     std::string* places[] = {&a->first, &a->second, &a->third};
     for (std::size_t i = 0; i < names.size(); ++i)
       sub->add_option(names[i], *places[i])->required(i < required);
@@ -118,25 +122,32 @@ void add_library(CLI::App& program) {
       [a] { verify(a->first, a->second); });
   add("rm", "Remove an expert and what was computed from it", {"LIBRARY", "NAME"}, 2,
       [a] { ExpertLibrary::open(a->first).remove(a->second); });
-  add("rename", "Rename an expert", {"LIBRARY", "FROM", "TO"}, 3,
-      [a] { ExpertLibrary::open(a->first).rename(a->second, a->third); });
+  add("rename", "Rename an expert", {"LIBRARY", "FROM", "TO"}, 3, [a] {
+    require_new_name(a->third, "expert name");
+    ExpertLibrary::open(a->first).rename(a->second, a->third);
+  });
   add("clone", "Copy every expert, with what was computed from it", {"SRC", "DST"}, 2, [a] {
     ExpertLibrary destination = ExpertLibrary::open_or_create(a->second);
     ExpertLibrary::open(a->first).clone_to(destination, a->if_exists());
   })->add_flag("--force", a->force, "Replace experts of the same name");
-  CLI::App* import = add(
+  Command* import = add(
       "import", "Add experts: a PEFT adapter folder, an mttl library or model folder, or one .ckpt of mttl",
-      {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->if_exists()); });
+      {"PATH", "LIBRARY"}, 2, [a] { import_experts(a->first, a->second, a->name, a->base, a->if_exists()); });
   import->add_option(
       "--name", a->name,
       "Name of the expert (default: the folder's, or what mttl says); of an mttl folder, the one "
       "expert to take (default: all)");
+  import->add_option("--base", a->base,
+                     "Base whose layers a PEFT adapter must fit (default: its own, if at hand)");
   import->add_flag("--force", a->force, "Replace experts of the same name");
-  CLI::App* out =
+  Command* out =
       add("export", "Write an expert as a PEFT adapter folder, or one or all as an mttl library folder",
-          {"LIBRARY", "NAME", "DIR"}, 2, [a] { export_experts(a->first, a->second, a->third, a->format); });
+          {"LIBRARY", "NAME", "DIR"}, 2,
+          [a] { export_experts(a->first, a->second, a->third, a->format, a->base); });
   out->add_option("--format", a->format, "peft, or mttl; with mttl NAME may be left out: all experts")
-      ->check(CLI::IsMember({"peft", "mttl"}));
+      ->check(OneOf{{"peft", "mttl"}});
+  out->add_option("--base", a->base,
+                  "Base whose names of layers a PEFT folder gets (default: the expert's own, if at hand)");
 }
 
 }  // namespace quiver::program

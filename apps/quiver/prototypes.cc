@@ -4,8 +4,8 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "model_cache.h"
+#include "progress.h"
 #include "quiver/router.h"
 #include "quiver/transforms.h"
 #include "training_run.h"
@@ -65,31 +65,38 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_prototypes(CLI::App& program, GlobalOptions& global) {
+void add_prototypes(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("prototypes", "Compute what a router needs and keep it in the library");
   command->require_subcommand(1);
-  CLI::App* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
+  Command* arrow = command->add_subcommand("arrow", "Top right singular vector of every expert and layer");
   arrow->add_option("LIBRARY", arguments->library)->required();
   arrow->add_flag("--recompute", arguments->recompute, "Also those that are there");
   arrow
       ->add_option(
           "--compat", arguments->compat,
           "peft: as PEFT approximates them, from the global --seed (42), for --router arrow --compat peft")
+      ->check(OneOf{{"none", "peft"}})
       ->capture_default_str();
   arrow->callback([arguments, &global] { run_arrow(*arguments, global); });
 
-  CLI::App* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
+  Command* phatgoose = command->add_subcommand("phatgoose", "Train one gate per expert and layer");
   phatgoose->add_option("LIBRARY", arguments->library)->required();
   phatgoose->add_option("-c,--config", arguments->config, "Config with the model and the data set")
       ->required();
   phatgoose->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
   TrainingOptions& gates = arguments->gates;
-  phatgoose->add_option("--n-steps", gates.total_steps, "Optimizer steps per expert")->capture_default_str();
-  phatgoose->add_option("--learning-rate", gates.learning_rate)->capture_default_str();
-  phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->capture_default_str();
-  phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")->capture_default_str();
+  phatgoose->add_option("--n-steps", gates.total_steps, "Optimizer steps per expert")
+      ->check(Number::kPositive)
+      ->capture_default_str();
+  phatgoose->add_option("--learning-rate", gates.learning_rate)
+      ->check(number_above_zero())
+      ->capture_default_str();
+  phatgoose->add_option("--warmup-ratio", gates.warmup_proportion)->check(share())->capture_default_str();
+  phatgoose->add_option("--batch-size", gates.batch_size, "Examples per step")
+      ->check(Number::kPositive)
+      ->capture_default_str();
   phatgoose->add_flag("--recompute", arguments->recompute, "Also those that are there");
   phatgoose->callback([arguments, &global] { run_phatgoose(*arguments, global); });
 }

@@ -2,8 +2,6 @@
 
 #include <cstdio>
 
-#include "core/files.h"
-#include "core/log.h"
 #include "json_lines.h"
 
 namespace quiver::program {
@@ -32,13 +30,11 @@ ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, con
 
 void report_results(const Results& results, const std::string& out) {
   std::fputs(format_table(results).c_str(), stderr);
-  if (!out.empty()) {
+  if (out.empty()) {
+    write_output("", results_text(results));
+  } else {
     write_results(results, out);
-    return;
   }
-  const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
-  write_results(results, scratch.path() / "results.json");
-  write_output("", read_file(scratch.path() / "results.json", 64ull << 20));
 }
 
 }  // namespace quiver::program

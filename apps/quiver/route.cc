@@ -28,6 +28,7 @@ Json token_choice(const at::Tensor& row, const std::vector<std::string>& names) 
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  check_output(arguments.out);
   const RoutedModel model = arguments.model.load_one(global);
   const Tokenizer& tokenizer = model.base().tokenizer();
   const std::vector<std::int32_t> ids = model.prompt_ids(arguments.prompt);
@@ -49,9 +50,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_route(CLI::App& program, GlobalOptions& global) {
+void add_route(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("route", "Which experts every token uses in every layer, and how much");
   arguments->model.add_to(*command);
   command->add_option("--prompt", arguments->prompt)->required();

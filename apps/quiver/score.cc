@@ -2,10 +2,11 @@
 
 #include "commands.h"
 #include "core/interrupt.h"
-#include "core/progress.h"
 #include "json_lines.h"
 #include "model_arguments.h"
 #include "modular/prompt_ids.h"
+#include "progress.h"
+#include "request_rows.h"
 
 namespace quiver::program {
 namespace {
@@ -17,14 +18,15 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
-  std::vector<Json> objects = read_json_lines(arguments.input);
+  check_output(arguments.out);
+  RequestRows rows(arguments.input);
   const RoutedModel model = arguments.model.load_one(global);
   std::vector<ScoreRequest> requests;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    requests.push_back({&model, require_text(objects[i], "prompt", arguments.input, i + 1),
-                        require_text(objects[i], "completion", arguments.input, i + 1),
-                        json_value<std::string>(objects[i], "task_name", "", arguments.input)});
-  }
+  const std::vector<std::size_t> prepared = rows.prepare([&](const Json& row, std::size_t number) {
+    requests.push_back({model, require_text(row, "prompt", arguments.input, number),
+                        require_text(row, "completion", arguments.input, number),
+                        json_value<std::string>(row, "task_name", "", arguments.input)});
+  });
   Progress progress("score", static_cast<std::int64_t>(requests.size()), "texts");
   std::size_t reported = 0;
   const std::vector<Score> scores = score(requests, arguments.options, [&](std::size_t done) {
@@ -33,21 +35,25 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
     throw_if_interrupted("nothing was written");
   });
   warn_of_cut_texts(scores, arguments.options.truncation);
-  std::string text;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    objects[i]["logprob"] = scores[i].logprob;
-    objects[i]["tokens"] = scores[i].tokens;
-    objects[i]["greedy"] = scores[i].greedy;
-    text += dump_json(objects[i]) + "\n";
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (scores[i].error) {
+      rows.fail(prepared[i], *scores[i].error);
+      continue;
+    }
+    Json& row = rows[prepared[i]];
+    row["logprob"] = scores[i].logprob;
+    row["tokens"] = scores[i].tokens;
+    row["greedy"] = scores[i].greedy;
   }
-  write_output(arguments.out, text);
+  write_output(arguments.out, rows.text());
+  rows.require_all();
 }
 
 }  // namespace
 
-void add_score(CLI::App& program, GlobalOptions& global) {
+void add_score(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("score", "Log-probability of completions after their prompts");
+  Command* command = program.add_subcommand("score", "Log-probability of completions after their prompts");
   arguments->model.add_to(*command);
   command
       ->add_option("--input", arguments->input, "JSON lines with `prompt`, `completion`, perhaps `task_name`")

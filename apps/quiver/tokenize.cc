@@ -61,11 +61,11 @@ void run(const Arguments& arguments) {
 
 }  // namespace
 
-void add_tokenize(CLI::App& program) {
+void add_tokenize(Command& program) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("tokenize", "Lines on stdin to JSON arrays of ids, or back");
+  Command* command = program.add_subcommand("tokenize", "Lines on stdin to JSON arrays of ids, or back");
   command->add_option("BASE", arguments->base)->required();
-  CLI::Option* decode = command->add_flag("--decode", arguments->decode, "Ids to text");
+  Option* decode = command->add_flag("--decode", arguments->decode, "Ids to text");
   add_bos_option(
       *command, arguments->bos,
       "Begin-of-text: never (the default: the text's own ids), auto (as transformers' tokenizer(text)) "

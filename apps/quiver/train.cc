@@ -40,9 +40,9 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
 
 }  // namespace
 
-void add_train(CLI::App& program, GlobalOptions& global) {
+void add_train(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("train", "Train one LoRA expert per task, each committed as it ends");
   command->add_option("-c,--config", arguments->config, "Config file, or several joined with +")->required();
   command->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
@@ -53,7 +53,7 @@ void add_train(CLI::App& program, GlobalOptions& global) {
       ->add_option("--at-once", arguments->at_once,
                    "Experts trained side by side, each with its share of the threads (default: one per "
                    "thread, at most 8)")
-      ->check(CLI::Range(1, 1024));
+      ->check(Range{1, 1024});
   command->callback([arguments, &global] { run(*arguments, global); });
 }
 

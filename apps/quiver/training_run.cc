@@ -2,10 +2,11 @@
 
 #include <cstdio>
 
+#include "core/files.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "core/strings.h"
-#include "library/names.h"
+#include "progress.h"
+#include "storage/names.h"
 #include "train/options_from_config.h"
 
 namespace fs = std::filesystem;
@@ -32,6 +33,7 @@ ExpertTraining plan_training(const TaskDataset& data, const ExpertPlan& plan, co
                              bool resume) {
   ExpertTraining training{plan.name, data.only(plan.tasks), training_options(config)};
   training.options.checkpoint = fs::path(config.output_dir) / "checkpoints" / (plan.name + ".safetensors");
+  check_writable(training.options.checkpoint);
   training.options.resume = resume;
   if (config.eval_every_n_epoch) {
     const auto rows = static_cast<std::int64_t>(training.data.examples(Split::kTrain).size());
@@ -82,6 +84,7 @@ TaskDataset load_dataset(const ExperimentConfig& config) {
   }
   TaskDataset data = TaskDataset::load({.path = *config.dataset,
                                         .tasks = config.finetune_task_name,
+                                        .tasks_file = config.task_sets_file,
                                         .include_task_source = config.include_task_source,
                                         .include_template_type = config.include_template_type,
                                         .remove_phi_eval_tasks = config.remove_phi_eval_tasks});
@@ -120,7 +123,7 @@ void run_trainings(const BaseModel& base, const TaskDataset& data, const std::ve
                    const TrainingRunOptions& options) {
   std::vector<ExpertTraining> trainings;
   for (const ExpertPlan& plan : plans) {
-    require_valid_name(plan.name, "expert name");
+    if (!library.contains(plan.name)) require_new_name(plan.name, "expert name");
     if (library.contains(plan.name)) {
       if (options.resume) continue;
       if (options.if_exists != IfExists::kReplace) {

@@ -5,8 +5,8 @@
 #include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "model_cache.h"
+#include "progress.h"
 #include "result_rows.h"
 #include "task_definitions.h"
 #include "training_run.h"
@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace quiver::program {
 namespace {
 
+constexpr char kSettingsFile[] = "settings.json";
 constexpr char kTaskLibrary[] = "tasks";  // labels of the two libraries in results and charts
 constexpr char kClusterLibrary[] = "mbc";
 
@@ -54,7 +55,7 @@ class Tutorial {
  private:
   // The folder belongs to one set of settings; another is refused rather than mixed in.
   void claim_folder() const {
-    const fs::path file = out_ / "settings.json";
+    const fs::path file = out_ / kSettingsFile;
     if (fs::exists(file) && read_file(file, 16ull << 20) != config_.text) {
       throw Error(ErrorKind::kAlreadyExists, "'" + out_.string() + "' holds a run with other settings",
                   "give another --out, or remove the folder");
@@ -138,8 +139,7 @@ class Tutorial {
     GenerationOptions options;
     options.max_new_tokens = config_.max_new_tokens;
     options.max_input_length = config_.experiment.max_input_length;
-    // The routers' requests for one prompt are neighbours: keep that many prompts in flight.
-    options.batch_size = config_.experiment.predict_batch_size * static_cast<std::int64_t>(routed.size());
+    options.batch_size = config_.experiment.predict_batch_size;  // of each model
     Progress progress("rouge", static_cast<std::int64_t>(routed.size() * examples.size()), "texts");
     const std::vector<Evaluation> evaluations =
         evaluate_rouge(models_of(routed), examples, options, [&](std::int64_t done) {
@@ -197,18 +197,19 @@ class Tutorial {
 
 }  // namespace
 
-void add_tutorial(CLI::App& program, GlobalOptions& global) {
+void add_tutorial(Command& program, GlobalOptions& global) {
   struct Arguments {
     std::string config, out;
     std::vector<std::string> overrides;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
+  Command* command =
       program.add_subcommand("tutorial", "The whole chain: experts, clusters, routers, evaluation, charts");
   command->add_option("-c,--config", arguments->config, "Tutorial config")->required();
   command->add_option("-k", arguments->overrides, "key=value over its experiment")->allow_extra_args(false);
   command->add_option("--out", arguments->out, "Folder for everything; run again to go on")->required();
   command->callback([arguments, &global] {
+    check_writable(fs::path(arguments->out) / kSettingsFile);
     Tutorial(load_tutorial_config(arguments->config, arguments->overrides, global), arguments->out, global)
         .run();
   });

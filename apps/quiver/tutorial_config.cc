@@ -1,6 +1,8 @@
 #include "tutorial_config.h"
 
-#include "core/files.h"
+#include <cmath>
+#include <limits>
+
 #include "core/json.h"
 #include "core/strings.h"
 #include "training_run.h"
@@ -16,20 +18,58 @@ void check_keys(const Json& object, const std::vector<std::string>& known, const
   }
 }
 
-// A section as a config file of its own, so that everything load_config understands works in it.
-ExperimentConfig load_section(const Json& keys, const std::vector<std::string>& overrides) {
-  const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
-  const std::filesystem::path file = scratch.path() / "experiment.json";
-  write_file_atomic(file, dump_json(keys));
-  return load_config(file.string(), overrides);
+// Reads the numbers of one section; what leaves its range is refused with key, value and file.
+class Numbers {
+ public:
+  Numbers(const Json& section, std::string where) : section_(section), where_(std::move(where)) {}
+
+  std::int64_t whole(const char* key, std::int64_t fallback, std::int64_t least) const {
+    constexpr double kMost = 1e9;
+    const Json value = value_or(key, fallback);
+    const double number = value.is_number() ? value.get<double>() : NAN;
+    require(number == std::floor(number) && number >= static_cast<double>(least) && number <= kMost, key,
+            value, "a whole number between " + std::to_string(least) + " and 1000000000");
+    return static_cast<std::int64_t>(number);
+  }
+
+  // least <= x <= most
+  double number(const char* key, double fallback, double least, double most, const char* wanted) const {
+    const Json value = value_or(key, fallback);
+    const double number = value.is_number() ? value.get<double>() : NAN;
+    require(number >= least && number <= most, key, value, wanted);
+    return number;
+  }
+
+ private:
+  Json value_or(const char* key, const Json& fallback) const {
+    const auto found = section_.find(key);
+    return found == section_.end() || found->is_null() ? fallback : *found;
+  }
+
+  void require(bool valid, const char* key, const Json& value, const std::string& wanted) const {
+    if (valid) return;
+    throw Error(ErrorKind::kInvalidArgument,
+                where_ + ": '" + key + "' is " + dump_json(value).substr(0, 200) + ", must be " + wanted);
+  }
+
+  const Json& section_;
+  std::string where_;
+};
+
+RouterOptions read_router(const std::string& name, const std::string& where) {
+  try {
+    return parse_router(name);
+  } catch (const Error& error) {
+    throw Error(error.kind(), where + ": " + error.what(), error.hint());
+  }
 }
 
 std::vector<RouterOptions> read_routers(const Json& section, const std::string& where) {
   std::vector<RouterOptions> routers;
   for (const std::string& name : json_require<std::vector<std::string>>(section, "routers", where)) {
-    RouterOptions router = parse_router(name);
+    RouterOptions router = read_router(name, where);
     const bool selects = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
-    if (selects) router.top_k = json_value(section, "top_k", router.top_k, where);
+    if (selects) router.top_k = static_cast<int>(Numbers(section, where).whole("top_k", router.top_k, 0));
     routers.push_back(std::move(router));
   }
   return routers;
@@ -50,10 +90,10 @@ TutorialConfig load_tutorial_config(const std::string& path, const std::vector<s
   check_keys(json, {"experiment", "cluster_experiment", "clusters", "phatgoose", "rouge", "choices"}, path);
   TutorialConfig config;
   const Json experiment = json_require<Json>(json, "experiment", path);
-  config.experiment = load_section(experiment, overrides);
+  config.experiment = load_config(experiment, path + ": experiment", overrides);
   Json cluster_keys = experiment;
   cluster_keys.update(json_value(json, "cluster_experiment", Json::object(), path));
-  config.cluster_experiment = load_section(cluster_keys, overrides);
+  config.cluster_experiment = load_config(cluster_keys, path + ": cluster_experiment", overrides);
   for (ExperimentConfig* part : {&config.experiment, &config.cluster_experiment}) {
     apply_global_options(global, *part);
     validate_for_training(*part);
@@ -61,33 +101,39 @@ TutorialConfig load_tutorial_config(const std::string& path, const std::vector<s
 
   const Json clusters = json_require<Json>(json, "clusters", path);
   check_keys(clusters, {"k", "sparsity"}, path + ": clusters");
-  config.clusters.k = json_value(clusters, "k", config.clusters.k, path);
-  config.clusters.sparsity = json_value(clusters, "sparsity", config.clusters.sparsity, path);
+  const Numbers cluster_numbers(clusters, path + ": clusters");
+  config.clusters.k = cluster_numbers.whole("k", config.clusters.k, 1);
+  config.clusters.sparsity = cluster_numbers.number("sparsity", config.clusters.sparsity, 0,
+                                                    std::nextafter(1.0, 0.0), "at least 0 and below 1");
   config.clusters.seed = static_cast<std::uint64_t>(config.experiment.seed);
 
   const Json gates = json_value(json, "phatgoose", Json::object(), path);
   check_keys(gates, {"n_steps", "learning_rate", "warmup_ratio", "batch_size"}, path + ": phatgoose");
   config.gates = default_gate_options();
-  config.gates.total_steps = json_value(gates, "n_steps", config.gates.total_steps, path);
-  config.gates.learning_rate = json_value(gates, "learning_rate", config.gates.learning_rate, path);
-  config.gates.warmup_proportion = json_value(gates, "warmup_ratio", config.gates.warmup_proportion, path);
-  config.gates.batch_size = json_value(gates, "batch_size", config.gates.batch_size, path);
+  const Numbers gate_numbers(gates, path + ": phatgoose");
+  config.gates.total_steps = gate_numbers.whole("n_steps", config.gates.total_steps, 1);
+  config.gates.learning_rate = gate_numbers.number("learning_rate", config.gates.learning_rate, 0,
+                                                   std::numeric_limits<float>::max(), "0 or more");
+  config.gates.warmup_proportion =
+      gate_numbers.number("warmup_ratio", config.gates.warmup_proportion, 0, 1, "between 0 and 1");
+  config.gates.batch_size = gate_numbers.whole("batch_size", config.gates.batch_size, 1);
   config.gates.seed = config.clusters.seed;
   config.gates.max_input_length = config.experiment.max_input_length;
   config.gates.truncate_left = config.experiment.truncation_side == TruncationSide::kLeft;
 
   const Json rouge = json_require<Json>(json, "rouge", path);
   check_keys(rouge, {"routers", "top_k", "max_new_tokens"}, path + ": rouge");
-  config.rouge_routers = read_routers(rouge, path);
-  config.max_new_tokens = json_value(rouge, "max_new_tokens", config.experiment.max_output_length, path);
+  config.rouge_routers = read_routers(rouge, path + ": rouge");
+  config.max_new_tokens =
+      Numbers(rouge, path + ": rouge").whole("max_new_tokens", config.experiment.max_output_length, 1);
 
   if (json.contains("choices")) {
     const Json& section = json.at("choices");
     check_keys(section, {"data", "task", "routers", "top_k", "limit"}, path + ": choices");
     config.choices = TutorialConfig::Choices{json_require<std::string>(section, "data", path),
                                              json_value<std::string>(section, "task", "choices", path),
-                                             json_value<std::int64_t>(section, "limit", 0, path),
-                                             read_routers(section, path)};
+                                             Numbers(section, path + ": choices").whole("limit", 0, 0),
+                                             read_routers(section, path + ": choices")};
     const std::string& data = config.choices->data;
     if (!data.empty() && data[0] == '$') {
       const char* value = std::getenv(data.c_str() + 1);

@@ -1,17 +1,29 @@
 """Prefill and greedy decoding with transformers.generate: the base model, or PEFT's Arrow with --experts.
 
-Takes the prompts' token ids from a file of `quiver bench generate` and compares the tokens that both made. Prefill is a
-call for one new token; a decoding step is what each further token costs.
+Takes the prompts' token ids from a file of `quiver bench generate` and compares the tokens that both made. Prefill ends
+with the first new token; a decoding step is the time from there to the last, shared out.
 """
 
 import json
 import pathlib
+import time
 
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, StoppingCriteria, StoppingCriteriaList
 
 import peer
 import routed
+
+
+class TokenTimes(StoppingCriteria):
+    """Never stops; notes when each token was there."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def __call__(self, input_ids, scores, **kwargs):
+        self.seconds.append(time.perf_counter())
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool)
 
 
 def main():
@@ -37,6 +49,9 @@ def main():
         mask[row, width - len(prompt) :] = 1
 
     def generate(tokens):
+        """(prompt seconds, seconds a step, ids)"""
+        times = TokenTimes()
+        start = time.perf_counter()
         with torch.no_grad():
             output = model.generate(
                 input_ids=ids,
@@ -44,18 +59,19 @@ def main():
                 do_sample=False,
                 max_new_tokens=tokens,
                 pad_token_id=0,
+                stopping_criteria=StoppingCriteriaList([times]),
             )
-        return output[:, width:].tolist()
+        first, last = times.seconds[0], times.seconds[-1]
+        return first - start, (last - first) / (tokens - 1), output[:, width:].tolist()
 
     new = len(expected[0])
     generate(2)  # warm-up
     peer.start_peak_memory()
     prefill, steps, made = [], [], []
     for _ in range(options.repetitions):
-        first, _ = peer.seconds_of(lambda: generate(1))
-        whole, made = peer.seconds_of(lambda: generate(new))
+        first, step, made = generate(new)
         prefill.append(sum(map(len, prompts)) / first)
-        steps.append(1000 * (whole - first) / (new - 1))
+        steps.append(1000 * step)
     measurements = [
         peer.measurement("prefill", "real tokens/s", prefill),
         peer.measurement("decode", "ms/step", steps),

@@ -51,7 +51,7 @@ void run(const char* base_path, const char* tasks_path, const char* library_path
   rows.resize(std::min<std::size_t>(rows.size(), 8));
   if (rows.empty()) throw quiver::Error(quiver::ErrorKind::kInvalidArgument, "the tasks have no test rows");
   const quiver::GenerationOptions generation = {.max_new_tokens = 8};
-  const std::vector<quiver::GenerationRequest> requests = {{&models[1], rows[0].source}};
+  const std::vector<quiver::GenerationRequest> requests = {{models[1], rows[0].source}};
   std::printf("%s -> %s\n", rows[0].source.c_str(), quiver::generate(requests, generation)[0].text.c_str());
   const std::vector<quiver::Evaluation> scores = quiver::evaluate_rouge(models, rows, generation);
   for (std::size_t i = 0; i < models.size(); ++i) {

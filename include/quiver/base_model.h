@@ -20,7 +20,7 @@ Precision parse_precision(const std::string& text);
 
 // One linear layer that an adapter may change.
 struct LinearSlot {
-  std::string path;         // the module's path in the Hugging Face model: "model.layers.0.self_attn.q_proj"
+  std::string path;  // the module's name, as the keys of Expert::modules: "model.layers.0.self_attn.q_proj"
   std::int64_t layer = 0;   // index of the decoder layer
   std::int64_t in = 0;      // width of its input
   std::int64_t out = 0;     // width of its output
@@ -95,7 +95,17 @@ struct ModelShape {
   // Above 0: sequences of more tokens have other rotary angles at every position, so that no cache may grow
   // past it (longrope; see BaseModel::forward).
   std::int64_t cache_boundary = 0;
+  // Where the decoder stands in the Hugging Face model, as Expert::decoder.
+  std::string decoder = {};
 };
+
+// The linear layers of a model that adapters may change.
+struct ModuleNames {
+  std::vector<std::string> paths;  // LinearSlot::path, in the order of BaseModel::slots()
+  std::string decoder;             // ModelShape::decoder
+};
+// Reads the model's settings and no weights. Throws as BaseModel::load.
+ModuleNames read_module_names(const std::filesystem::path& path);
 
 struct BaseModelOptions {
   Precision precision = Precision::kFloat32;

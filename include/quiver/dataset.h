@@ -23,7 +23,8 @@ struct Example {
 struct DatasetOptions {
   // A .parquet file, a JSON lines file (.jsonl, .json), or a folder that holds .parquet or .jsonl files.
   std::string path;
-  std::vector<std::string> tasks = {};                  // empty: all
+  std::vector<std::string> tasks = {};  // empty: all
+  std::string tasks_file = {};          // the file that named the tasks, for messages; empty: none
   std::string include_task_source = "P3,Flan2021,CoT";  // comma-separated; "*": all
   std::string include_template_type = "*";              // comma-separated; "*": all
   bool remove_phi_eval_tasks = false;  // drop the seven tasks whose questions downstream evaluations reuse

@@ -14,6 +14,7 @@ enum class ErrorKind {
   kUnsupported,      // a valid input that this version cannot handle
   kIo,               // the operating system refused: disk full, no permission, ...
   kStale,            // an artefact made from other weights or settings than those present
+  kNotFinite,        // a computed number, a logit or a loss, is NaN or infinite
   kInterrupted,      // the user asked to stop; work so far is kept
 };
 

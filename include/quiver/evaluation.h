@@ -32,7 +32,8 @@ using EvaluationObserver = std::function<void(std::int64_t)>;
 // Rouge-L (Lin 2004, eq. 4 with beta = 1; the tokenization and stemming of google-research rouge_score) of
 // greedy continuations against the examples' targets, times 100. One Evaluation per model, in their order.
 // All models must share one base; their requests share batches of options.batch_size sequences a model, and
-// no weights are loaded twice. Throws what generate() throws.
+// no weights are loaded twice. Throws what generate() throws, and the first failure among its results, naming
+// the example.
 std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const std::vector<Example>& examples, const GenerationOptions& options,
                                        const EvaluationObserver& observer = {});
@@ -50,7 +51,8 @@ struct ChoiceEvaluation {
 // continuation begins after as many tokens as the prompt alone has; begin-of-text stands where the harness
 // puts it, and is an empty prompt. A text that is too long for the model is cut as `truncation` says, which a
 // warning counts. One ChoiceEvaluation per model, in their order. Throws Error(kInvalidArgument) for an
-// unknown metric, no questions, or a continuation without a token, and what score() throws.
+// unknown metric, no questions, or a continuation without a token, what score() throws, and the first failure
+// among its results, naming the question.
 std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
                                                std::span<const ChoiceQuestion> questions,
                                                const std::vector<std::string>& metrics,
@@ -65,7 +67,7 @@ struct AnswerEvaluation {
 };
 
 // The share of greedy continuations whose extracted answer is the expected one, character by character. One
-// AnswerEvaluation per model, in their order; all must share one base. Throws what generate() throws.
+// AnswerEvaluation per model, in their order; all must share one base. Throws as evaluate_rouge.
 std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> models,
                                                std::span<const TextQuestion> questions,
                                                AnswerExtraction extraction, const GenerationOptions& options,

@@ -45,8 +45,11 @@ struct ExpertInfo {
 // A LoRA expert as a value: copying shares the tensors, which nobody writes to.
 struct Expert {
   ExpertInfo info;
-  // Key: the module's path in the Hugging Face model, e.g. "model.layers.0.self_attn.q_proj".
+  // Key: the module's path in a Hugging Face model of text alone, e.g. "model.layers.0.self_attn.q_proj".
   std::map<std::string, LoraWeights> modules;
+  // Where the decoder stands in a model that has other inputs beside text: "model.language_model". The files
+  // of the expert then name its modules "model.language_model.layers.0...". Empty: the decoder is the model.
+  std::string decoder = {};
 };
 
 // Reads a PEFT LoRA adapter (adapter_config.json, adapter_model.safetensors or else adapter_model.bin), with

@@ -33,13 +33,21 @@ struct VerifyFinding {
   std::string problem;  // one sentence
 };
 
+// An expert with artefacts of it, all of one version.
+struct ExpertWithArtefacts {
+  Expert expert;
+  std::map<std::string, Artefact> artefacts;  // by kind
+};
+
 // A handle onto a folder of experts: `local://DIR`, a bare path, or `virtual://NAME` (kept for the life of
 // this process). Cheap to copy; it holds no state besides the place, so every call sees what other processes
 // did.
 //
 // Threads and processes: any number may use one library at once. Readers take no lock and see each expert
-// whole, in the version before or after a change. Writers take turns by a lock file; a writer that dies
-// leaves every expert as it was.
+// whole, in the version before or after a change; what one call returns of an expert, weights and artefacts,
+// is of one version. Across experts nothing is promised: of several that are read one after the other, one
+// may be seen before a change and the next after a later one. Writers take turns by a lock file; a writer
+// that dies leaves every expert as it was.
 //
 // Every call may throw Error(kIo). A call that names an expert throws Error(kInvalidArgument) for a name that
 // no expert can have (empty, over 200 bytes, leading '.', '/', control characters) and Error(kNotFound), with
@@ -63,13 +71,17 @@ class ExpertLibrary {
   ExpertInfo info(const std::string& name) const;
   // Throws as load_expert does, and Error(kCorruptFile) when the weights are not those that were added.
   Expert load(const std::string& name) const;
+  // The same with the artefacts of some kinds, as far as they are there. Throws Error(kStale) when one was
+  // made from other weights than those returned.
+  ExpertWithArtefacts load_with_artefacts(const std::string& name, std::span<const std::string> kinds) const;
 
   // Adds under expert.info.name; kRefuse throws Error(kAlreadyExists) when it is taken. Replacing discards
   // the old expert's artefacts.
   void add(const Expert& expert, IfExists if_exists = IfExists::kRefuse);
   // Removes the expert with its artefacts.
   void remove(const std::string& name);
-  // Artefacts go along. Throws Error(kAlreadyExists) when `to` is taken.
+  // Artefacts go along. Throws Error(kAlreadyExists) when `to` is taken; a comma in it is refused as by
+  // add(). After an error the expert has its old name.
   void rename(const std::string& from, const std::string& to);
   // Copies every expert with its artefacts. kRefuse throws Error(kAlreadyExists) before anything is copied
   // when the destination holds one of the names.

@@ -38,6 +38,9 @@ struct Results {
 // stated at ResultRow, so that every file written can be read back; Error(kIo).
 void write_results(const Results& results, const std::filesystem::path& path);
 
+// The text that write_results writes. Throws Error(kInvalidArgument) as it does.
+std::string results_text(const Results& results);
+
 // Reads results.json, at most 64 MB. Strict: a missing, unknown or mistyped key, an unknown metric and a
 // value out of its range are refused with the row and the key. Throws Error(kNotFound, kIo, kCorruptFile).
 Results read_results(const std::filesystem::path& path);

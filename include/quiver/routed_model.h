@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,10 +26,11 @@ class RoutedModel {
   // The base alone. Throws as with_begin_of_text().
   explicit RoutedModel(std::shared_ptr<const BaseModel> base, BeginOfText bos = BeginOfText::kAuto);
 
-  // Reads the experts of a library and, for Arrow and PhatGOOSE, their prototypes or gates. Throws Error:
-  // kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes, experts
-  // trained with begin-of-text beside some trained without), kNotFound (no prototypes, with the command that
-  // makes them), kStale (prototypes of other weights), and as with_begin_of_text().
+  // Reads the experts of a library (for `expert:NAME` that one alone) and, for Arrow and PhatGOOSE, their
+  // prototypes or gates, each expert with its own in one version. Throws Error: kInvalidArgument (an expert
+  // of another base, options that do not fit, all-zero prototypes, experts trained with begin-of-text beside
+  // some trained without), kNotFound (no prototypes, with the command that makes them), kStale (prototypes of
+  // other weights), and as with_begin_of_text().
   static RoutedModel compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,
                              const RouterOptions& router);
   // The same for several routers over one library, whose experts are then read once.
@@ -51,7 +53,7 @@ class RoutedModel {
   const BaseModel& base() const { return *base_; }
   std::shared_ptr<const BaseModel> shared_base() const { return base_; }
   const RouterOptions& router() const { return router_; }
-  std::vector<std::string> expert_names() const;
+  std::vector<std::string> expert_names() const;  // of those that were read, sorted
 
   // The same model with another begin-of-text before every text. Throws Error(kInvalidArgument) for kAlways
   // where the tokenizer has no such token, Error(kUnsupported) for kAuto where it wants tokens after every
@@ -97,7 +99,7 @@ Truncation parse_truncation(const std::string& text);
 
 // One text to continue. Requests of one call may use different models as long as these share their base.
 struct GenerationRequest {
-  const RoutedModel* model = nullptr;
+  RoutedModel model;
   std::string prompt;
   std::string task_name = {};
 };
@@ -107,10 +109,13 @@ struct GenerationOptions {
   std::int64_t batch_size = 8;           // sequences decoded together
   std::int64_t max_input_length = 1024;  // longer prompts are cut
   Truncation truncation = Truncation::kLeft;
-  std::vector<std::string> stop = {};  // texts that end a generation; they and what follows are cut off
-  bool ignore_stop_tokens = false;     // go on after an end-of-text token, up to max_new_tokens
-  double sampling_temperature = 0;     // 0: greedy
-  double top_p = 1;                    // sampling: the smallest set of tokens with this probability
+  // Texts that end a generation; they and what follows are cut off. Looked for with special tokens spelled
+  // out.
+  std::vector<std::string> stop = {};
+  bool ignore_stop_tokens = false;  // go on after an end-of-text token, up to max_new_tokens
+  double sampling_temperature = 0;  // 0: greedy
+  double top_p = 1;                 // sampling: the smallest set of tokens with this probability
+  // With a request's place in the call it decides what is drawn for that request, whatever is decoded beside.
   std::uint64_t seed = 42;
 };
 
@@ -119,21 +124,37 @@ struct Generation {
   std::vector<std::int32_t> ids;    // new tokens, the end-of-text token that ended them left out
   std::int64_t prompt_tokens = 0;   // run
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
+  // Why this request failed: kInvalidArgument (too long, with Truncation::kError), kNotFound (a task that no
+  // expert covers), kUnsupported (a text too long to tokenize), kNotFinite (NaN or infinite logits; text and
+  // ids then hold what came before).
+  std::optional<Error> error = {};
+};
+
+// What `generate` tells while it runs; all from the calling thread.
+struct GenerationObserver {
+  // One step of the batch: whole prompts of sequences that begin, one token of each that goes on.
+  struct Step {
+    std::int64_t prompt_tokens = 0;  // of sequences that begin with it
+    std::int64_t sequences = 0;      // run together, each of which gets a token
+    double seconds = 0;
+  };
+
+  std::function<void(std::size_t, const Generation&)> on_done = {};  // each request once, with its place
+  std::function<void(const Step&)> on_step = {};
 };
 
 // Continues every prompt; results in the order of the requests. Sequences are decoded in ragged batches: one
-// that ends leaves, the next waiting one joins. Prompts are tokenized without their one trailing space.
-// `on_done`, when given, is called with the index of each finished request, from the calling thread. Throws
-// Error(kInvalidArgument).
+// that ends leaves, the next waiting one joins. Prompts are tokenized without their one trailing space. A
+// request that fails says so in its own result, and the others go on. Throws Error(kInvalidArgument) for
+// options that fit no request, and for models of different bases.
 std::vector<Generation> generate(std::span<const GenerationRequest> requests,
-                                 const GenerationOptions& options,
-                                 const std::function<void(std::size_t, const Generation&)>& on_done = {});
+                                 const GenerationOptions& options, const GenerationObserver& observer = {});
 
 // A completion to score after its prompt. Tokenized jointly and split at the character offset: a token
 // belongs to the completion when it ends after the prompt does. Without a prompt it is scored after
 // begin-of-text, or end-of-text where the tokenizer has none.
 struct ScoreRequest {
-  const RoutedModel* model = nullptr;
+  RoutedModel model;
   std::string prompt;
   std::string completion;
   std::string task_name = {};
@@ -150,6 +171,9 @@ struct Score {
   bool greedy = false;      // every token of it is the most likely one
   double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
+  // Why this request failed; the rest is then 0. kInvalidArgument (an empty or too long completion),
+  // kNotFound, kUnsupported, kNotFinite as in Generation.
+  std::optional<Error> error = {};
 };
 
 struct ScoreOptions {
@@ -161,7 +185,8 @@ struct ScoreOptions {
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model
 // and prompt run the shared beginning once; what all requests with one adapter begin with also runs once.
-// Throws Error(kInvalidArgument) for an empty completion.
+// `on_progress` is told how many requests are done. A request that fails says so in its own result, and the
+// others go on. Throws Error(kInvalidArgument) for models of different bases.
 std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOptions& options = {},
                          const std::function<void(std::size_t)>& on_progress = {});
 

@@ -66,6 +66,7 @@ struct TrainingStep {
   double learning_rate = 0;
   double gradient_norm = 0;               // before clipping
   std::int64_t tokens = 0;                // run in this step
+  double seconds = 0;                     // of the step and its validation
   std::optional<double> validation_loss;  // when this step was followed by a validation
 };
 using TrainingObserver = std::function<void(const TrainingStep&)>;

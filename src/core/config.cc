@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "core/config_keys.h"
 #include "core/config_values.h"
+#include "core/files.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
@@ -19,12 +21,20 @@ std::filesystem::path find_config_file(const std::string& name) {
   std::vector<std::filesystem::path> folders = {{}};
   if (const char* config_path = std::getenv("CONFIG_PATH")) folders.emplace_back(config_path);
   std::vector<std::string> tried;
+  std::optional<std::filesystem::path> folder_of_that_name;
   for (const std::filesystem::path& folder : folders) {
     for (const char* extension : {"", ".json"}) {
       const std::filesystem::path path = folder / (name + extension);
-      if (std::filesystem::is_regular_file(path)) return path;
+      if (path_exists(path)) {
+        if (!std::filesystem::is_directory(path)) return path;
+        if (*extension == '\0') folder_of_that_name = path;
+      }
       tried.push_back("'" + path.string() + "'");
     }
+  }
+  if (folder_of_that_name) {
+    throw Error(ErrorKind::kIo, "config file '" + folder_of_that_name->string() + "' is a folder",
+                "name a JSON file in it");
   }
   throw Error(ErrorKind::kNotFound, "config file '" + name + "' not found",
               "looked for " + join(tried, ", ") +
@@ -120,6 +130,7 @@ void expand_task_sets(ExperimentConfig& config) {
   // "all" is the command line's word for no restriction.
   if (tasks.size() == 1 && (tasks[0] == "all" || tasks[0] == "*")) tasks.clear();
   const std::string path = config.finetune_task_path.value_or("");
+  config.task_sets_file = path;
   const Json sets = config.finetune_task_path ? read_json_file(path, kMaxConfigBytes) : Json::object();
   if (!sets.is_object()) {
     throw Error(ErrorKind::kCorruptFile,
@@ -144,13 +155,20 @@ void expand_task_sets(ExperimentConfig& config) {
 ExperimentConfig config_from_settings(ConfigSettings settings) {
   ExperimentConfig config;
   if (const char* output_dir = std::getenv("OUTPUT_DIR")) config.output_dir = output_dir;
+  const ConfigSettings given = settings;
   const std::vector<std::string> keys = assign_fields(settings, config);
   check_model_modifier(settings);
   apply_subsample_divisor(settings, config);
   reject_unknown_keys(settings, keys);
-  validate_ranges(config);
+  validate_ranges(config, given);
   expand_task_sets(config);
   return config;
+}
+
+ExperimentConfig config_with_overrides(ConfigSettings settings, const std::vector<std::string>& overrides) {
+  add_overrides(settings, overrides);
+  for (auto& [key, setting] : settings) substitute_environment(setting.value, key);
+  return config_from_settings(std::move(settings));
 }
 
 }  // namespace
@@ -161,9 +179,14 @@ ExperimentConfig load_config(const std::string& files, const std::vector<std::st
     const std::filesystem::path path = find_config_file(name);
     add_object(settings, read_json_file(path, kMaxConfigBytes), "config file " + path.string());
   }
-  add_overrides(settings, overrides);
-  for (auto& [key, setting] : settings) substitute_environment(setting.value, key);
-  return config_from_settings(std::move(settings));
+  return config_with_overrides(std::move(settings), overrides);
+}
+
+ExperimentConfig load_config(const Json& keys, const std::string& where,
+                             const std::vector<std::string>& overrides) {
+  ConfigSettings settings;
+  add_object(settings, keys, where);
+  return config_with_overrides(std::move(settings), overrides);
 }
 
 void validate_for_training(const ExperimentConfig& config) {

@@ -33,6 +33,8 @@ struct ExperimentConfig {
   // no names above: all its lists. Always empty after load_config, which writes the lists into
   // finetune_task_name.
   std::optional<std::string> finetune_task_path;
+  // Filled by load_config, not a key: the file that named the tasks, for messages; empty: the config did.
+  std::string task_sets_file;
   std::string include_task_source = "P3,Flan2021,CoT";  // submixes to keep, comma-separated; "*": all
   std::string include_template_type = "*";              // prompt formats to keep, comma-separated; "*": all
   bool remove_phi_eval_tasks = false;                   // drop the tasks whose data downstream suites reuse
@@ -84,9 +86,8 @@ struct ExperimentConfig {
   std::int64_t predict_batch_size = 4;
   std::optional<std::int64_t> eval_every;          // steps between validations
   std::optional<std::int64_t> eval_every_n_epoch;  // epochs between validations
-  bool eval_before_training = true;
-  std::optional<std::int64_t> save_every;  // steps between checkpoints that --resume continues from
-  KeepWeights keep = KeepWeights::kLast;   // "last" or "best"; not a key of mttl
+  std::optional<std::int64_t> save_every;          // steps between checkpoints that --resume continues from
+  KeepWeights keep = KeepWeights::kLast;           // "last" or "best"; not a key of mttl
   std::int64_t seed = 42;
 };
 
@@ -100,6 +101,10 @@ struct ExperimentConfig {
 // naming the key, the value and where it came from for anything else: an unknown key (with the nearest one),
 // a wrong type, a value out of range, an unset environment variable.
 ExperimentConfig load_config(const std::string& files, const std::vector<std::string>& overrides);
+
+// The same for keys that stand in another file; `where` names it and their place there.
+ExperimentConfig load_config(const nlohmann::json& keys, const std::string& where,
+                             const std::vector<std::string>& overrides);
 
 // What only training needs: a model, a data set, and a length (num_train_epochs or total_steps). Throws
 // Error(kInvalidArgument) naming what is missing.

@@ -20,7 +20,8 @@ enum class TargetLoss { kTokenMean, kMttl };
 
 enum class OptimizerKind { kAdamW, kAdam, kSgd };
 
-// The factor on the learning rate over the optimizer steps; reference_behaviour C.3 has the formulas.
+// The factor on the learning rate over the optimizer steps; schedule_factor (train/optimizer.h) has the
+// formulas.
 enum class SchedulerKind {
   kLinearDecayWithWarmup,
   kPolynomialDecayWithWarmup,  // power 1, down to 1e-7

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "quiver/error.h"
@@ -33,6 +34,7 @@ constexpr std::string_view kReferenceOnlyKeys[] = {
     "device_map",
     "do_train",
     "es_metric",
+    "eval_before_training",
     "eval_metric",
     "eval_mmlu_few_shot",
     "eval_mmlu_flag",
@@ -72,35 +74,53 @@ constexpr std::string_view kReferenceOnlyKeys[] = {
 };
 constexpr std::string_view kReferenceOnlyPrefixes[] = {"router_", "module_logits_", "moe_", "wandb_"};
 
-void require(bool valid, const char* key, double value, const char* wanted) {
-  if (valid) return;
-  const std::string text = nlohmann::json(value).dump();
-  const bool whole = std::isfinite(value) && value == std::floor(value) && std::abs(value) < 1e15;
-  throw Error(ErrorKind::kInvalidArgument,
-              std::string("config key '") + key + "' is " +
-                  (whole ? std::to_string(static_cast<long long>(value)) : text) + ", must be " + wanted);
-}
+// More steps or examples than any run has; products of two of them cannot overflow.
+constexpr std::int64_t kMostCounted = 1'000'000'000;
 
-void require_positive(const char* key, std::int64_t value) {
-  require(value >= 1, key, static_cast<double>(value), "at least 1");
-}
+// Throws for a value out of range, with the setting that it came from.
+class Ranges {
+ public:
+  explicit Ranges(const ConfigSettings& given) : given_(given) {}
 
-void require_positive(const char* key, const std::optional<std::int64_t>& value) {
-  if (value) require_positive(key, *value);
-}
+  void require(bool valid, const char* key, double value, const std::string& wanted) const {
+    if (valid) return;
+    const auto found = given_.find(key);
+    throw_bad_setting(key, found != given_.end() ? found->second : ConfigSetting{value, "", "config"},
+                      wanted);
+  }
 
-void require_length(const char* key, std::int64_t value) {
-  constexpr std::int64_t kLongestContext = 1 << 24;
-  require(value >= 1 && value <= kLongestContext, key, static_cast<double>(value), "between 1 and 16777216");
-}
+  void within(const char* key, std::int64_t value, std::int64_t least, std::int64_t most) const {
+    require(value >= least && value <= most, key, static_cast<double>(value),
+            "between " + std::to_string(least) + " and " + std::to_string(most));
+  }
 
-void require_not_negative(const char* key, double value) {
-  require(std::isfinite(value) && value >= 0, key, value, "0 or more");
-}
+  void count(const char* key, std::int64_t value) const { within(key, value, 1, kMostCounted); }
+  void count(const char* key, const std::optional<std::int64_t>& value) const {
+    if (value) count(key, *value);
+  }
 
-void require_unset_or_positive(const char* key, double value) {
-  require(std::isfinite(value) && (value == -1 || value > 0), key, value, "above 0, or -1 for none");
-}
+  void unset_or_count(const char* key, std::int64_t value) const {
+    require(value == -1 || (value >= 1 && value <= kMostCounted), key, static_cast<double>(value),
+            "between 1 and " + std::to_string(kMostCounted) + ", or -1 for none");
+  }
+
+  void rows(const char* key, double value) const {
+    require(std::isfinite(value) && (value == -1 || value > 0), key, value, "above 0, or -1 for all");
+  }
+
+  // float32, in which the number is used, holds it.
+  void not_negative(const char* key, double value) const {
+    require(value >= 0 && value <= kLargest, key, value, "0 or more, and at most 3.4e38");
+  }
+  void positive(const char* key, double value) const {
+    require(value > 0 && value <= kLargest, key, value, "above 0, and at most 3.4e38");
+  }
+
+ private:
+  static constexpr double kLargest = std::numeric_limits<float>::max();
+
+  const ConfigSettings& given_;
+};
 
 }  // namespace
 
@@ -110,38 +130,42 @@ bool is_reference_only_key(const std::string& key) {
          std::ranges::any_of(kReferenceOnlyPrefixes, starts);
 }
 
-void validate_ranges(const ExperimentConfig& config) {
-  require_unset_or_positive("subsample_train", config.subsample_train);
-  require_unset_or_positive("subsample_dev", config.subsample_dev);
-  require_unset_or_positive("subsample_test", config.subsample_test);
-  require_length("max_input_length", config.max_input_length);
-  require_length("max_output_length", config.max_output_length);
+void validate_ranges(const ExperimentConfig& config, const ConfigSettings& given) {
+  constexpr std::int64_t kLongestContext = 1 << 24;
+  constexpr std::int64_t kLargestRank = 1 << 20;
+  constexpr std::int64_t kLargestSeed = 1ll << 53;
+  const Ranges ranges(given);
+  ranges.rows("subsample_train", config.subsample_train);
+  ranges.rows("subsample_dev", config.subsample_dev);
+  ranges.rows("subsample_test", config.subsample_test);
+  ranges.within("max_input_length", config.max_input_length, 1, kLongestContext);
+  ranges.within("max_output_length", config.max_output_length, 1, kLongestContext);
 
-  require_positive("lora_rank", config.lora_rank);
-  require(std::isfinite(config.lora_alpha) && config.lora_alpha > 0, "lora_alpha", config.lora_alpha,
-          "above 0");
-  require(config.lora_dropout >= 0 && config.lora_dropout < 1, "lora_dropout", config.lora_dropout,
-          "at least 0 and below 1");
+  ranges.within("lora_rank", config.lora_rank, 1, kLargestRank);
+  ranges.positive("lora_alpha", config.lora_alpha);
+  ranges.require(config.lora_dropout >= 0 && config.lora_dropout < 1, "lora_dropout", config.lora_dropout,
+                 "at least 0 and below 1");
 
-  require_not_negative("learning_rate", config.learning_rate);
-  require_not_negative("weight_decay", config.weight_decay);
-  require_not_negative("adapters_learning_rate", config.adapters_learning_rate.value_or(0));
-  require_not_negative("adapters_weight_decay", config.adapters_weight_decay.value_or(0));
-  require(config.adam_epsilon > 0, "adam_epsilon", config.adam_epsilon, "above 0");
-  require_not_negative("max_grad_norm", config.max_grad_norm);
-  require(config.warmup_steps >= -1, "warmup_steps", static_cast<double>(config.warmup_steps), "-1 or more");
-  require(config.warmup_proportion >= 0 && config.warmup_proportion <= 1, "warmup_proportion",
-          config.warmup_proportion, "between 0 and 1");
+  ranges.not_negative("learning_rate", config.learning_rate);
+  ranges.not_negative("weight_decay", config.weight_decay);
+  ranges.not_negative("adapters_learning_rate", config.adapters_learning_rate.value_or(0));
+  ranges.not_negative("adapters_weight_decay", config.adapters_weight_decay.value_or(0));
+  ranges.positive("adam_epsilon", config.adam_epsilon);
+  ranges.not_negative("max_grad_norm", config.max_grad_norm);
+  ranges.require(config.warmup_steps >= -1 && config.warmup_steps <= kMostCounted, "warmup_steps",
+                 static_cast<double>(config.warmup_steps), "between -1 and " + std::to_string(kMostCounted));
+  ranges.require(config.warmup_proportion >= 0 && config.warmup_proportion <= 1, "warmup_proportion",
+                 config.warmup_proportion, "between 0 and 1");
 
-  require_unset_or_positive("num_train_epochs", static_cast<double>(config.num_train_epochs));
-  require_unset_or_positive("total_steps", static_cast<double>(config.total_steps));
-  require_positive("train_batch_size", config.train_batch_size);
-  require_positive("micro_batch_size", config.micro_batch_size);
-  require_positive("predict_batch_size", config.predict_batch_size);
-  require_positive("eval_every", config.eval_every);
-  require_positive("eval_every_n_epoch", config.eval_every_n_epoch);
-  require_positive("save_every", config.save_every);
-  require_not_negative("seed", static_cast<double>(config.seed));
+  ranges.unset_or_count("num_train_epochs", config.num_train_epochs);
+  ranges.unset_or_count("total_steps", config.total_steps);
+  ranges.count("train_batch_size", config.train_batch_size);
+  ranges.count("micro_batch_size", config.micro_batch_size);
+  ranges.count("predict_batch_size", config.predict_batch_size);
+  ranges.count("eval_every", config.eval_every);
+  ranges.count("eval_every_n_epoch", config.eval_every_n_epoch);
+  ranges.count("save_every", config.save_every);
+  ranges.within("seed", config.seed, 0, kLargestSeed);
 
   if (config.micro_batch_size && config.train_batch_size % *config.micro_batch_size != 0) {
     throw Error(ErrorKind::kInvalidArgument, "train_batch_size " + std::to_string(config.train_batch_size) +

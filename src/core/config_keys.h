@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/config.h"
+#include "core/config_values.h"
 
 namespace quiver {
 
@@ -64,7 +65,6 @@ void visit_config(Config& config, Visitor&& visit) {
   visit("predict_batch_size", config.predict_batch_size);
   visit("eval_every", config.eval_every);
   visit("eval_every_n_epoch", config.eval_every_n_epoch);
-  visit("eval_before_training", config.eval_before_training);
   visit("save_every", config.save_every);
   visit("keep", config.keep);
   visit("seed", config.seed);
@@ -74,7 +74,8 @@ void visit_config(Config& config, Visitor&& visit) {
 // tracker are recognized by their prefix.
 bool is_reference_only_key(const std::string& key);
 
-// Throws Error(kInvalidArgument) for a value out of range.
-void validate_ranges(const ExperimentConfig& config);
+// Throws Error(kInvalidArgument) for a value out of range, with where it came from: `given` holds the
+// settings that `config` was made from.
+void validate_ranges(const ExperimentConfig& config, const ConfigSettings& given);
 
 }  // namespace quiver

@@ -2,11 +2,19 @@
 
 namespace quiver {
 
-// Installs a SIGINT and SIGTERM handler that only sets a flag; a second signal ends the process at once.
+// Prepares a program for being stopped: SIGINT, SIGTERM and SIGHUP (a closed terminal; not under nohup) only
+// set a flag, a second SIGINT or SIGTERM ends the process at once. Writing to a pipe that nobody reads
+// becomes an error instead of a signal. Standard files that the caller closed are opened so that no other
+// file gets their numbers; writing to them stays an error.
 void install_interrupt_handler();
 
 // True once the user asked to stop. Long loops look at it between units of work. Thread-safe.
 bool interrupt_requested();
+
+// True once nobody reads what goes to stderr (`2>&1 | head -1`). Who can stop and go on later does; who
+// cannot finishes, so that no result is lost. Thread-safe.
+bool log_reader_gone();
+void set_log_reader_gone();
 
 // Throws Error(kInterrupted) saying what was kept, when the user asked to stop.
 void throw_if_interrupted(const char* what_is_kept);

@@ -1,5 +1,8 @@
 #include "core/json.h"
 
+#include <cmath>
+#include <optional>
+
 #include "core/files.h"
 
 namespace quiver {
@@ -29,6 +32,21 @@ void check_depth(std::string_view text, const std::string& where) {
   }
 }
 
+// Where a NaN or an infinity stands, as "/rows/0/value".
+std::optional<std::string> find_not_finite(const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) return "";
+  if (value.is_object()) {
+    for (auto item = value.begin(); item != value.end(); ++item) {
+      if (const auto rest = find_not_finite(*item)) return "/" + item.key() + *rest;
+    }
+  } else if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      if (const auto rest = find_not_finite(value[i])) return "/" + std::to_string(i) + *rest;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& where) {
@@ -45,6 +63,9 @@ Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) 
 }
 
 std::string dump_json(const Json& value, int indent) {
+  if (const auto place = find_not_finite(value)) {  // the library would write null
+    throw Error(ErrorKind::kNotFinite, "the number to be written at '" + *place + "' is not finite");
+  }
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 

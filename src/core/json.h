@@ -18,7 +18,8 @@ Json parse_json(std::string_view text, const std::string& where);
 // Reads and parses a file of at most `max_bytes`. Throws Error(kNotFound, kIo, kCorruptFile).
 Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes = 512ull << 20);
 
-// Text that is always valid UTF-8: broken bytes become U+FFFD. `indent` < 0 gives one line.
+// Text that is always valid UTF-8: broken bytes become U+FFFD. `indent` < 0 gives one line. Throws
+// Error(kNotFinite) for a NaN or an infinity, naming its place.
 std::string dump_json(const Json& value, int indent = -1);
 
 // The value at `key` as T, or `fallback` where the key is absent or null. Throws Error(kInvalidArgument) with

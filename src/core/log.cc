@@ -2,9 +2,13 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <mutex>
 #include <nlohmann/json.hpp>
+
+#include "core/interrupt.h"
+#include "core/strings.h"
 
 namespace quiver {
 namespace {
@@ -43,11 +47,11 @@ void log(LogLevel level, const std::string& message) {
         -1, ' ', false, nlohmann::json::error_handler_t::replace);
   } else {
     const std::string prefix = level == LogLevel::kInfo ? "" : std::string(level_name(level)) + ": ";
-    line = "quiver: " + prefix + message;
+    line = "quiver: " + prefix + escape_controls(message);
   }
   std::lock_guard lock(mutex);
   const char* clear = isatty(STDERR_FILENO) ? "\r\033[K" : "";
-  std::fprintf(stderr, "%s%s\n", clear, line.c_str());
+  if (std::fprintf(stderr, "%s%s\n", clear, line.c_str()) < 0 && errno == EPIPE) set_log_reader_gone();
 }
 
 }  // namespace quiver

@@ -15,8 +15,8 @@ struct LogOptions {
 void set_log_options(const LogOptions& options);
 const LogOptions& log_options();
 
-// Writes one line to stderr: `quiver: message`, or a JSON object with `level` and `message`. Thread-safe. A
-// progress bar on the terminal is cleared first.
+// Writes one line to stderr: `quiver: message`, control characters escaped, or a JSON object with `level` and
+// `message`. Thread-safe. A progress bar on the terminal is cleared first.
 void log(LogLevel level, const std::string& message);
 inline void log_info(const std::string& message) { log(LogLevel::kInfo, message); }
 inline void log_warning(const std::string& message) { log(LogLevel::kWarning, message); }

@@ -36,12 +36,6 @@ std::string Sha256::finish() {
   return hex;
 }
 
-std::string sha256_hex(std::string_view bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.finish();
-}
-
 std::string sha256_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(ErrorKind::kNotFound, "cannot open '" + path.string() + "'");

@@ -20,7 +20,6 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-std::string sha256_hex(std::string_view bytes);
 // Throws Error(kNotFound, kIo).
 std::string sha256_file(const std::filesystem::path& path);
 

@@ -1,6 +1,7 @@
 #include "core/strings.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 
 namespace quiver {
@@ -19,6 +20,21 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row.back();
+}
+
+// Bytes of the UTF-8 character that `text` begins with; 0 where it begins with none.
+std::size_t character_length(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t length = first < 0x80                    ? 1
+                             : first >= 0xC2 && first < 0xE0 ? 2
+                             : first >= 0xE0 && first < 0xF0 ? 3
+                             : first >= 0xF0 && first < 0xF5 ? 4
+                                                             : 0;
+  if (length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
+  }
+  return length;
 }
 
 }  // namespace
@@ -58,6 +74,30 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 std::string lower_case(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;
+}
+
+std::string escape_controls(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = character_length(text.substr(at));
+    const auto first = static_cast<unsigned char>(text[at]);
+    // U+0080 to U+009F are control characters, too.
+    const bool control = first < 0x20 || first == 0x7f ||
+                         (length == 2 && first == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0);
+    if (length > 0 && !control) {
+      shown += text.substr(at, length);
+      at += length;
+    } else if (first == '\n' || first == '\t') {
+      shown += first == '\n' ? "\\n" : "\\t";
+      ++at;
+    } else {
+      char code[5];
+      std::snprintf(code, sizeof code, "\\x%02x", first);
+      shown += code;
+      ++at;
+    }
+  }
+  return shown;
 }
 
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,

@@ -18,6 +18,10 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 // The letters A to Z in lower case.
 std::string lower_case(std::string text);
 
+// `text` as one line that a terminal only shows: control characters, and bytes that are no UTF-8, as \n, \t
+// or \xNN.
+std::string escape_controls(std::string_view text);
+
 // The up to `count` candidates nearest to `name` by edit distance, nearest first; far ones are left out.
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        std::size_t count = 3);

@@ -1,7 +1,5 @@
 #include "data/data_rows.h"
 
-#include <numeric>
-
 #include "data/json_lines.h"
 #include "data/parquet_batches.h"
 
@@ -88,8 +86,9 @@ Json value_at(const arrow::Array& array, std::int64_t row, int depth) {
   }
 }
 
-Json row_at(const arrow::RecordBatch& batch, std::int64_t row, const std::string& where) {
-  Json object = Json::object();
+// Columns that were not read stand in the row as null, so that messages can name them.
+Json row_at(const arrow::RecordBatch& batch, std::int64_t row, const Json& unread, const std::string& where) {
+  Json object = unread;
   for (int column = 0; column < batch.num_columns(); ++column) {
     try {
       object[batch.column_name(column)] = value_at(*batch.column(column), row, 0);
@@ -100,15 +99,9 @@ Json row_at(const arrow::RecordBatch& batch, std::int64_t row, const std::string
   return object;
 }
 
-std::vector<int> all_leaves(const arrow::Schema&, const parquet::SchemaDescriptor& leaves) {
-  std::vector<int> positions(static_cast<std::size_t>(leaves.num_columns()));
-  std::iota(positions.begin(), positions.end(), 0);
-  return positions;
-}
-
 }  // namespace
 
-void for_each_data_row(const std::filesystem::path& file,
+void for_each_data_row(const std::filesystem::path& file, const RowFields& fields,
                        const std::function<void(const Json& row, const std::string& where)>& visit) {
   const std::filesystem::path extension = file.extension();
   if (extension == ".jsonl" || extension == ".json") return for_each_json_line(file, visit);
@@ -118,10 +111,15 @@ void for_each_data_row(const std::filesystem::path& file,
   }
   if (!std::filesystem::is_regular_file(file))
     throw Error(ErrorKind::kNotFound, "file '" + file.string() + "' not found");
-  for_each_parquet_batch(file, all_leaves, [&](const arrow::RecordBatch& batch, std::int64_t first_row) {
+  Json unread = Json::object();
+  const auto select = [&](const arrow::Schema& schema, const parquet::SchemaDescriptor& leaves) {
+    for (const std::string& name : schema.field_names()) unread[name] = nullptr;
+    return leaves_of(fields, schema, leaves, file);
+  };
+  for_each_parquet_batch(file, select, [&](const arrow::RecordBatch& batch, std::int64_t first_row) {
     for (std::int64_t i = 0; i < batch.num_rows(); ++i) {
       const std::string where = "'" + file.string() + "' row " + std::to_string(first_row + i + 1);
-      visit(row_at(batch, i, where), where);
+      visit(row_at(batch, i, unread, where), where);
     }
   });
 }

@@ -65,7 +65,10 @@ class RowFilter {
     for (const std::string& task : tasks_) {
       const auto found = counts_.find(task);
       if (found == counts_.end()) {
-        throw Error(ErrorKind::kNotFound, "task '" + task + "' is not in data set '" + options_.path + "'",
+        const std::string named =
+            options_.tasks_file.empty() ? "" : ", named in '" + options_.tasks_file + "',";
+        throw Error(ErrorKind::kNotFound,
+                    "task '" + task + "'" + named + " is not in data set '" + options_.path + "'",
                     did_you_mean(task, names));
       }
       if (found->second.kept == 0) throw_vanished("task '" + task + "'", found->second);

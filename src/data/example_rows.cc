@@ -64,9 +64,12 @@ void visit_json_rows(const std::filesystem::path& file, const ExampleVisitor& vi
 
 std::vector<std::filesystem::path> find_data_files(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
-  if (!fs::is_directory(path)) {
-    if (!fs::exists(path)) throw Error(ErrorKind::kNotFound, "data set '" + path.string() + "' not found");
-    return {path};
+  std::error_code problem;
+  if (!fs::is_directory(path, problem)) {
+    if (fs::exists(path, problem)) return {path};
+    const bool absent = !problem || problem == std::errc::no_such_file_or_directory;
+    throw Error(ErrorKind::kNotFound,
+                "data set '" + path.string() + "' not found" + (absent ? "" : ": " + problem.message()));
   }
   std::vector<fs::path> files;
   std::set<fs::path> extensions;

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "core/strings.h"
 #include "quiver/error.h"
 
 namespace quiver {
@@ -53,7 +54,19 @@ void visit_file(const std::filesystem::path& file, const LeafSelector& select, c
 }  // namespace
 
 void throw_corrupt_parquet(const std::filesystem::path& file, const std::string& reason) {
-  throw Error(ErrorKind::kCorruptFile, "'" + file.string() + "': " + reason);
+  std::string line = join(split_list(reason, '\n'), "; ");  // Arrow's reasons may have several lines
+  throw Error(ErrorKind::kCorruptFile, "'" + file.string() + "': " + escape_controls(line));
+}
+
+std::optional<int> find_column(const arrow::Schema& schema, const std::string& name,
+                               const std::filesystem::path& file) {
+  const std::vector<int> found = schema.GetAllFieldIndices(name);
+  if (found.empty()) return std::nullopt;
+  if (found.size() > 1) {
+    throw_corrupt_parquet(file, "column '" + name + "' is there " + std::to_string(found.size()) +
+                                    " times: " + join(schema.field_names(), ", "));
+  }
+  return found.front();
 }
 
 void for_each_parquet_batch(const std::filesystem::path& file, const LeafSelector& select,

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ using BatchVisitor = std::function<void(const arrow::RecordBatch& batch, std::in
 // that Arrow refuses.
 void for_each_parquet_batch(const std::filesystem::path& file, const LeafSelector& select,
                             const BatchVisitor& visit);
+
+// The position of a column in the schema, or nothing. Throws Error(kCorruptFile) where several have the name.
+std::optional<int> find_column(const arrow::Schema& schema, const std::string& name,
+                               const std::filesystem::path& file);
 
 // Throws Error(kCorruptFile) naming the file.
 [[noreturn]] void throw_corrupt_parquet(const std::filesystem::path& file, const std::string& reason);

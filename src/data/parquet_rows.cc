@@ -17,6 +17,7 @@ bool is_text(const arrow::DataType& type) {
     case arrow::Type::STRING:
     case arrow::Type::LARGE_STRING:
     case arrow::Type::STRING_VIEW:
+    case arrow::Type::NA:  // a column in which every value is null
       return true;
     case arrow::Type::DICTIONARY:
       return is_text(*static_cast<const arrow::DictionaryType&>(type).value_type());
@@ -48,7 +49,7 @@ std::array<int, kColumnCount> find_columns(const arrow::Schema& schema, SplitCol
   std::array<int, kColumnCount> positions;
   for (int column = 0; column < kColumnCount; ++column) {
     const std::string name = kColumnNames[column];
-    positions[column] = schema.GetFieldIndex(name);
+    positions[column] = find_column(schema, name, file).value_or(-1);
     const bool required = column < kSplit || (column == kSplit && split == SplitColumn::kRequired);
     if (positions[column] < 0 && required) {
       throw_corrupt_parquet(file,

@@ -3,6 +3,7 @@
 #include "core/json.h"
 #include "core/strings.h"
 #include "data/task_preprocessor.h"
+#include "data/task_template.h"
 #include "quiver/task.h"
 
 namespace quiver {
@@ -52,7 +53,9 @@ void check(const TaskDefinition& task, const Json& json, const std::string& wher
     require(!has(key) || !(json.at(key).empty() || json.at(key) == ""),
             "'" + std::string(key) + "' is empty");
   require(has("prompt") != has("prompts"), "either 'prompt' or 'prompts' must be there");
-  require(task.shots >= 0 && task.max_new_tokens > 0, "'shots' or 'max_new_tokens' is too small");
+  require(task.shots >= 0, "'shots' is " + std::to_string(task.shots) + ", must be 0 or more");
+  require(task.max_new_tokens > 0,
+          "'max_new_tokens' is " + std::to_string(task.max_new_tokens) + ", must be at least 1");
   require(task.shots == 0 || !task.shots_split.empty(), "'shots' needs 'shots_split'");
   require(task.prompts.empty() || task.shots_split.empty(), "'prompts' and 'shots_split' exclude each other");
   require(task.description.empty() || task.description_file.empty(),
@@ -62,12 +65,28 @@ void check(const TaskDefinition& task, const Json& json, const std::string& wher
   require(has_choices == !task.gold.empty(), "'gold' goes with 'choices'");
   require(has("prompts") == has("continuation"), "'continuation' goes with 'prompts'");
   require(has_choices || task.prompts.empty(), "'prompts' goes with 'choices'");
+  require(task.choices.size() != 1, "'choices' lists one choice, a question needs two");
+  require(task.choices.empty() || task.labels.empty() || task.choices.size() == task.labels.size(),
+          "'labels' has " + std::to_string(task.labels.size()) + " entries, 'choices' " +
+              std::to_string(task.choices.size()));
   require(!task.metrics.empty(), "'metrics' is missing");
   const std::vector<std::string> known =
       has_choices ? kChoiceMetrics : std::vector<std::string>{"exact_match"};
   for (const std::string& metric : task.metrics)
     require(contains(known, metric), "metric '" + metric + "' is none of " + join(known, ", "));
   require(contains(task.metrics, task.main_metric), "'main_metric' must be one of 'metrics'");
+}
+
+// A brace out of place is the definition's fault, not that of the first row.
+void check_templates(const TaskDefinition& task, const std::string& where) {
+  for (const auto& [key, pattern] :
+       {std::pair<const char*, const std::string&>{"description", task.description},
+        {"prompt", task.prompt},
+        {"continuation", task.continuation},
+        {"target", task.target}}) {
+    template_paths(pattern, where + ": '" + key + "'");
+  }
+  for (const std::string& choice : task.choices) template_paths(choice, where + ": 'choices'");
 }
 
 }  // namespace
@@ -112,7 +131,8 @@ TaskDefinition read_task_definition(const std::filesystem::path& path) {
   task.metrics = texts("metrics");
   task.main_metric = text("main_metric");
   check(task, json, where);
-  find_preprocessor(task.preprocess);
+  check_templates(task, where);
+  find_preprocessor(task.preprocess, where);
   return task;
 }
 

@@ -68,25 +68,21 @@ void strip_question(Json& row, const std::string& where) {
   row["question"] = std::string(strip(text_at(row, "question", where)));
 }
 
-struct Named {
-  const char* name;
-  Preprocessor function;
-};
-constexpr Named kPreprocessors[] = {{"", keep},
-                                    {"flatten_arc", flatten_arc},
-                                    {"clean_hellaswag", clean_hellaswag},
-                                    {"split_at_gap", split_at_gap},
-                                    {"strip_question", strip_question}};
-
 }  // namespace
 
-Preprocessor find_preprocessor(const std::string& name) {
+const NamedPreprocessor& find_preprocessor(const std::string& name, const std::string& where) {
+  static const NamedPreprocessor kPreprocessors[] = {
+      {"", keep, {}},
+      {"flatten_arc", flatten_arc, {"question"}},
+      {"clean_hellaswag", clean_hellaswag, {"activity_label", "ctx_a", "ctx_b", "endings"}},
+      {"split_at_gap", split_at_gap, {"sentence", "option1", "option2"}},
+      {"strip_question", strip_question, {"question"}}};
   std::vector<std::string> known;
-  for (const Named& named : kPreprocessors) {
-    if (name == named.name) return named.function;
+  for (const NamedPreprocessor& named : kPreprocessors) {
+    if (name == named.name) return named;
     if (*named.name != '\0') known.emplace_back(named.name);
   }
-  throw Error(ErrorKind::kInvalidArgument, "unknown preprocessor '" + name.substr(0, 100) + "'",
+  throw Error(ErrorKind::kInvalidArgument, where + ": unknown preprocessor '" + name.substr(0, 100) + "'",
               "it is one of " + join(known, ", "));
 }
 

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/json.h"
 
@@ -11,8 +12,14 @@ namespace quiver {
 // Throws Error(kCorruptFile) with `where` for a row that does not fit.
 using Preprocessor = void (*)(Json& row, const std::string& where);
 
-// The preprocessor of that name; one that does nothing for "". Throws Error(kInvalidArgument) with the names
-// there are.
-Preprocessor find_preprocessor(const std::string& name);
+struct NamedPreprocessor {
+  const char* name;
+  Preprocessor function;
+  std::vector<std::string> fields;  // of the row that it reads
+};
+
+// The preprocessor of that name; one that does nothing for "". Throws Error(kInvalidArgument) with `where`
+// and the names there are.
+const NamedPreprocessor& find_preprocessor(const std::string& name, const std::string& where);
 
 }  // namespace quiver

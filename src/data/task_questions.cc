@@ -19,17 +19,31 @@ constexpr std::uint64_t kMaxDescriptionBytes = 1 << 20;
 // Thrown by a visitor to leave a file early.
 struct EnoughRows {};
 
+// What the task and its preprocessor read of a row.
+RowFields fields_of(const TaskDefinition& task, const NamedPreprocessor& preprocessor) {
+  RowFields fields{{preprocessor.fields.begin(), preprocessor.fields.end()}, {"id"}};
+  std::vector<std::string> templates = task.choices;
+  templates.insert(templates.end(), {task.prompt, task.continuation, task.target});
+  for (const std::string& pattern : templates) {
+    const std::vector<std::string> paths = template_paths(pattern, "task '" + task.name + "'");
+    fields.paths.insert(paths.begin(), paths.end());
+  }
+  fields.paths.insert({task.choice_list, task.gold, task.label_list, task.prompts});
+  return fields;
+}
+
 // The first `limit` rows of the files (all for 0), preprocessed.
 void visit_rows(const TaskDefinition& task, const std::vector<std::filesystem::path>& files,
                 std::int64_t limit, const std::function<void(const Json&, const std::string&)>& visit) {
-  const Preprocessor preprocess = find_preprocessor(task.preprocess);
+  const NamedPreprocessor& preprocessor = find_preprocessor(task.preprocess, "task '" + task.name + "'");
+  const RowFields fields = fields_of(task, preprocessor);
   std::int64_t count = 0;
   try {
     for (const std::filesystem::path& file : files) {
-      for_each_data_row(file, [&](const Json& stored, const std::string& where) {
+      for_each_data_row(file, fields, [&](const Json& stored, const std::string& where) {
         if (limit > 0 && count == limit) throw EnoughRows();
         Json row = stored;
-        preprocess(row, where);
+        preprocessor.function(row, where);
         visit(row, where);
         ++count;
       });
@@ -97,7 +111,9 @@ class QuestionMaker {
 
   std::string id_of(const Json& row, std::size_t position, const std::string& where) const {
     const auto found = row.find("id");
-    return found == row.end() || found->is_null() ? std::to_string(position) : text_of(*found, "id", where);
+    // A list or an object beside it is no name, and nobody asked for it.
+    return found == row.end() || !found->is_primitive() || found->is_null() ? std::to_string(position)
+                                                                            : text_of(*found, "id", where);
   }
 
   std::vector<std::string> choices_of(const Json& row, const std::string& where) const {

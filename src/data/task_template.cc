@@ -1,6 +1,7 @@
 #include "data/task_template.h"
 
 #include <charconv>
+#include <functional>
 #include <optional>
 
 namespace quiver {
@@ -28,6 +29,27 @@ const Json* child(const Json& value, const std::string& name) {
 [[noreturn]] void throw_brace(std::string_view pattern, const std::string& where) {
   throw Error(ErrorKind::kInvalidArgument, where + ": a brace out of place in '" + std::string(pattern) + "'",
               "{field} is replaced, {{ and }} are braces");
+}
+
+// Calls on_character or on_path for each part of the pattern.
+void walk_template(std::string_view pattern, const std::string& where,
+                   const std::function<void(char)>& on_character,
+                   const std::function<void(const std::string&)>& on_path) {
+  for (std::size_t at = 0; at < pattern.size();) {
+    const char c = pattern[at];
+    if (c != '{' && c != '}') {
+      on_character(c);
+      ++at;
+    } else if (at + 1 < pattern.size() && pattern[at + 1] == c) {
+      on_character(c);
+      at += 2;
+    } else {
+      const std::size_t end = pattern.find_first_of("{}", at + 1);
+      if (c == '}' || end == std::string_view::npos || pattern[end] == '{') throw_brace(pattern, where);
+      on_path(std::string(pattern.substr(at + 1, end - at - 1)));
+      at = end + 1;
+    }
+  }
 }
 
 }  // namespace
@@ -67,24 +89,18 @@ std::vector<std::string> texts_at(const Json& row, std::string_view path, const 
   return texts;
 }
 
+std::vector<std::string> template_paths(std::string_view pattern, const std::string& where) {
+  std::vector<std::string> paths;
+  walk_template(
+      pattern, where, [](char) {}, [&](const std::string& path) { paths.push_back(path); });
+  return paths;
+}
+
 std::string fill_template(std::string_view pattern, const Json& row, const std::string& where) {
   std::string text;
-  for (std::size_t at = 0; at < pattern.size();) {
-    const char c = pattern[at];
-    if (c != '{' && c != '}') {
-      text += c;
-      ++at;
-    } else if (at + 1 < pattern.size() && pattern[at + 1] == c) {
-      text += c;
-      at += 2;
-    } else {
-      const std::size_t end = pattern.find_first_of("{}", at + 1);
-      if (c == '}' || end == std::string_view::npos || pattern[end] == '{') throw_brace(pattern, where);
-      const std::string path(pattern.substr(at + 1, end - at - 1));
-      text += text_of(field_at(row, path, where), path, where);
-      at = end + 1;
-    }
-  }
+  walk_template(
+      pattern, where, [&](char c) { text += c; },
+      [&](const std::string& path) { text += text_of(field_at(row, path, where), path, where); });
   return text;
 }
 

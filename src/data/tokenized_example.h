@@ -15,7 +15,6 @@ namespace quiver {
 
 struct TokenizeOptions {
   std::int64_t max_input_length = 1024;  // tokens of prompt and answer together, end-of-text included
-  std::int64_t max_output_length = 128;  // tokens to generate; training does not look at it, as in mttl
   TruncationSide truncation_side = TruncationSide::kRight;
   bool add_eos_to_targets = true;
   bool train_on_inputs = false;  // all tokens are targets

@@ -9,7 +9,10 @@ namespace quiver {
 // Texts as Python's str methods see them, which the evaluation harness that we agree with is written in.
 // All take UTF-8; broken bytes are no white space and keep their place.
 
-// Without white space (Python's str.isspace) at both ends, or at the right end.
+// Python's str.isspace of one character.
+bool is_space(char32_t c);
+
+// Without white space at both ends, or at the right end.
 std::string_view strip(std::string_view text);
 std::string_view strip_right(std::string_view text);
 

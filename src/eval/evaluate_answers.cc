@@ -1,6 +1,7 @@
 #include <chrono>
 
 #include "eval/accuracy_counter.h"
+#include "eval/require_done.h"
 #include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
@@ -16,12 +17,12 @@ std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> mode
   for (const RoutedModel& model : models) {
     std::vector<GenerationRequest> requests;
     for (const TextQuestion& question : questions)
-      requests.push_back({&model, question.prompt, question.task});
+      requests.push_back({model, question.prompt, question.task});
     const auto start = std::chrono::steady_clock::now();
     const std::vector<Generation> generations =
-        generate(requests, options, [&](std::size_t, const Generation&) {
-          if (observer) observer(1);
-        });
+        generate(requests, options, {.on_done = [&](std::size_t, const Generation&) {
+                   if (observer) observer(1);
+                 }});
     if (results.empty()) warn_of_cut_texts(generations, options.truncation);
     AnswerEvaluation result;
     Evaluation& evaluation = result.exact_match;
@@ -29,6 +30,8 @@ std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> mode
     evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     AccuracyCounter counter;
     for (std::size_t i = 0; i < questions.size(); ++i) {
+      require_done(generations[i].error,
+                   "question " + questions[i].id + ", of task '" + questions[i].task + "'");
       result.texts.push_back(generations[i].text);
       result.answers.push_back(extract_answer(generations[i].text, extraction));
       counter.add(questions[i].task, result.answers.back() == questions[i].answer);

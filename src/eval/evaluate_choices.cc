@@ -4,6 +4,7 @@
 #include "data/unicode_text.h"
 #include "eval/accuracy_counter.h"
 #include "eval/continuation_split.h"
+#include "eval/require_done.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -38,28 +39,44 @@ std::size_t best(const std::vector<double>& values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
+std::string place_of(const ChoiceQuestion& question, std::size_t choice) {
+  const std::string where = question.where.empty() ? "" : question.where + ": ";
+  return where + "question " + question.id + ", of task '" + question.task + "', choice " +
+         std::to_string(choice + 1);
+}
+
 std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const ChoiceQuestion> questions,
                                        bool with_end) {
   ContinuationSplitter splitter(model);
   std::vector<ScoreRequest> requests;
   for (const ChoiceQuestion& question : questions) {
     for (std::size_t i = 0; i < question.choices.size(); ++i) {
-      try {
-        TextIds text = splitter.split(question.prompts[i], question.continuations[i]);
-        requests.push_back({.model = &model,
-                            .prompt = question.prompts[i],
-                            .completion = {},
-                            .task_name = question.task,
-                            .append_end_of_text = with_end,
-                            .ids = std::move(text.ids),
-                            .begin = text.begin});
-      } catch (const Error& error) {
-        const std::string where = question.where.empty() ? "question" : question.where + ": question";
-        throw Error(error.kind(), where + " '" + question.id + "': " + error.what(), error.hint());
-      }
+      const auto split = [&] {
+        try {
+          return splitter.split(question.prompts[i], question.continuations[i]);
+        } catch (const Error& error) {
+          throw error_of(error, place_of(question, i));
+        }
+      };
+      TextIds text = split();
+      requests.push_back({.model = model,
+                          .prompt = question.prompts[i],
+                          .completion = {},
+                          .task_name = question.task,
+                          .append_end_of_text = with_end,
+                          .ids = std::move(text.ids),
+                          .begin = text.begin});
     }
   }
   return requests;
+}
+
+void require_scores(std::span<const ChoiceQuestion> questions, const std::vector<Score>& scores) {
+  std::size_t next = 0;
+  for (const ChoiceQuestion& question : questions) {
+    for (std::size_t i = 0; i < question.choices.size(); ++i)
+      require_done(scores[next++].error, place_of(question, i));
+  }
 }
 
 Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> questions,
@@ -99,6 +116,7 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+    require_scores(questions, scores);
     if (results.empty()) warn_of_cut_texts(scores, truncation);
     ChoiceEvaluation result;
     std::int64_t tokens = 0;

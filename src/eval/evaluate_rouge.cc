@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "eval/require_done.h"
 #include "eval/rouge.h"
 #include "modular/prompt_ids.h"
 #include "quiver/error.h"
@@ -14,16 +15,16 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
   // Example by example, so that the models' requests for one prompt are neighbours in a batch.
   std::vector<GenerationRequest> requests;
   for (const Example& example : examples) {
-    for (const RoutedModel& model : models) requests.push_back({&model, example.source, example.task_name});
+    for (const RoutedModel& model : models) requests.push_back({model, example.source, example.task_name});
   }
   // Every model gets the batch it would have alone: the weights are read once a step for all of them.
   GenerationOptions together = options;
   together.batch_size *= static_cast<std::int64_t>(models.size());
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Generation> generations =
-      generate(requests, together, [&](std::size_t, const Generation&) {
-        if (observer) observer(1);
-      });
+      generate(requests, together, {.on_done = [&](std::size_t, const Generation&) {
+                 if (observer) observer(1);
+               }});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   warn_of_cut_texts(generations, options.truncation);
@@ -36,6 +37,8 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
     std::map<std::string, std::int64_t> counts;
     for (std::size_t i = 0; i < examples.size(); ++i) {
       const Generation& generation = generations[i * models.size() + m];
+      require_done(generation.error,
+                   "example " + std::to_string(i + 1) + ", of task '" + examples[i].task_name + "'");
       const double score = 100.0 * rouge_l(generation.text, examples[i].target);
       result.value += score / static_cast<double>(result.n);
       result.per_task[examples[i].task_name] += score;

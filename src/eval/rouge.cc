@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <unordered_map>
 
+#include "data/unicode_text.h"
 #include "eval/porter_stemmer.h"
 
 namespace quiver {
@@ -24,14 +25,6 @@ std::int32_t take_character(std::string_view& text) {
   return length > 0 ? character : 0xFFFD;
 }
 
-// What Python's str.split() splits on.
-bool is_space(std::int32_t character) {
-  if (character <= ' ') return character == ' ' || (character >= 9 && character <= 13) || character >= 28;
-  const utf8proc_category_t category = utf8proc_category(character);
-  return character == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-         category == UTF8PROC_CATEGORY_ZP;
-}
-
 bool is_ascii_punctuation(std::int32_t character) {
   return (character >= '!' && character <= '/') || (character >= ':' && character <= '@') ||
          (character >= '[' && character <= '`') || (character >= '{' && character <= '~');
@@ -46,7 +39,7 @@ std::vector<std::int32_t> normalized(std::string_view text) {
     // Python writes a sigma as final or not by where it stands; here both are one letter.
     if (character == kFinalSigma) character = kSigma;
     if (is_ascii_punctuation(character)) continue;
-    if (is_space(character)) character = ' ';
+    if (is_space(static_cast<char32_t>(character))) character = ' ';
     if (character == ' ' && (characters.empty() || characters.back() == ' ')) continue;
     characters.push_back(character);
   }

@@ -1,8 +1,11 @@
 #include "expert/adapter_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/files.h"
+#include "core/log.h"
+#include "core/strings.h"
 #include "expert/file_errors.h"
 
 namespace quiver {
@@ -93,7 +96,7 @@ AdapterConfig::Patterns AdapterConfig::read_patterns(const nlohmann::ordered_jso
     const std::string entry = key + "." + pattern;
     const double number = key == "rank_pattern" ? rank_number(Json(value), entry, where)
                                                 : positive_number(Json(value), entry, where);
-    patterns.emplace_back(ModulePattern(pattern), number);
+    patterns.push_back({pattern, ModulePattern(pattern), number});
   }
   return patterns;
 }
@@ -122,18 +125,34 @@ AdapterConfig AdapterConfig::parse(const std::string& text, const std::string& w
   return config;
 }
 
+void AdapterConfig::check(const std::vector<std::string>& modules, const std::string& where) const {
+  targets_.check(modules, where);
+  const auto warn_of_unmatched = [&](const char* name, const Patterns& patterns) {
+    std::vector<std::string> unmatched;
+    for (const Pattern& pattern : patterns) {
+      const auto matches = [&](const std::string& module) { return pattern.modules.matches(module); };
+      if (std::ranges::none_of(modules, matches)) unmatched.push_back("'" + pattern.key + "'");
+    }
+    if (unmatched.empty()) return;
+    log_warning(where + ": keys of " + name +
+                " in adapter_config.json match no module and are ignored: " + join(unmatched, ", "));
+  };
+  warn_of_unmatched("rank_pattern", rank_patterns_);
+  warn_of_unmatched("alpha_pattern", alpha_patterns_);
+}
+
 std::int64_t AdapterConfig::rank(const std::string& module_path) const {
-  for (const auto& [pattern, value] : rank_patterns_) {
-    if (pattern.matches(module_path)) return static_cast<std::int64_t>(value);
+  for (const Pattern& pattern : rank_patterns_) {
+    if (pattern.modules.matches(module_path)) return static_cast<std::int64_t>(pattern.value);
   }
   return lora_.rank;
 }
 
 double AdapterConfig::scale(const std::string& module_path) const {
   double alpha = lora_.alpha;
-  for (const auto& [pattern, value] : alpha_patterns_) {
-    if (pattern.matches(module_path)) {
-      alpha = value;
+  for (const Pattern& pattern : alpha_patterns_) {
+    if (pattern.modules.matches(module_path)) {
+      alpha = pattern.value;
       break;
     }
   }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "expert/adapter_config.h"
+#include "expert/module_names.h"
 
 namespace quiver {
 namespace {
@@ -49,7 +50,8 @@ LayerPath split_layer(const std::string& path) {
 
 // Local names where each stands for the same layer of every block 0 .. n-1, full paths otherwise. A local
 // name may match more modules than the expert has in a model with further blocks; PEFT starts those at zero,
-// so the result is the same.
+// so the result is the same. The names of a nested decoder would also match layers of the model's other
+// parts.
 Json target_modules(const Expert& expert) {
   std::map<std::string, std::set<std::string>> shapes;   // by local name
   std::map<std::string, std::set<std::int64_t>> layers;  // by local name
@@ -64,7 +66,8 @@ Json target_modules(const Expert& expert) {
   std::set<std::string> targets;
   for (const auto& [path, weights] : expert.modules) {
     const std::string name = last_part(path);
-    const bool unambiguous = shapes[name].size() == 1 && layer_count > 0 &&
+    const bool nested = !split_module_name(path).decoder.empty();
+    const bool unambiguous = !nested && shapes[name].size() == 1 && layer_count > 0 &&
                              static_cast<std::int64_t>(layers[name].size()) == layer_count;
     targets.insert(unambiguous ? name : path);
   }

@@ -14,8 +14,8 @@ namespace quiver {
 namespace {
 
 constexpr std::string_view kPrefix = "base_model.model.";
-constexpr std::string_view kSuffixA = ".lora_A.weight";
-constexpr std::string_view kSuffixB = ".lora_B.weight";
+constexpr std::string_view kSuffix = ".weight";
+constexpr char kOnlyPlainLora[] = "only plain LoRA on linear layers of the decoder can be imported";
 
 std::string shape_text(at::IntArrayRef shape) {
   std::ostringstream text;
@@ -25,23 +25,44 @@ std::string shape_text(at::IntArrayRef shape) {
   return text.str();
 }
 
+std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
+
 // Why a tensor cannot be part of a plain LoRA adapter.
 std::string describe_foreign_tensor(const std::string& name) {
+  constexpr std::string_view kCopy = ".base_layer.weight";
   if (name.find("lora_magnitude_vector") != std::string::npos) return "weight-decomposed LoRA (DoRA)";
   if (name.find("lora_embedding_") != std::string::npos) return "LoRA on an embedding";
   if (name.ends_with(".lora_B.bias")) return "a bias on lora_B";
   if (name.find(".lora_") != std::string::npos)
     return "a kind of LoRA tensor that PEFT does not save for layers";
+  if (name.ends_with(kCopy)) {
+    return "the frozen layer under LoRA on '" + last_part(name.substr(0, name.size() - kCopy.size())) +
+           "', which is not supported";
+  }
   if (name.ends_with(".bias")) return "a trained bias";
   if (name.starts_with(kPrefix)) return "a whole trained module (modules_to_save)";
   return "no tensor of a PEFT adapter";
 }
 
-// The module path of "base_model.model.<path><suffix>".
-std::optional<std::string> module_path(const std::string& name, std::string_view suffix) {
-  if (!name.starts_with(kPrefix) || !name.ends_with(suffix)) return std::nullopt;
-  if (name.size() <= kPrefix.size() + suffix.size()) return std::nullopt;
-  return name.substr(kPrefix.size(), name.size() - kPrefix.size() - suffix.size());
+// A factor's tensor: "base_model.model.<module>.lora_A.weight". In a state dict that was saved as it is, the
+// name of the adapter stands before the end: "...lora_A.default.weight".
+struct FactorName {
+  std::string module;
+  std::string adapter;
+  bool is_a = false;
+};
+
+std::optional<FactorName> parse_factor(const std::string& name) {
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return std::nullopt;
+  const std::string path = name.substr(0, name.size() - kSuffix.size());
+  const std::size_t factor = path.rfind(".lora_");
+  if (factor == std::string::npos || factor <= kPrefix.size()) return std::nullopt;
+  const std::string rest = path.substr(factor + 6);  // "A", or "A.default"
+  if (!rest.starts_with('A') && !rest.starts_with('B')) return std::nullopt;
+  const bool named = rest.size() > 2 && rest[1] == '.' && rest.find('.', 2) == std::string::npos;
+  if (rest.size() > 1 && !named) return std::nullopt;
+  return FactorName{path.substr(kPrefix.size(), factor - kPrefix.size()), named ? rest.substr(2) : "",
+                    rest[0] == 'A'};
 }
 
 std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& path) {
@@ -89,6 +110,41 @@ void check_shapes(const LoraWeights& weights, const std::string& module, std::in
   }
 }
 
+// A head or an embedding, which no base offers to adapters.
+bool is_head_or_embedding(const std::string& module) {
+  const std::string name = last_part(module);
+  return name == "lm_head" || name == "embed_tokens" || name == "wte" || name == "wpe";
+}
+
+// The factors by their modules' names in the file, without scales.
+std::map<std::string, LoraWeights> read_modules(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  std::map<std::string, LoraWeights> modules;
+  std::optional<std::string> adapter;
+  for (const auto& [name, stored] : read_tensors(path)) {
+    const std::optional<FactorName> factor = parse_factor(name);
+    if (!factor) {
+      throw Error(ErrorKind::kUnsupported, where + ": '" + name + "' is " + describe_foreign_tensor(name),
+                  kOnlyPlainLora);
+    }
+    if (is_head_or_embedding(factor->module)) {
+      throw Error(ErrorKind::kUnsupported, where + ": LoRA on '" + factor->module + "' is not supported",
+                  kOnlyPlainLora);
+    }
+    if (adapter.value_or(factor->adapter) != factor->adapter) {
+      throw Error(
+          ErrorKind::kCorruptFile,
+          where + ": the tensors belong to two adapters, '" + *adapter + "' and '" + factor->adapter + "'",
+          "save one adapter a folder");
+    }
+    adapter = factor->adapter;
+    LoraWeights& weights = modules[factor->module];
+    (factor->is_a ? weights.a : weights.b) = convert_factor(stored, name, where);
+  }
+  if (modules.empty()) throw Error(ErrorKind::kCorruptFile, where + ": no LoRA tensors");
+  return modules;
+}
+
 // The reason why weights made by code cannot be written, or nothing.
 std::optional<std::string> find_problem(const LoraWeights& weights) {
   if (!weights.a.defined() || !weights.b.defined()) return "A or B is missing";
@@ -107,21 +163,10 @@ std::optional<std::string> find_problem(const LoraWeights& weights) {
 std::map<std::string, LoraWeights> read_adapter_tensors(const std::filesystem::path& path,
                                                         const AdapterConfig& config) {
   const std::string where = path.string();
-  std::map<std::string, LoraWeights> modules;
-  for (const auto& [name, stored] : read_tensors(path)) {
-    if (const auto with_a = module_path(name, kSuffixA)) {
-      modules[*with_a].a = convert_factor(stored, name, where);
-    } else if (const auto with_b = module_path(name, kSuffixB)) {
-      modules[*with_b].b = convert_factor(stored, name, where);
-    } else {
-      throw Error(ErrorKind::kUnsupported, where + ": '" + name + "' is " + describe_foreign_tensor(name),
-                  "only plain LoRA on linear layers can be imported");
-    }
-  }
-  if (modules.empty()) throw Error(ErrorKind::kCorruptFile, where + ": no LoRA tensors");
-  std::vector<std::string> paths;
-  for (const auto& [module, weights] : modules) paths.push_back(module);
-  config.targets().check(paths, where);
+  std::map<std::string, LoraWeights> modules = read_modules(path);
+  std::vector<std::string> names;
+  for (const auto& [module, weights] : modules) names.push_back(module);
+  config.check(names, where);
   for (auto& [module, weights] : modules) {
     if (!weights.a.defined() || !weights.b.defined()) {
       throw Error(ErrorKind::kCorruptFile, where + ": '" + module + "' has no " +
@@ -143,8 +188,8 @@ std::map<std::string, at::Tensor> make_adapter_tensors(const Expert& expert) {
       throw Error(ErrorKind::kInvalidArgument,
                   "expert '" + expert.info.name + "', module '" + module + "': " + *problem);
     }
-    tensors[std::string(kPrefix) + module + std::string(kSuffixA)] = weights.a;
-    tensors[std::string(kPrefix) + module + std::string(kSuffixB)] = weights.b;
+    tensors[std::string(kPrefix) + module + ".lora_A.weight"] = weights.a;
+    tensors[std::string(kPrefix) + module + ".lora_B.weight"] = weights.b;
   }
   return tensors;
 }

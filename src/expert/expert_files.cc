@@ -5,6 +5,7 @@
 #include "expert/adapter_config.h"
 #include "expert/adapter_tensors.h"
 #include "expert/expert_record.h"
+#include "expert/module_names.h"
 #include "tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -20,12 +21,13 @@ fs::path without_trailing_slash(const fs::path& directory) {
 
 // The weights of the adapter in a folder.
 fs::path require_adapter(const fs::path& directory) {
-  std::error_code ignored;
-  if (!fs::is_directory(directory, ignored)) {
-    throw Error(ErrorKind::kNotFound, "no such folder: '" + directory.string() + "'",
+  if (!path_exists(directory) || !fs::is_directory(directory)) {
+    throw Error(ErrorKind::kNotFound,
+                path_exists(directory) ? "'" + directory.string() + "' is a file, not an adapter's folder"
+                                       : "no such folder: '" + directory.string() + "'",
                 "an adapter is a folder with adapter_config.json and adapter_model.safetensors");
   }
-  const auto has = [&](const char* file) { return fs::exists(directory / file, ignored); };
+  const auto has = [&](const char* file) { return path_exists(directory / file); };
   const bool pickled = !has(kAdapterWeightsFile) && has(kPickledWeightsFile);
   for (const char* file : {kAdapterConfigFile, pickled ? kPickledWeightsFile : kAdapterWeightsFile}) {
     if (has(file)) continue;
@@ -34,10 +36,7 @@ fs::path require_adapter(const fs::path& directory) {
   return directory / (pickled ? kPickledWeightsFile : kAdapterWeightsFile);
 }
 
-bool has_record(const fs::path& directory) {
-  std::error_code ignored;
-  return fs::exists(directory / kExpertRecordFile, ignored);
-}
+bool has_record(const fs::path& directory) { return path_exists(directory / kExpertRecordFile); }
 
 ExpertInfo info_of(const AdapterConfig& config, const fs::path& directory) {
   if (has_record(directory)) return read_expert_record(directory / kExpertRecordFile).info;
@@ -51,11 +50,10 @@ ExpertInfo info_of(const AdapterConfig& config, const fs::path& directory) {
 // Refuses a folder whose content is not an expert's and would be lost.
 void require_replaceable(const fs::path& directory) {
   std::error_code ignored;
-  if (!fs::exists(fs::symlink_status(directory, ignored))) return;
+  if (!fs::exists(directory, ignored)) return;
   const std::string where = directory.string();
   const Error refused(ErrorKind::kAlreadyExists, "'" + where + "' exists and is not an expert",
                       "name a new folder");
-  if (!fs::is_directory(directory, ignored)) throw refused;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
     if (name != kAdapterConfigFile && name != kAdapterWeightsFile && name != kExpertRecordFile) throw refused;
@@ -65,8 +63,9 @@ void require_replaceable(const fs::path& directory) {
 }  // namespace
 
 void write_expert_files(const Expert& expert, const fs::path& directory) {
-  write_safetensors(directory / kAdapterWeightsFile, make_adapter_tensors(expert), {{"format", "pt"}});
-  write_file_atomic(directory / kAdapterConfigFile, dump_json(make_adapter_config(expert), 2) + "\n");
+  const Expert named = with_full_names(expert);
+  write_safetensors(directory / kAdapterWeightsFile, make_adapter_tensors(named), {{"format", "pt"}});
+  write_file_atomic(directory / kAdapterConfigFile, dump_json(make_adapter_config(named), 2) + "\n");
   const ExpertRecord record{expert.info, sha256_file(directory / kAdapterWeightsFile)};
   write_file_atomic(directory / kExpertRecordFile, dump_json(make_expert_record(record), 2) + "\n");
 }
@@ -90,11 +89,12 @@ void check_weights_digest(const fs::path& directory) {
 Expert load_expert(const fs::path& directory) {
   const fs::path weights = require_adapter(directory);
   const AdapterConfig config = AdapterConfig::read(directory / kAdapterConfigFile);
-  return {info_of(config, directory), read_adapter_tensors(weights, config)};
+  return with_plain_names({info_of(config, directory), read_adapter_tensors(weights, config)},
+                          weights.string());
 }
 
 void save_expert(const Expert& expert, const fs::path& directory) {
-  const fs::path target = without_trailing_slash(directory);
+  const fs::path target = check_output_directory(directory);
   require_replaceable(target);
   const TemporaryDirectory stage(target.parent_path());
   write_expert_files(expert, stage.path());

@@ -23,19 +23,16 @@ ModulePattern::ModulePattern(const std::string& key) : text_(key) {
   const Error refused(ErrorKind::kUnsupported,
                       "the module pattern '" + key.substr(0, 200) + "' cannot be evaluated",
                       "write the module paths out, or use a simpler regex");
-  // The text comes from a file. Both limits bound the automaton, and the polynomial matcher of libstdc++
-  // never backtracks, so that no pattern takes exponential time or deep recursion.
-  if (text_.size() > 500 || text_.find('{') != std::string::npos) throw refused;
+  if (text_.size() > 500) throw refused;
   try {
-    regex_.emplace((whole_path_ ? "(?:" : "(?:.*\\.)?(?:") + text_ + ")",
-                   std::regex::ECMAScript | std::regex_constants::__polynomial);
-  } catch (const std::regex_error&) {
+    regex_ = Regex::python_fullmatch((whole_path_ ? "(?:" : "(?:.*\\.)?(?:") + text_ + ")", "module pattern");
+  } catch (const Error&) {
     throw refused;
   }
 }
 
 bool ModulePattern::matches(std::string_view module_path) const {
-  if (regex_) return std::regex_match(module_path.begin(), module_path.end(), *regex_);
+  if (regex_) return regex_->matches(module_path);
   if (module_path.size() < text_.size()) return false;
   const std::size_t start = module_path.size() - text_.size();
   if (start > 0 && (whole_path_ || module_path[start - 1] != '.')) return false;

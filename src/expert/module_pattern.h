@@ -1,9 +1,10 @@
 #pragma once
 
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
+
+#include "core/regex.h"
 
 namespace quiver {
 
@@ -11,16 +12,16 @@ namespace quiver {
 // (`^(.*\.)?(key)$` on the whole path; a leading '^' in the key asks for the whole path). Immutable.
 class ModulePattern {
  public:
-  // Throws Error(kUnsupported), naming the key, for a regex that is invalid, longer than 500 bytes, counts
-  // repetitions with {} or refers back to a group.
+  // Throws Error(kUnsupported), naming the key, for a regex that is invalid or longer than 500 bytes.
   explicit ModulePattern(const std::string& key);
 
+  // Throws Error(kUnsupported) for a regex that backtracks without end on this path.
   bool matches(std::string_view module_path) const;
 
  private:
-  std::string text_;                 // without the leading '^'
-  bool whole_path_ = false;          // the key began with '^'
-  std::optional<std::regex> regex_;  // only where the key is more than a path
+  std::string text_;            // without the leading '^'
+  bool whole_path_ = false;     // the key began with '^'
+  std::optional<Regex> regex_;  // only where the key is more than a path
 };
 
 }  // namespace quiver

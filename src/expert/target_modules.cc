@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "core/log.h"
 #include "core/strings.h"
@@ -41,6 +42,15 @@ std::optional<std::int64_t> number_of(const std::string& text) {
   return number;
 }
 
+// Whether the path has a number inside after something that matches.
+bool numbered_list(const std::string& module, const ModulePattern& list) {
+  const std::vector<std::string> parts = split_list(module, '.');
+  for (std::size_t i = 1; i + 1 < parts.size(); ++i) {
+    if (number_of(parts[i]) && list.matches(join(std::span(parts).first(i), "."))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TargetModules::TargetModules(const Json& config, const std::string& where) {
@@ -67,23 +77,27 @@ TargetModules::TargetModules(const Json& config, const std::string& where) {
   }
   if (const Json* lists = find_value(config, "layers_pattern")) {
     if (!lists->is_string()) {
-      layer_list_names_ = json_value<std::vector<std::string>>(config, "layers_pattern", {}, where);
+      layer_lists_ = json_value<std::vector<std::string>>(config, "layers_pattern", {}, where);
     } else if (const auto name = lists->get<std::string>(); !name.empty()) {
-      layer_list_names_ = {name};
+      layer_lists_ = {name};
     }
+    for (const std::string& name : layer_lists_) layer_list_patterns_.emplace_back(name);
+    if (layers_.empty() && !layer_lists_.empty())
+      log_warning(where + ": 'layers_pattern' is ignored: it needs 'layers_to_transform'");
   }
 }
 
-// The first number of the path, after any name or after one of layer_list_names_; as PEFT, it neither begins
-// nor ends the path.
+// The first number of the path, after anything or after one of layer_lists_; as PEFT, it neither begins nor
+// ends the path.
 std::optional<std::int64_t> TargetModules::layer_of(const std::string& module) const {
   const std::vector<std::string> parts = split_list(module, '.');
-  const bool any = layer_list_names_.empty();
+  const bool any = layer_lists_.empty();
   for (std::size_t i = any ? 2 : 1; i + 1 < parts.size(); ++i) {
     const std::optional<std::int64_t> number = number_of(parts[i]);
-    if (number && (any || std::ranges::find(layer_list_names_, parts[i - 1]) != layer_list_names_.end())) {
-      return number;
-    }
+    if (!number) continue;
+    const std::string before = join(std::span(parts).first(i), ".");
+    const auto fits = [&](const ModulePattern& pattern) { return pattern.matches(before); };
+    if (any || std::ranges::any_of(layer_list_patterns_, fits)) return number;
   }
   return std::nullopt;
 }
@@ -117,7 +131,15 @@ void TargetModules::check(const std::vector<std::string>& modules, const std::st
     if (!there && !excludes(name))
       log_warning(where + ": adapter_config.json targets '" + name + "', which has no tensors");
   }
-  if (names_.empty()) return;  // layers_to_transform counts for lists only
+  if (names_.empty() || layers_.empty()) return;  // layers_to_transform counts for lists only
+  for (std::size_t i = 0; i < layer_lists_.size(); ++i) {
+    const auto numbered = [&](const std::string& module) {
+      return numbered_list(module, layer_list_patterns_[i]);
+    };
+    if (std::ranges::none_of(modules, numbered))
+      log_warning(where + ": layers_pattern '" + layer_lists_[i] +
+                  "' in adapter_config.json matches no module");
+  }
   for (const std::int64_t layer : layers_) {
     const bool there =
         std::ranges::any_of(modules, [&](const std::string& module) { return layer_of(module) == layer; });

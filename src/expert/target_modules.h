@@ -20,8 +20,8 @@ class TargetModules {
   // ModulePattern cannot evaluate is passed over with a warning: then nothing is checked by it.
   TargetModules(const Json& config, const std::string& where);
 
-  // Throws Error(kCorruptFile) naming a module with tensors that the config does not target; warns of a name
-  // or layer of the config without tensors. `where` goes into messages.
+  // Throws Error(kCorruptFile) naming a module with tensors that the config does not target; warns of a name,
+  // layer or layers_pattern of the config without tensors. `where` goes into messages.
   void check(const std::vector<std::string>& modules, const std::string& where) const;
 
  private:
@@ -33,8 +33,10 @@ class TargetModules {
   std::optional<ModulePattern> pattern_;
   std::vector<std::string> excluded_names_;
   std::optional<ModulePattern> excluded_pattern_;
-  std::vector<std::int64_t> layers_;           // empty: all
-  std::vector<std::string> layer_list_names_;  // "layers" in "model.layers.3"; empty: any name
+  std::vector<std::int64_t> layers_;  // empty: all
+  // What stands before a layer's number, "layers" in "model.layers.3"; empty: anything.
+  std::vector<std::string> layer_lists_;
+  std::vector<ModulePattern> layer_list_patterns_;
 };
 
 }  // namespace quiver

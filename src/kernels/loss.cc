@@ -3,9 +3,12 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+
 #include "kernels/fused.h"
 #include "kernels/linear.h"
 #include "kernels/row_loops.h"
+#include "tensor/finite.h"
 
 namespace quiver {
 namespace {
@@ -55,7 +58,8 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
 // Of logits (n, V) and targets (n).
 TargetScores score_rows_reference(const at::Tensor& logits, const at::Tensor& targets) {
   const at::Tensor chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1);
-  return {chosen - logits.logsumexp(1), logits.argmax(1) == targets};
+  const at::Tensor finite = logits.isfinite().all(1);
+  return {at::where(finite, chosen - logits.logsumexp(1), NAN), logits.argmax(1) == targets};
 }
 
 TargetScores score_rows(const at::Tensor& logits, const at::Tensor& targets) {
@@ -68,7 +72,9 @@ TargetScores score_rows(const at::Tensor& logits, const at::Tensor& targets) {
   at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const float* line = logit + row * vocabulary;
-      log_probability[row] = line[target[row]] - row_loops::log_sum_exp(line, vocabulary);
+      log_probability[row] = all_finite({line, static_cast<std::size_t>(vocabulary)})
+                                 ? line[target[row]] - row_loops::log_sum_exp(line, vocabulary)
+                                 : NAN;
       is_greedy[row] = row_loops::is_first_largest(line, vocabulary, target[row]);
     }
   });

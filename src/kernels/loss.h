@@ -22,7 +22,7 @@ at::Tensor linear_cross_entropy_reference(const at::Tensor& hidden, const at::Te
 
 // Log-probabilities of the targets and whether each is the most likely token. Inference only.
 struct TargetScores {
-  at::Tensor log_probability;  // (N) float32, natural logarithm
+  at::Tensor log_probability;  // (N) float32, natural logarithm; NaN where any logit of the row is not finite
   at::Tensor is_greedy;        // (N) bool
 };
 // hidden (N, D), targets (N) int64; `logits` is the head, (n, D) to (n, V), called for a few rows at a time.

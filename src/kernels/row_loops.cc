@@ -94,11 +94,6 @@ float dot(const float* a, const float* b, std::int64_t n) {
 }
 
 QUIVER_VECTORIZED
-void axpy(float a, const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] += a * x[i];
-}
-
-QUIVER_VECTORIZED
 float log_sum_exp(const float* x, std::int64_t n) {
   float largest = x[0];
   for (std::int64_t i = 1; i < n; ++i) largest = x[i] > largest ? x[i] : largest;

@@ -39,9 +39,6 @@ float variance(const float* x, std::int64_t n);
 
 float dot(const float* a, const float* b, std::int64_t n);
 
-// y += a * x.
-void axpy(float a, const float* x, float* y, std::int64_t n);
-
 // log-sum-exp of n elements.
 float log_sum_exp(const float* x, std::int64_t n);
 

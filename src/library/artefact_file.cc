@@ -1,6 +1,7 @@
 #include "library/artefact_file.h"
 
 #include "core/json.h"
+#include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
 namespace quiver {
@@ -12,6 +13,10 @@ constexpr char kSettingsKey[] = "settings";
 }  // namespace
 
 void write_artefact_file(const std::filesystem::path& path, const Artefact& artefact) {
+  for (const auto& [name, tensor] : artefact.tensors) {
+    if (!all_finite(tensor))
+      throw Error(ErrorKind::kNotFinite, "artefact tensor '" + name + "' holds numbers that are not finite");
+  }
   write_safetensors(path, artefact.tensors,
                     {{kDigestKey, artefact.expert_digest}, {kSettingsKey, dump_json(artefact.settings)}});
 }
@@ -27,7 +32,14 @@ Artefact read_artefact_file(const std::filesystem::path& path) {
   Artefact artefact;
   artefact.settings = parse_json(settings->second, path.string());
   artefact.expert_digest = digest->second;
-  for (const std::string& name : file.names()) artefact.tensors[name] = file.read(name);
+  for (const std::string& name : file.names()) {
+    const at::Tensor tensor = file.read(name);
+    if (!all_finite(tensor)) {
+      throw Error(ErrorKind::kCorruptFile,
+                  path.string() + ": '" + name + "' holds numbers that are not finite", "compute it again");
+    }
+    artefact.tensors[name] = tensor;
+  }
   return artefact;
 }
 

@@ -2,10 +2,10 @@
 
 #include "core/strings.h"
 #include "expert/expert_files.h"
-#include "library/layout.h"
-#include "library/names.h"
 #include "quiver/error.h"
+#include "storage/layout.h"
 #include "storage/location.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 #include "storage/write_lock.h"
 
@@ -87,16 +87,6 @@ ExpertInfo ExpertLibrary::info(const std::string& name) const {
   return info;
 }
 
-Expert ExpertLibrary::load(const std::string& name) const {
-  require_valid_name(name, "expert name");
-  Expert expert;
-  read_snapshot(root_ / name, [&] {
-    const fs::path path = expert_path(name);
-    expert = load_expert(path);
-    check_weights_digest(path);
-  });
-  expert.info.name = name;
-  return expert;
-}
+Expert ExpertLibrary::load(const std::string& name) const { return load_with_artefacts(name, {}).expert; }
 
 }  // namespace quiver

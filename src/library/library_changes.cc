@@ -2,10 +2,10 @@
 #include "core/json.h"
 #include "expert/expert_files.h"
 #include "expert/expert_record.h"
-#include "library/names.h"
 #include "library/write_turn.h"
 #include "quiver/error.h"
 #include "quiver/library.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 
 namespace fs = std::filesystem;
@@ -22,8 +22,31 @@ void move_or_throw(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);
   if (error) throw Error(ErrorKind::kIo, "cannot move '" + from.string() + "': " + error.message());
-  sync_path(to.parent_path());
-  sync_path(from.parent_path());
+  try {
+    sync_path(to.parent_path());
+    sync_path(from.parent_path());
+  } catch (const Error&) {
+    fs::rename(to, from, error);  // what failed must not have been done
+    throw;
+  }
+}
+
+// A writer that computes artefacts has them under such a name until they are whole.
+bool is_unfinished(const std::string& name) {
+  return is_temporary_name(name) || name.starts_with(kFirstTemporaries);
+}
+
+void copy_folder(const fs::path& from, const fs::path& to) {
+  fs::create_directory(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const std::string name = entry.path().filename().string();
+    if (is_unfinished(name)) continue;
+    if (entry.is_directory()) {
+      copy_folder(entry.path(), to / name);
+    } else {
+      fs::copy_file(entry.path(), to / name);
+    }
+  }
 }
 
 // Copies an expert's folder whole, artefacts included, from one version of it.
@@ -31,10 +54,11 @@ void copy_expert(const fs::path& from, const fs::path& to) {
   read_snapshot(from, [&] {
     std::error_code error;
     fs::remove_all(to, error);
-    fs::copy(from, to, fs::copy_options::recursive, error);
-    if (error) {
-      throw Error(ErrorKind::kIo,
-                  "cannot copy '" + from.string() + "' to '" + to.string() + "': " + error.message());
+    try {
+      copy_folder(from, to);
+    } catch (const fs::filesystem_error& failure) {
+      throw Error(ErrorKind::kIo, "cannot copy '" + from.string() + "' to '" + to.string() +
+                                      "': " + failure.code().message());
     }
   });
   check_weights_digest(to);
@@ -66,16 +90,15 @@ void ExpertLibrary::rename(const std::string& from, const std::string& to) {
   const WriteTurn turn(root_);
   const fs::path source = expert_path(from);
   if (contains(to)) throw taken(to, uri_);
+  // The record is for those who read the folder by itself; here the folder's name counts. So the record goes
+  // first: until the folder has moved, nothing has been renamed.
+  const fs::path record_path = source / kExpertRecordFile;
+  if (path_exists(record_path)) {
+    ExpertRecord record = read_expert_record(record_path);
+    record.info.name = to;
+    write_file_atomic(record_path, dump_json(make_expert_record(record), 2) + "\n");
+  }
   move_or_throw(source, root_ / to);
-  // The folder's name is what counts here; the record follows for those who read the folder by itself.
-  const fs::path record_path = root_ / to / kExpertRecordFile;
-  std::error_code ignored;
-  if (!fs::exists(record_path, ignored)) return;
-  ExpertRecord record = read_expert_record(record_path);
-  record.info.name = to;
-  const fs::path prepared = turn.stage() / kExpertRecordFile;
-  write_file_atomic(prepared, dump_json(make_expert_record(record), 2) + "\n");
-  move_or_throw(prepared, record_path);
 }
 
 void ExpertLibrary::clone_to(ExpertLibrary& destination, IfExists if_exists) const {

@@ -2,10 +2,10 @@
 
 #include "expert/expert_files.h"
 #include "library/artefact_file.h"
-#include "library/layout.h"
-#include "library/names.h"
 #include "quiver/error.h"
 #include "quiver/library.h"
+#include "storage/layout.h"
+#include "storage/names.h"
 #include "storage/snapshot.h"
 
 namespace fs = std::filesystem;

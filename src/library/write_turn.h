@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "core/files.h"
-#include "library/layout.h"
+#include "storage/layout.h"
 #include "storage/write_lock.h"
 
 namespace quiver {

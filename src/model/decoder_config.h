@@ -32,6 +32,7 @@ constexpr std::int64_t kGroupsPerLayer = 4;
 // or from GGUF metadata; the decoder reads nothing else.
 struct DecoderConfig {
   std::string family;
+  std::string decoder;  // ModelShape::decoder
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
   std::int64_t intermediate = 0;
@@ -70,6 +71,15 @@ struct TensorNames {
   std::string gate, up, down;  // gate is empty for a plain MLP, or where `up` holds gate and up rows
   std::string mlp_out_norm;    // kSandwich
   bool linear_weights_are_transposed = false;  // stored (in, out), as transformers' Conv1D does
+
+  // The linear layers of a decoder layer, in the order of their slots.
+  std::vector<std::string> linear_layers() const {
+    std::vector<std::string> present;
+    for (const std::string& name : {query, key, value, attention_out, gate, up, down}) {
+      if (!name.empty()) present.push_back(name);
+    }
+    return present;
+  }
 
   static std::string at_layer(const std::string& pattern, std::int64_t layer) {
     const std::size_t place = pattern.find("{}");

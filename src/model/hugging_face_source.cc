@@ -39,13 +39,18 @@ std::vector<std::int32_t> read_stop_ids(const fs::path& directory, const Json& c
   return ids;
 }
 
-// The settings of the language model in config.json: a model with other inputs beside text nests them.
+// Whether config.json is that of a model with other inputs beside text, which nests its language model.
+bool is_nested(const Json& config, const std::string& where) {
+  return json_value<std::string>(config, "model_type", "", where) == "gemma3";
+}
+
+// The settings of the language model in config.json.
 Json read_text_config(const fs::path& directory) {
   const fs::path path = directory / "config.json";
   Json config = read_json_file(path);
   if (!config.is_object()) throw Error(ErrorKind::kCorruptFile, path.string() + ": not a JSON object");
   refuse_quantization(config, path.string());
-  if (json_value<std::string>(config, "model_type", "", path.string()) != "gemma3") return config;
+  if (!is_nested(config, path.string())) return config;
   Json text = json_require<Json>(config, "text_config", path.string());
   if (!text.is_object()) throw Error(ErrorKind::kCorruptFile, path.string() + ": 'text_config' is no object");
   text["model_type"] = "gemma3_text";
@@ -66,6 +71,8 @@ class HuggingFaceSource : public WeightSource {
         checkpoint_(Checkpoint::open(directory)) {
     refuse_quantized_tensors(checkpoint_, directory);
     config_.stop_ids = read_stop_ids(directory, json_);
+    const fs::path path = directory / "config.json";
+    if (is_nested(read_json_file(path), path.string())) config_.decoder = "model.language_model";
   }
 
   std::string where() const override { return directory_.string(); }

@@ -1,3 +1,5 @@
+#include <ATen/core/grad_mode.h>
+
 #include "core/log.h"
 #include "model/decoder.h"
 #include "model/weight_reader.h"
@@ -133,8 +135,8 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
   const TensorNames& names = source.names();
   std::int64_t boundary = 0;
   for (const RotaryEmbedding& rotary : config.rotary) boundary = std::max(boundary, rotary.boundary);
-  parts->shape = {config.family,     config.layers,        config.hidden,
-                  config.vocabulary, config.max_positions, boundary};
+  parts->shape = {config.family,        config.layers, config.hidden, config.vocabulary,
+                  config.max_positions, boundary,      config.decoder};
   parts->tokenizer = source.tokenizer();
   parts->eos_id = source.eos_id();
   check_tokenizer(*parts, source.where());

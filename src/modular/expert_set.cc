@@ -1,6 +1,7 @@
 #include "modular/expert_set.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/strings.h"
 #include "routing/prototypes.h"
@@ -48,7 +49,15 @@ void check_tasks(const std::vector<ExpertInfo>& experts) {
   }
 }
 
+std::string method_name(RouterKind kind) { return kind == RouterKind::kArrow ? "arrow" : "phatgoose"; }
+
+std::string artefact_kind(const RouterOptions& router) {
+  return method_name(router.kind) + (router.compat == Compat::kPeft ? "_peft" : "");
+}
+
 }  // namespace
+
+bool needs_vectors(RouterKind kind) { return kind == RouterKind::kArrow || kind == RouterKind::kPhatgoose; }
 
 std::vector<std::string> ExpertSet::names() const {
   std::vector<std::string> result;
@@ -121,45 +130,67 @@ std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vec
   return set;
 }
 
-std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library,
-                                                 ExpertScales scales) {
-  std::vector<Expert> experts;
-  for (const std::string& name : library.names()) experts.push_back(library.load(name));
-  if (experts.empty()) {
-    throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert",
-                "train one with `quiver train`, or import one with `quiver library import`");
+std::vector<ExpertWithArtefacts> load_experts(const ExpertLibrary& library,
+                                              std::span<const RouterOptions> routers) {
+  std::set<std::string> names, kinds;
+  bool all = false;
+  for (const RouterOptions& router : routers) {
+    if (router.kind == RouterKind::kBase) continue;
+    if (needs_vectors(router.kind)) kinds.insert(artefact_kind(router));
+    // mttl takes the scale of the first expert for all.
+    if (router.kind == RouterKind::kSingleExpert && router.compat != Compat::kMttl) {
+      if (!library.contains(router.expert)) validate(router, library.names());
+      names.insert(router.expert);
+    } else {
+      all = true;
+    }
   }
-  return make_expert_set(base, std::move(experts), scales);
+  if (all) {
+    const std::vector<std::string> present = library.names();
+    names = {present.begin(), present.end()};
+    if (names.empty()) {
+      throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert",
+                  "train one with `quiver train`, or import one with `quiver library import`");
+    }
+  }
+  const std::vector<std::string> wanted(kinds.begin(), kinds.end());
+  std::vector<ExpertWithArtefacts> loaded;
+  for (const std::string& name : names) loaded.push_back(library.load_with_artefacts(name, wanted));
+  return loaded;
 }
 
-std::map<std::int64_t, at::Tensor> load_routing_vectors(const BaseModel& base, const ExpertSet& experts,
-                                                        const ExpertLibrary& library,
-                                                        const RouterOptions& router) {
+std::map<std::int64_t, at::Tensor> make_routing_vectors(const BaseModel& base, const ExpertSet& experts,
+                                                        std::span<const ExpertWithArtefacts> loaded,
+                                                        const RouterOptions& router, const std::string& uri) {
   const bool from_peft = router.compat == Compat::kPeft;
-  const std::string method = router.kind == RouterKind::kArrow ? "arrow" : "phatgoose";
-  const std::string artefact_kind = method + (from_peft ? "_peft" : "");
+  const std::string kind = artefact_kind(router);
   const std::string command =
-      "`quiver prototypes " + method + " " + library.uri() + (from_peft ? " --compat peft`" : "`");
-  std::vector<Artefact> artefacts;
+      "`quiver prototypes " + method_name(router.kind) + " " + uri + (from_peft ? " --compat peft`" : "`");
+  std::map<std::string, const Artefact*> by_expert;
+  for (const ExpertWithArtefacts& one : loaded) {
+    const auto found = one.artefacts.find(kind);
+    if (found != one.artefacts.end()) by_expert[one.expert.info.name] = &found->second;
+  }
+  std::vector<const Artefact*> artefacts;
   for (const ExpertInfo& expert : experts.experts) {
-    std::optional<Artefact> artefact = library.find_artefact(expert.name, artefact_kind);
-    if (!artefact) {
+    const auto found = by_expert.find(expert.name);
+    if (found == by_expert.end()) {
       throw Error(ErrorKind::kNotFound,
-                  "expert '" + expert.name + "' has no " + artefact_kind + " prototypes in " + library.uri(),
+                  "expert '" + expert.name + "' has no " + kind + " prototypes in " + uri,
                   "compute them with " + command);
     }
-    artefacts.push_back(*std::move(artefact));
+    artefacts.push_back(found->second);
   }
   std::map<std::int64_t, at::Tensor> vectors;
   for (const auto& [slot, stacked] : experts.slots) {
     const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
     std::vector<at::Tensor> rows;
     for (std::size_t e = 0; e < artefacts.size(); ++e) {
-      const auto found = artefacts[e].tensors.find(layer.path);
-      if (found == artefacts[e].tensors.end() || found->second.sizes() != at::IntArrayRef{layer.in}) {
+      const auto found = artefacts[e]->tensors.find(layer.path);
+      if (found == artefacts[e]->tensors.end() || found->second.sizes() != at::IntArrayRef{layer.in}) {
         throw Error(ErrorKind::kInvalidArgument,
-                    "expert '" + experts.experts[e].name + "' has no " + artefact_kind +
-                        " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",
+                    "expert '" + experts.experts[e].name + "' has no " + kind + " prototype of width " +
+                        std::to_string(layer.in) + " for '" + layer.path + "'",
                     "all experts of a routed model must adapt the same layers; recompute with " + command +
                         " and --recompute");
       }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,18 +37,25 @@ struct ExpertSet {
 // alpha / rank of each expert, or of the first by name for all, as mttl takes it.
 enum class ExpertScales { kOwn, kOfTheFirst };
 
+// Whether a router chooses by vectors that were computed from the experts.
+bool needs_vectors(RouterKind kind);
+
+// The experts that the routers need, sorted by name: those that `expert:NAME` names, or all; each read once,
+// with the artefacts that the routers need, of one version. Throws what ExpertLibrary::load_with_artefacts
+// does, and Error(kInvalidArgument) for an empty library.
+std::vector<ExpertWithArtefacts> load_experts(const ExpertLibrary& library,
+                                              std::span<const RouterOptions> routers);
+
 // Throws Error(kInvalidArgument) for an expert of another base, a module that the base does not have (naming
-// both), a shape that does not fit, two experts that claim one task, or an empty library.
-std::shared_ptr<const ExpertSet> load_expert_set(const BaseModel& base, const ExpertLibrary& library,
-                                                 ExpertScales scales = ExpertScales::kOwn);
+// both), a shape that does not fit, two experts that claim one task, or no expert.
 std::shared_ptr<const ExpertSet> make_expert_set(const BaseModel& base, std::vector<Expert> experts,
                                                  ExpertScales scales = ExpertScales::kOwn);
 
-// Routing vectors (E, in) float32 by slot index, read from the library's artefacts of the kind "arrow",
-// "arrow_peft" or "phatgoose". Throws Error(kNotFound) naming the expert and the command that computes them,
-// Error(kStale).
-std::map<std::int64_t, at::Tensor> load_routing_vectors(const BaseModel& base, const ExpertSet& experts,
-                                                        const ExpertLibrary& library,
-                                                        const RouterOptions& router);
+// Routing vectors (E, in) float32 by slot index of the experts that `experts` was made of, from their
+// artefacts of the kind "arrow", "arrow_peft" or "phatgoose". Throws Error(kNotFound) naming the expert and
+// the command that computes them for the library at `uri`.
+std::map<std::int64_t, at::Tensor> make_routing_vectors(const BaseModel& base, const ExpertSet& experts,
+                                                        std::span<const ExpertWithArtefacts> loaded,
+                                                        const RouterOptions& router, const std::string& uri);
 
 }  // namespace quiver

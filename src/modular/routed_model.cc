@@ -1,16 +1,20 @@
 #include "quiver/routed_model.h"
 
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
 #include "core/strings.h"
+#include "model/first_not_finite.h"
 #include "modular/prompt_ids.h"
 #include "modular/recorded_beginning.h"
 #include "modular/routed_model_state.h"
 #include "routing/routing.h"
+#include "tensor/finite.h"
 #include "text/text_beginning.h"
 
 namespace quiver {
 namespace {
-
-bool needs_vectors(RouterKind kind) { return kind == RouterKind::kArrow || kind == RouterKind::kPhatgoose; }
 
 // Records the routing of every slot while it runs the model's own adapter.
 class TracingAdapter : public LinearAdapter {
@@ -105,20 +109,26 @@ RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
 std::vector<RoutedModel> RoutedModel::compose_all(std::shared_ptr<const BaseModel> base,
                                                   const ExpertLibrary& library,
                                                   std::span<const RouterOptions> routers) {
+  const auto is_base = [](const RouterOptions& router) { return router.kind == RouterKind::kBase; };
+  std::vector<ExpertWithArtefacts> loaded;
+  if (!std::ranges::all_of(routers, is_base)) loaded = load_experts(library, routers);
+  std::vector<Expert> all;
+  for (const ExpertWithArtefacts& one : loaded) all.push_back(one.expert);
   std::map<ExpertScales, std::shared_ptr<const ExpertSet>> sets;
   std::vector<RoutedModel> models;
   for (const RouterOptions& router : routers) {
-    if (router.kind == RouterKind::kBase) {
+    if (is_base(router)) {
       models.emplace_back(base, resolve_begin_of_text(router, {}));
       continue;
     }
     const ExpertScales scales =
         router.compat == Compat::kMttl ? ExpertScales::kOfTheFirst : ExpertScales::kOwn;
     std::shared_ptr<const ExpertSet>& experts = sets[scales];
-    if (!experts) experts = load_expert_set(*base, library, scales);
+    if (!experts) experts = make_expert_set(*base, all, scales);
     validate(router, experts->names());
     std::map<std::int64_t, at::Tensor> vectors;
-    if (needs_vectors(router.kind)) vectors = load_routing_vectors(*base, *experts, library, router);
+    if (needs_vectors(router.kind))
+      vectors = make_routing_vectors(*base, *experts, loaded, router, library.uri());
     models.push_back(assemble(base, experts, std::move(vectors), router));
   }
   return models;
@@ -166,6 +176,9 @@ std::map<std::string, at::Tensor> RoutedModel::route(const std::string& prompt,
   if (!state_->vectors.empty()) {
     const TracingAdapter adapter(*base_, state_->vectors, router_, *state_->shared, trace);
     base_->forward(batch, &adapter);
+    for (const auto& [path, weights] : trace) {
+      if (!all_finite(weights)) throw not_finite_error(*base_, batch.ids, state_->shared.get());
+    }
     return trace;
   }
   // The other routers choose the same experts for every token and slot.

@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "modular/routed_model_state.h"
 #include "routing/prototypes.h"
+#include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -49,6 +50,10 @@ at::Tensor read_checked(const SafetensorsFile& file, const std::string& name,
     throw Error(ErrorKind::kCorruptFile,
                 std::string(kTensorFile) + ": tensor '" + name + "' has another shape or type");
   }
+  if (!all_finite(tensor)) {
+    throw Error(ErrorKind::kCorruptFile,
+                std::string(kTensorFile) + ": '" + name + "' holds numbers that are not finite");
+  }
   return tensor;
 }
 
@@ -60,13 +65,14 @@ bool RoutedModel::is_saved_model(const fs::path& path) {
 }
 
 void RoutedModel::save(const fs::path& directory) const {
-  if (fs::exists(directory) && !is_saved_model(directory) && !fs::is_empty(directory)) {
+  const fs::path target = check_output_directory(directory);
+  if (fs::exists(target) && !is_saved_model(target) && !fs::is_empty(target)) {
     throw Error(ErrorKind::kAlreadyExists,
                 "'" + directory.string() + "' holds something else than a routed model",
                 "give another --out");
   }
-  if (fs::exists(directory)) {
-    for (const auto& entry : fs::directory_iterator(directory)) {
+  if (fs::exists(target)) {
+    for (const auto& entry : fs::directory_iterator(target)) {
       const fs::path name = entry.path().filename();
       if (name == kModelFile || name == kTensorFile) continue;
       throw Error(ErrorKind::kAlreadyExists,
@@ -74,9 +80,7 @@ void RoutedModel::save(const fs::path& directory) const {
                   "give another --out");
     }
   }
-  const fs::path target = fs::absolute(directory).lexically_normal();
-  const TemporaryDirectory scratch(target.has_filename() ? target.parent_path()
-                                                         : target.parent_path().parent_path());
+  const TemporaryDirectory scratch(target.parent_path());
   Json experts = Json::array();
   std::map<std::string, at::Tensor> tensors;
   if (state_->experts) {
@@ -97,7 +101,7 @@ void RoutedModel::save(const fs::path& directory) const {
       {"experts", experts}};
   write_safetensors(scratch.path() / kTensorFile, tensors);
   write_file_atomic(scratch.path() / kModelFile, dump_json(model, 2) + "\n");
-  publish_directory(scratch.path(), target.has_filename() ? target : target.parent_path());
+  publish_directory(scratch.path(), target);
 }
 
 RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const BaseModel> base,

@@ -1,7 +1,11 @@
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
+#include <cmath>
 #include <list>
 
 #include "kernels/loss.h"
+#include "model/first_not_finite.h"
 #include "modular/adapters.h"
 #include "modular/prompt_ids.h"
 #include "modular/score_groups.h"
@@ -13,14 +17,18 @@ namespace {
 constexpr std::size_t kCachedPerToken = 4;  // positions in a batch's caches for each token of its budget
 
 TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options) {
-  const BaseModel& base = request.model->base();
-  TextIds text = request.ids.empty() ? completion_ids(*request.model, request.prompt, request.completion)
+  const BaseModel& base = request.model.base();
+  TextIds text = request.ids.empty() ? completion_ids(request.model, request.prompt, request.completion)
                                      : TextIds{request.ids, request.begin};
   if (request.append_end_of_text) text.ids.push_back(base.eos_id());
   // The last token is predicted, and needs no position.
   const std::int64_t limit = std::min(options.max_input_length, base.shape().max_positions + 1);
   text = fit(std::move(text), limit, options.truncation);
-  return {std::move(text.ids), text.begin, text.dropped, request.model->adapter_for(request.task_name)};
+  return {.ids = std::move(text.ids),
+          .begin = text.begin,
+          .dropped = text.dropped,
+          .adapter = request.model.adapter_for(request.task_name),
+          .request = &request};
 }
 
 // Runs groups of one batch: first what each shares, then every text's own rest on a copy of that cache.
@@ -29,8 +37,8 @@ class GroupRunner {
   GroupRunner(const BaseModel& base, const std::vector<TokenizedText>& texts, Beginnings& beginnings)
       : base_(base), texts_(texts), beginnings_(beginnings) {}
 
-  void run(std::span<const TextGroup> groups, std::span<const ScoreRequest> requests,
-           std::vector<Score>& scores) {
+  // Sets the scores of the groups' requests.
+  void run(std::span<const TextGroup> groups, std::span<Score> scores) {
     const Shared shared = run_shared(groups);
     RaggedBatch batch;
     RowRangeAdapter adapter;
@@ -57,7 +65,7 @@ class GroupRunner {
     const TargetScores token_scores =
         score_targets(hidden, at::tensor(targets).to(hidden.device()),
                       [&](const at::Tensor& block) { return base_.logits(block); });
-    add_up(groups, requests, token_scores, scores);
+    add_up(groups, token_scores, scores);
   }
 
  private:
@@ -94,26 +102,30 @@ class GroupRunner {
     return begun == nullptr ? base_.make_cache(capacity) : begun->fork(capacity);
   }
 
-  void add_up(std::span<const TextGroup> groups, std::span<const ScoreRequest> requests,
-              const TargetScores& token_scores, std::vector<Score>& scores) {
+  void add_up(std::span<const TextGroup> groups, const TargetScores& token_scores, std::span<Score> scores) {
     const at::Tensor log_probability = token_scores.log_probability.cpu().contiguous();
     const at::Tensor is_greedy = token_scores.is_greedy.cpu().contiguous();
     const float* value = log_probability.const_data_ptr<float>();
     const bool* greedy = is_greedy.const_data_ptr<bool>();
     for (const TextGroup& group : groups) {
       for (std::size_t i = group.first; i < group.last; ++i) {
-        Score& score = scores[i];
-        const std::size_t end = texts_[i].ids.size() - (requests[i].append_end_of_text ? 1 : 0);
-        score.dropped_tokens = texts_[i].dropped;
-        score.tokens = static_cast<std::int64_t>(end - texts_[i].begin);
+        const TokenizedText& text = texts_[i];
+        Score& score = scores[text.place];
+        const std::size_t end = text.ids.size() - (text.request->append_end_of_text ? 1 : 0);
+        score.dropped_tokens = text.dropped;
+        score.tokens = static_cast<std::int64_t>(end - text.begin);
         score.greedy = true;
-        for (std::size_t t = texts_[i].begin; t < end; ++t) {
+        for (std::size_t t = text.begin; t < end; ++t) {
           score.logprob += *value++;
           score.greedy = *greedy++ && score.greedy;
         }
-        if (requests[i].append_end_of_text) {
+        if (text.request->append_end_of_text) {
           score.end_logprob = *value++;
           ++greedy;
+        }
+        if (!std::isfinite(score.logprob) || !std::isfinite(score.end_logprob)) {
+          const std::span<const std::int32_t> run = std::span(text.ids).first(text.run());
+          score = {.error = not_finite_error(base_, run, text.adapter)};
         }
       }
     }
@@ -131,15 +143,21 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
   const at::NoGradGuard no_gradients;
   std::vector<Score> scores(requests.size());
   if (requests.empty()) return scores;
+  const BaseModel& base = requests.front().model.base();
   std::vector<TokenizedText> texts;
-  for (const ScoreRequest& request : requests) {
-    if (&request.model->base() != &requests.front().model->base()) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (&requests[i].model.base() != &base) {
       throw Error(ErrorKind::kInvalidArgument, "the requests of one call must share their base model");
     }
-    texts.push_back(tokenize(request, options));
+    try {
+      texts.push_back(tokenize(requests[i], options));
+      texts.back().place = i;
+    } catch (const Error& error) {
+      scores[i].error = error;
+    }
   }
-  const BaseModel& base = requests.front().model->base();
-  std::vector<TextGroup> groups = group_by_prompt(requests, texts, options.token_budget);
+  const std::size_t failed = requests.size() - texts.size();
+  std::vector<TextGroup> groups = group_by_prompt(texts, options.token_budget);
   Beginnings beginnings(base, texts, groups);
   GroupRunner runner(base, texts, beginnings);
   const auto budget = static_cast<std::size_t>(options.token_budget);
@@ -150,8 +168,8 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
       cached += groups[last++].cached;
     } while (last < groups.size() && tokens + groups[last].tokens <= budget &&
              cached + groups[last].cached <= kCachedPerToken * budget);
-    runner.run(std::span(groups).subspan(first, last - first), requests, scores);
-    if (on_progress) on_progress(groups[last - 1].last);
+    runner.run(std::span(groups).subspan(first, last - first), scores);
+    if (on_progress) on_progress(failed + groups[last - 1].last);
     beginnings.drop_before(groups[last - 1].last);
     first = last;
   }

@@ -29,14 +29,13 @@ void CommonBeginning::add(const TokenizedText& text, std::int64_t cache_boundary
   if (cache_boundary > 0 && text.run() > static_cast<std::size_t>(cache_boundary)) ids_ = {};
 }
 
-std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
-                                       std::span<const TokenizedText> texts, std::int64_t token_budget) {
+std::vector<TextGroup> group_by_prompt(std::span<const TokenizedText> texts, std::int64_t token_budget) {
   std::vector<TextGroup> groups;
   std::size_t tokens = 0;  // of the last group, if nothing in it were shared
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const bool joins = !groups.empty() && requests[groups.back().first].model == requests[i].model &&
-                       requests[groups.back().first].prompt == requests[i].prompt &&
-                       texts[groups.back().first].adapter == texts[i].adapter &&
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const TokenizedText* first = groups.empty() ? nullptr : &texts[groups.back().first];
+    const bool joins = first != nullptr && first->adapter == texts[i].adapter &&
+                       first->request->prompt == texts[i].request->prompt &&
                        tokens + texts[i].run() <= static_cast<std::size_t>(token_budget);
     if (joins) {
       groups.back().last = i + 1;
@@ -48,7 +47,7 @@ std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
   }
   for (TextGroup& group : groups) {
     CommonBeginning common;
-    const std::int64_t boundary = requests[group.first].model->base().shape().cache_boundary;
+    const std::int64_t boundary = texts[group.first].request->model.base().shape().cache_boundary;
     for (std::size_t i = group.first; i < group.last; ++i) common.add(texts[i], boundary);
     if (group.last - group.first > 1) group.shared = common.ids().size();
     count(group, texts);

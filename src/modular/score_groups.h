@@ -16,6 +16,8 @@ struct TokenizedText {
   std::size_t begin = 0;
   std::int64_t dropped = 0;  // tokens of a prompt that was too long
   const LinearAdapter* adapter = nullptr;
+  const ScoreRequest* request = nullptr;
+  std::size_t place = 0;  // of the request in its call
 
   std::size_t run() const { return ids.size() - 1; }  // tokens to run: the last has no successor
 };
@@ -42,8 +44,7 @@ struct TextGroup {
 };
 
 // A prompt with more completions than the budget holds is cut into several groups. `begun` is still 0.
-std::vector<TextGroup> group_by_prompt(std::span<const ScoreRequest> requests,
-                                       std::span<const TokenizedText> texts, std::int64_t token_budget);
+std::vector<TextGroup> group_by_prompt(std::span<const TokenizedText> texts, std::int64_t token_budget);
 
 // What all texts of an adapter begin with, an instruction or "Question:", run once for all groups. Its cache
 // exists from the adapter's first group to its last.

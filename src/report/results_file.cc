@@ -123,7 +123,7 @@ Json row_to_json(const ResultRow& row) {
 
 }  // namespace
 
-void write_results(const Results& results, const std::filesystem::path& path) {
+std::string results_text(const Results& results) {
   Json rows = Json::array();
   for (const ResultRow& row : results.rows) {
     const std::string where = "result row " + std::to_string(rows.size()) + " " + Checker::shown(row.name);
@@ -134,7 +134,11 @@ void write_results(const Results& results, const std::filesystem::path& path) {
                      {"machine", results.machine.empty() ? machine_description() : results.machine},
                      {"base", results.base},
                      {"rows", std::move(rows)}};
-  write_file_atomic(path, dump_json(file, 2) + "\n");
+  return dump_json(file, 2) + "\n";
+}
+
+void write_results(const Results& results, const std::filesystem::path& path) {
+  write_file_atomic(path, results_text(results));
 }
 
 Results read_results(const std::filesystem::path& path) {

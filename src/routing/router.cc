@@ -154,7 +154,8 @@ RouterOptions router_options_from_json(const Json& object, const std::string& wh
 
 void check_temperature(double temperature) {
   if (std::isfinite(temperature) && temperature > 0) return;
-  throw Error(ErrorKind::kInvalidArgument, "temperature " + number_text(temperature) + " is not above 0",
+  throw Error(ErrorKind::kInvalidArgument,
+              "temperature " + number_text(temperature) + " is not a finite number above 0",
               "leave it out for the router's own: 1 for arrow, sqrt(d) for phatgoose");
 }
 

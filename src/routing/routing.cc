@@ -33,12 +33,6 @@ at::Tensor all_experts(std::int64_t tokens, std::int64_t experts) {
   return at::arange(experts, at::kLong).expand({tokens, experts}).contiguous();
 }
 
-// Weights of all experts, zero for those that a token does not use: (T, E).
-at::Tensor dense_weights(const Routing& routing, std::int64_t experts) {
-  at::Tensor dense = at::zeros({routing.indices.size(0), experts}, at::kFloat);
-  return dense.scatter_add_(1, routing.indices, routing.weights);
-}
-
 }  // namespace
 
 at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, double temperature) {
@@ -48,10 +42,6 @@ at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, doubl
 }
 
 at::Tensor standardize_gates(const at::Tensor& gates) { return standardize(gates.to(at::kFloat)); }
-
-at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double temperature) {
-  return standardized_gate_logits(x, standardize_gates(gates), temperature);
-}
 
 at::Tensor standardized_gate_logits(const at::Tensor& x, const at::Tensor& standardized_gates,
                                     double temperature) {
@@ -95,40 +85,6 @@ Routing top_k_softmax(const at::Tensor& logits, int top_k, double kept_sum_epsil
   if (kept_sum_epsilon == 0) return {indices, at::softmax(values.gather(1, indices), 1)};
   const at::Tensor kept = at::softmax(values, 1).gather(1, indices);
   return {indices, kept / (kept.sum(1, true) + kept_sum_epsilon)};
-}
-
-Routing uniform_routing(std::int64_t tokens, std::int64_t experts) {
-  return {all_experts(tokens, experts),
-          at::full({tokens, experts}, 1.0 / static_cast<double>(experts), at::kFloat)};
-}
-
-at::Tensor combine_output_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
-                                    const Routing& routing) {
-  const at::Tensor rows = x.to(at::kFloat);                                                      // (T, in)
-  const at::Tensor weights = dense_weights(routing, static_cast<std::int64_t>(experts.size()));  // (T, E)
-  at::Tensor y = at::zeros({x.size(0), experts.at(0).b.size(0)}, at::kFloat);                    // (T, out)
-  for (std::size_t e = 0; e < experts.size(); ++e) {
-    const at::Tensor hidden = at::mm(rows, experts[e].a.to(at::kFloat).t());    // (T, r)
-    const at::Tensor update = at::mm(hidden, experts[e].b.to(at::kFloat).t());  // (T, out)
-    y = y + weights.select(1, static_cast<std::int64_t>(e)).unsqueeze(1) * experts[e].scale * update;
-  }
-  return y;
-}
-
-at::Tensor combine_parameter_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
-                                       const Routing& routing) {
-  std::int64_t rank = 0;
-  for (const LoraWeights& expert : experts) rank = std::max(rank, expert.a.size(0));
-  std::vector<at::Tensor> all_a, all_b;
-  for (const LoraWeights& expert : experts) {
-    const std::int64_t missing = rank - expert.a.size(0);
-    all_a.push_back(at::constant_pad_nd(expert.a.to(at::kFloat), {0, 0, 0, missing}));           // (r, in)
-    all_b.push_back(at::constant_pad_nd(expert.b.to(at::kFloat) * expert.scale, {0, missing}));  // (out, r)
-  }
-  const at::Tensor weights = dense_weights(routing, static_cast<std::int64_t>(experts.size()));  // (T, E)
-  const at::Tensor mean_a = at::einsum("te,eri->tri", {weights, at::stack(all_a)});              // (T, r, in)
-  const at::Tensor mean_b = at::einsum("te,eor->tor", {weights, at::stack(all_b)});   // (T, out, r)
-  return at::bmm(mean_b, at::bmm(mean_a, x.to(at::kFloat).unsqueeze(2))).squeeze(2);  // (T, out)
 }
 
 }  // namespace quiver

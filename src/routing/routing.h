@@ -26,10 +26,8 @@ at::Tensor arrow_logits(const at::Tensor& x, const at::Tensor& prototypes, doubl
 at::Tensor standardize_gates(const at::Tensor& gates);
 
 // LN(x) . LN(v_e) / temperature, LN as in standardize_gates() (Muqeeth et al. 2024, section 3). x (T, d),
-// gates (E, d) as trained; (T, E) float32. temperature <= 0: sqrt(d).
-at::Tensor phatgoose_logits(const at::Tensor& x, const at::Tensor& gates, double temperature);
-
-// The same from gates that went through standardize_gates() once, for a loop over tokens.
+// gates (E, d) that went through standardize_gates() once, for a loop over tokens; (T, E) float32.
+// temperature <= 0: sqrt(d).
 at::Tensor standardized_gate_logits(const at::Tensor& x, const at::Tensor& standardized_gates,
                                     double temperature);
 
@@ -46,19 +44,5 @@ double kept_sum_epsilon(const RouterOptions& router);
 // Error(kInvalidArgument).
 // With `kept_sum_epsilon`, the softmax is over all and the kept weights are divided by their sum + epsilon.
 Routing top_k_softmax(const at::Tensor& logits, int top_k, double kept_sum_epsilon = 0);
-
-// Every expert with weight 1/E. k = E.
-Routing uniform_routing(std::int64_t tokens, std::int64_t experts);
-
-// The LoRA part of a linear layer's output, written plainly: what fast kernels are tested against.
-// x (T, in), one LoraWeights per expert with equal in and out, ranks as they come; (T, out) float32.
-//
-// sum_k w_k s_k B_k A_k x.
-at::Tensor combine_output_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
-                                    const Routing& routing);
-// (sum_e w_e s_e B_e)(sum_e w_e A_e) x. Smaller ranks are padded with zeros to the largest. The reference
-// uses the first expert's scale for all; each expert's own belongs to its B.
-at::Tensor combine_parameter_reference(const at::Tensor& x, const std::vector<LoraWeights>& experts,
-                                       const Routing& routing);
 
 }  // namespace quiver

@@ -60,6 +60,10 @@ bool all_finite(const at::Tensor& tensor) {
   return at::isfinite(tensor).all().item<bool>();
 }
 
+bool all_finite(std::span<const float> numbers) {
+  return all_below(numbers.data(), static_cast<std::int64_t>(numbers.size()), kFloatInfinity);
+}
+
 bool all_finite(const QuantizedBlocks& blocks) {
   const auto bytes = static_cast<std::int64_t>(blocks.bytes.size());
   if (blocks.has_halves()) {

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
+
 #include "tensor/quantized_blocks.h"
 
 namespace quiver {
@@ -10,6 +12,7 @@ namespace quiver {
 // over contiguous float32, half precision and bfloat16 on the CPU, where at::isfinite takes several.
 // Thread-safe.
 bool all_finite(const at::Tensor& tensor);
+bool all_finite(std::span<const float> numbers);
 
 // The same for blocks: of their scales, since finite ones times small integers are finite in float32.
 bool all_finite(const QuantizedBlocks& blocks);

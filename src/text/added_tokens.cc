@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "core/regex.h"
 #include "quiver/error.h"
-#include "text/regex.h"
+#include "text/oniguruma_pattern.h"
 #include "text/utf8.h"
 #include "text/white_space.h"
 
@@ -20,7 +21,7 @@ std::string_view last_character(std::string_view text) {
 
 bool is_word_character(std::string_view character) {
   static const Regex pattern =
-      Regex::from_oniguruma("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200C\\u200D]", "word character");
+      oniguruma_regex("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200C\\u200D]", "word character");
   return !pattern.find_all(character).empty();
 }
 

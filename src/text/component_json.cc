@@ -1,5 +1,7 @@
 #include "text/component_json.h"
 
+#include "text/oniguruma_pattern.h"
+
 namespace quiver {
 namespace {
 
@@ -44,7 +46,7 @@ std::vector<const Json*> component_steps(const Json& section, const std::string&
 
 Regex read_pattern(const Json& pattern, const std::string& where) {
   if (pattern.is_object() && pattern.contains("Regex")) {
-    return Regex::from_oniguruma(json_require<std::string>(pattern, "Regex", where), where);
+    return oniguruma_regex(json_require<std::string>(pattern, "Regex", where), where);
   }
   if (pattern.is_object() && pattern.contains("String")) {
     return Regex::literal(json_require<std::string>(pattern, "String", where));

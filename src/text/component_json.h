@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "text/regex.h"
+#include "core/regex.h"
 
 namespace quiver {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "text/regex.h"
+#include "core/regex.h"
 
 namespace quiver {
 

@@ -3,13 +3,14 @@
 
 #include "text/byte_pair_model.h"
 #include "text/gguf_vocabulary.h"
+#include "text/oniguruma_pattern.h"
 #include "text/unicode_form.h"
 
 namespace quiver {
 namespace {
 
 SplitStep isolate(std::string_view pattern) {
-  return {.pattern = Regex::from_oniguruma(pattern, kGgufVocabularyName)};
+  return {.pattern = oniguruma_regex(pattern, kGgufVocabularyName)};
 }
 
 TracedText composed(TracedText text) { return in_form(NormalizationForm::kNfc, std::move(text)); }

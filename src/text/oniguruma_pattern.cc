@@ -167,4 +167,8 @@ std::string pcre2_from_oniguruma(std::string_view pattern, const std::string& wh
   return Translator(pattern, where).run();
 }
 
+Regex oniguruma_regex(std::string_view pattern, const std::string& where) {
+  return Regex::multiline(pcre2_from_oniguruma(pattern, where), where);
+}
+
 }  // namespace quiver

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/regex.h"
 #include "text/normalizer.h"
-#include "text/regex.h"
 #include "text/traced_text.h"
 
 namespace quiver {

@@ -1,4 +1,5 @@
 #include "text/component_json.h"
+#include "text/oniguruma_pattern.h"
 #include "text/tokenizer_json.h"
 
 namespace quiver {
@@ -22,18 +23,18 @@ SplitStep read_split(const Json& section, const std::string& where) {
 
 SplitStep read_digits(const Json& section, const std::string& where) {
   const bool individual = json_value(section, "individual_digits", false, where);
-  return {.pattern = Regex::from_oniguruma("\\p{N}", where),
+  return {.pattern = oniguruma_regex("\\p{N}", where),
           .behavior = individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous};
 }
 
 SplitStep read_white_space_split(const std::string& where) {
-  return {.pattern = Regex::from_oniguruma("\\s", where), .behavior = SplitBehavior::kRemoved};
+  return {.pattern = oniguruma_regex("\\s", where), .behavior = SplitBehavior::kRemoved};
 }
 
 void read_byte_level(const Json& section, const std::string& where, PreTokenizer::Options& options) {
   if (json_value(section, "add_prefix_space", true, where)) options.rewrite = with_leading_space;
   if (json_value(section, "use_regex", true, where)) {
-    options.words = SplitStep{.pattern = Regex::from_oniguruma(kGpt2Pattern, where)};
+    options.words = SplitStep{.pattern = oniguruma_regex(kGpt2Pattern, where)};
   }
 }
 

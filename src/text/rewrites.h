@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "text/regex.h"
+#include "core/regex.h"
 #include "text/traced_text.h"
 
 namespace quiver {

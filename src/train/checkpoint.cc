@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include "core/json.h"
+#include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
 namespace quiver {
@@ -42,6 +43,10 @@ std::optional<TrainingCheckpoint> read_checkpoint(const std::filesystem::path& p
     const at::Tensor tensor = file.read(name);
     if (tensor.sizes() != at::IntArrayRef{size} || tensor.scalar_type() != at::kFloat) {
       throw Error(ErrorKind::kCorruptFile, where + ": '" + name + "' has another size than the adapter");
+    }
+    if (!all_finite(tensor)) {
+      throw Error(ErrorKind::kCorruptFile, where + ": '" + name + "' holds numbers that are not finite",
+                  "the run had diverged, or the file is damaged: remove it and train anew");
     }
     return tensor;
   };

@@ -6,7 +6,9 @@
 #include <chrono>
 
 #include "core/interrupt.h"
+#include "model/first_not_finite.h"
 #include "quiver/error.h"
+#include "tensor/finite.h"
 #include "train/checkpoint.h"
 #include "train/optimizer.h"
 
@@ -76,23 +78,27 @@ class Run {
         options_.learning_rate * schedule_factor(options_.schedule, state_.step, length_.total,
                                                  length_.warmup, options_.learning_rate);
     FlatParameters& parameters = adapter_.parameters();
+    if (!std::isfinite(loss.loss)) refuse_loss(batch, "the loss", state_.step + 1);
     const double norm = optimizer_.step(parameters.values(), parameters.gradients(), rate);
-    if (!std::isfinite(loss.loss) || !std::isfinite(norm)) {
-      throw Error(ErrorKind::kInvalidArgument,
-                  "training diverged at step " + std::to_string(state_.step + 1) +
-                      ": the loss or its gradient is not finite",
-                  "lower learning_rate or set max_grad_norm");
-    }
+    if (!std::isfinite(norm)) throw diverged("the gradient", state_.step + 1);
     if (state_.step == 0) state_.first_loss = loss.loss;
     ++state_.step;
     state_.tokens += loss.tokens;
-    TrainingStep report{state_.step, length_.total, loss.loss, rate, norm, loss.tokens, std::nullopt};
+    TrainingStep report{.step = state_.step,
+                        .total = length_.total,
+                        .loss = loss.loss,
+                        .learning_rate = rate,
+                        .gradient_norm = norm,
+                        .tokens = loss.tokens,
+                        .validation_loss = {}};
     if (validates_now()) report.validation_loss = validate();
-    state_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    state_.seconds += report.seconds;
     return report;
   }
 
   void save() {
+    if (!all_finite(adapter_.parameters().values())) throw diverged("a weight", state_.step);
     state_.parameters = adapter_.parameters().values();
     state_.first_moment = optimizer_.first_moment;
     state_.second_moment = optimizer_.second_moment;
@@ -111,6 +117,36 @@ class Run {
   }
 
  private:
+  // Throws where the base, or it with `adapter`, gives such numbers for one of the texts by itself.
+  void refuse_texts(const std::vector<const TokenizedExample*>& examples,
+                    const LinearAdapter* adapter) const {
+    for (const TokenizedExample* example : examples) {
+      if (gives_finite_numbers(base_, example->ids, adapter)) continue;
+      const Error error = not_finite_error(base_, example->ids, adapter);
+      const std::string text = base_.tokenizer().decode(
+          std::span(example->ids).first(std::min<std::size_t>(example->ids.size(), 12)));
+      throw Error(error.kind(), "for the example that begins '" + text + "' " + error.what(), error.hint());
+    }
+  }
+
+  [[noreturn]] void refuse_loss(const std::vector<const TokenizedExample*>& examples, const std::string& what,
+                                std::int64_t step) const {
+    refuse_texts(examples, nullptr);
+    if (state_.step == 0) refuse_texts(examples, &adapter_);
+    throw diverged(what, step);
+  }
+
+  // Before the first update of all, the settings that change weights cannot be the reason.
+  Error diverged(const std::string& what, std::int64_t step) const {
+    if (state_.step == 0) {
+      return {ErrorKind::kNotFinite, what + " is not finite at step 1, before any weight was changed",
+              "lower lora_alpha, or check the base model's weights"};
+    }
+    return {ErrorKind::kNotFinite,
+            "training diverged at step " + std::to_string(step) + ": " + what + " is not finite",
+            "lower learning_rate or set max_grad_norm"};
+  }
+
   bool validates_now() const {
     if (validation_.empty()) return false;
     if (state_.step == length_.total) return true;
@@ -124,6 +160,11 @@ class Run {
     adapter_.set_training(false);
     const double loss = validation_loss(base_, adapter_, validation_, options_.token_budget);
     adapter_.set_training(true);
+    if (!std::isfinite(loss)) {
+      std::vector<const TokenizedExample*> all;
+      for (const TokenizedExample& example : validation_) all.push_back(&example);
+      refuse_loss(all, "the validation loss", state_.step);
+    }
     if (options_.keep == Keep::kBest && (!state_.best_parameters.defined() || loss < state_.best_loss)) {
       state_.best_parameters = adapter_.parameters().values().clone();
       state_.best_loss = loss;
@@ -172,7 +213,7 @@ RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
   double last_loss = 0;
   std::optional<double> last_validation;
   while (run.step() < length.total) {
-    if (interrupt_requested()) {
+    if (interrupt_requested() || (checkpoints && log_reader_gone())) {
       if (checkpoints) run.save();
       throw Error(ErrorKind::kInterrupted,
                   "interrupted after step " + std::to_string(run.step()) + " of " +

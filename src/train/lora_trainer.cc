@@ -1,25 +1,18 @@
 #include "train/lora_trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <regex>
 
+#include "core/regex.h"
 #include "core/strings.h"
 #include "kernels/low_rank.h"
 #include "quiver/error.h"
 
 namespace quiver {
 namespace {
-
-std::regex compile(const std::string& pattern, const char* option) {
-  try {
-    return std::regex(pattern);
-  } catch (const std::regex_error& error) {
-    throw Error(ErrorKind::kInvalidArgument,
-                std::string(option) + ": '" + pattern + "' is not a regular expression: " + error.what());
-  }
-}
 
 // y + h b with b (rows of h, width of y): in y's memory when the types agree.
 at::Tensor add_product(at::Tensor y, const at::Tensor& h, const at::Tensor& b) {
@@ -33,18 +26,53 @@ at::Tensor spread(const at::Tensor& b, const LinearSlot& slot, const LinearGroup
   return after == 0 && slot.column == 0 ? b.t() : at::constant_pad_nd(b.t(), {slot.column, after});
 }
 
+[[noreturn]] void throw_unknown_module(const BaseModel& base, const Expert& expert) {
+  std::vector<std::string> paths;
+  for (const LinearSlot& slot : base.slots()) paths.push_back(slot.path);
+  const std::string prefix = "expert '" + expert.info.name + "' adapts ";
+  for (const auto& [path, weights] : expert.modules) {
+    if (std::ranges::find(paths, path) != paths.end()) continue;
+    throw Error(ErrorKind::kInvalidArgument,
+                prefix + "'" + path + "', which the base model " + base.name() + " does not have",
+                did_you_mean(path, paths));
+  }
+  throw Error(ErrorKind::kInvalidArgument, prefix + "no module");
+}
+
+// Memory that the adapter asks for is touched piece by piece, so that a rank beyond reason would end in the
+// system killing the process.
+void require_memory(const BaseModel& base, const std::vector<std::int64_t>& slots, std::int64_t rank) {
+  constexpr double kCopies = 5;  // weights, their start, gradients, two moments
+  double width = 0;
+  for (const std::int64_t index : slots) {
+    const LinearSlot& slot = base.slots()[static_cast<std::size_t>(index)];
+    width += static_cast<double>(slot.in + slot.out);
+  }
+  const double needed = width * static_cast<double>(rank) * sizeof(float) * kCopies;
+  const double present =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (needed <= present) return;
+  const auto gib = [](double bytes) {
+    return std::to_string(static_cast<std::int64_t>(bytes / (1 << 30))) + " GiB";
+  };
+  throw Error(ErrorKind::kInvalidArgument,
+              "lora_rank " + std::to_string(rank) + " needs " + gib(needed) +
+                  " of memory, this machine has " + gib(present),
+              "lower lora_rank");
+}
+
 }  // namespace
 
 std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& config) {
-  const std::regex modules = compile(config.modify_modules, "modify_modules");
-  const std::regex layers = compile(config.modify_layers, "modify_layers");
+  const Regex modules = Regex::python_fullmatch(config.modify_modules, "modify_modules");
+  const Regex layers = Regex::python_fullmatch(config.modify_layers, "modify_layers");
   std::vector<std::int64_t> matched;
   for (std::size_t i = 0; i < base.slots().size(); ++i) {
     const std::string& path = base.slots()[i].path;
     const std::size_t dot = path.rfind('.');
-    const bool fits = config.modify_layers.empty() ? std::regex_match(path, modules)
-                                                   : std::regex_match(path.substr(0, dot), modules) &&
-                                                         std::regex_match(path.substr(dot + 1), layers);
+    const bool fits = config.modify_layers.empty()
+                          ? modules.matches(path)
+                          : modules.matches(path.substr(0, dot)) && layers.matches(path.substr(dot + 1));
     if (fits) matched.push_back(static_cast<std::int64_t>(i));
   }
   if (matched.empty()) {
@@ -73,16 +101,21 @@ LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const 
                 "lora_rank must be at least 1 and lora_dropout in [0, 1): rank " +
                     std::to_string(config.rank) + ", dropout " + std::to_string(config.dropout));
   }
-  const std::regex trained = compile(trainable, "trainable_param_names");
-  const std::optional<std::regex> kept =
-      frozen ? std::optional(compile(*frozen, "non_trainable_param_names")) : std::nullopt;
+  const Regex trained = Regex::python_fullmatch(trainable, "trainable_param_names");
+  const std::optional<Regex> kept =
+      frozen ? std::optional(Regex::python_fullmatch(*frozen, "non_trainable_param_names")) : std::nullopt;
+  std::size_t matched = 0;  // by `trainable` alone
   const auto is_trained = [&](const std::string& name) {
-    return std::regex_match(name, trained) && !(kept && std::regex_match(name, *kept));
+    if (!trained.matches(name)) return false;
+    ++matched;
+    return !(kept && kept->matches(name));
   };
+  const std::vector<std::int64_t> matched_slots = match_slots(base, config);
+  require_memory(base, matched_slots, config.rank);
   at::Generator generator = at::detail::createCPUGenerator(seed);
   std::vector<FlatParameters::Entry> entries;
   std::vector<std::pair<std::size_t, bool>> owner;  // slot and whether it is A, per entry
-  for (const std::int64_t index : match_slots(base, config)) {
+  for (const std::int64_t index : matched_slots) {
     const LinearSlot& layer = base.slots()[static_cast<std::size_t>(index)];
     const double bound = 1.0 / std::sqrt(3.0 * static_cast<double>(layer.in));
     Slot slot{index, at::empty({config.rank, layer.in}).uniform_(-bound, bound, generator),
@@ -101,9 +134,13 @@ LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const 
     slots_.push_back(std::move(slot));
   }
   if (entries.empty()) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "no adapter parameter matches trainable_param_names '" + trainable + "'",
-                "names look like 'model.layers.0.self_attn.q_proj.lora_a'");
+    throw Error(
+        ErrorKind::kInvalidArgument,
+        matched == 0
+            ? "no adapter parameter matches trainable_param_names '" + trainable + "'"
+            : "non_trainable_param_names '" + *frozen + "' takes out every adapter parameter" +
+                  (trainable == ".*" ? "" : " that matches trainable_param_names '" + trainable + "'"),
+        "names look like 'model.layers.0.self_attn.q_proj.lora_a'");
   }
   parameters_ = std::make_unique<FlatParameters>(entries);
   for (std::size_t i = 0; i < owner.size(); ++i) {
@@ -180,11 +217,7 @@ GateTrainer::GateTrainer(const BaseModel& base, const Expert& expert) : groups_(
     own.b = at::cat(b);
     own.ranks = at::tensor(ranks);
   }
-  if (found != expert.modules.size() || found == 0) {
-    throw Error(ErrorKind::kInvalidArgument, "expert '" + expert.info.name +
-                                                 "' adapts modules that the base model does "
-                                                 "not have");
-  }
+  if (found != expert.modules.size() || found == 0) throw_unknown_module(base, expert);
   parameters_ = std::make_unique<FlatParameters>(entries);
 }
 

@@ -6,6 +6,7 @@
 #include "core/sha256.h"
 #include "modular/recorded_beginning.h"
 #include "quiver/training.h"
+#include "tensor/finite.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
 
@@ -148,6 +149,13 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   if (options.bos == BeginOfText::kNever) expert.info.training["bos"] = begin_of_text_name(options.bos);
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
+  for (const auto& [path, weights] : expert.modules) {
+    if (all_finite(weights.a) && all_finite(weights.b)) continue;
+    throw Error(ErrorKind::kNotFinite,
+                "training of '" + name + "' diverged: '" + path + "' is not finite after the last step",
+                "lower learning_rate or set max_grad_norm");
+  }
+  expert.decoder = base.shape().decoder;
   return expert;
 }
 
@@ -184,6 +192,12 @@ std::map<std::string, at::Tensor> train_gates(const BaseModel& base, const Exper
   QUIVER_CHECK(expert_digest(expert) == expert_before, "an expert changed while its gates were trained");
   std::map<std::string, at::Tensor> gates = trainer.gates();
   for (const auto& [path, gate] : gates) {
+    if (!all_finite(gate)) {
+      throw Error(
+          ErrorKind::kNotFinite,
+          "the gate of '" + path + "' of expert '" + expert.info.name + "' is not finite after training",
+          "lower learning_rate");
+    }
     if (!gate.any().item<bool>()) {
       throw Error(
           ErrorKind::kInvalidArgument,

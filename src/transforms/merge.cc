@@ -1,4 +1,5 @@
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <array>
@@ -166,7 +167,9 @@ LoraWeights merged_above(const std::vector<Member>& members, const std::vector<d
 // Collects what the merged expert says about itself.
 class Description {
  public:
-  void add(const ExpertInfo& info) {
+  void add(const Expert& expert) {
+    const ExpertInfo& info = expert.info;
+    if (decoder_.empty()) decoder_ = expert.decoder;
     if (names_.empty()) {
       info_.base_model = info.base_model;
       info_.base_fingerprint = info.base_fingerprint;
@@ -181,6 +184,8 @@ class Description {
     names_.push_back(info.name);
     tasks_.insert(info.tasks.begin(), info.tasks.end());
   }
+
+  const std::string& decoder() const { return decoder_; }
 
   ExpertInfo finish(const std::string& name, const MergeOptions& options, const std::vector<double>& weights,
                     const std::map<std::string, LoraWeights>& modules) {
@@ -215,6 +220,7 @@ class Description {
 
   BeginOfText beginning_ = BeginOfText::kAuto;
   ExpertInfo info_;
+  std::string decoder_;
   std::vector<std::string> names_;
   std::set<std::string> tasks_;
 };
@@ -237,7 +243,7 @@ std::map<std::string, LoraWeights> mean_modules(const ExpertLibrary& library,
   Expert sum;
   for (std::size_t e = 0; e < names.size(); ++e) {
     Expert expert = library.load(names[e]);
-    description.add(expert.info);
+    description.add(expert);
     if (e == 0) sum.info.name = expert.info.name;
     if (e > 0) check_same_modules(sum, expert);
     for (auto& [path, lora] : expert.modules) {
@@ -263,7 +269,7 @@ std::map<std::string, LoraWeights> merge_modules(const ExpertLibrary& library,
   std::optional<Expert> first;
   for (std::size_t e = 0; e < names.size(); ++e) {
     const Expert expert = library.load(names[e]);
-    description.add(expert.info);
+    description.add(expert);
     if (is_mttl && first) check_same_modules(*first, expert);
     if (!first) first = expert;
     for (const auto& [path, lora] : expert.modules) members[path].push_back({names[e], weights[e], lora});
@@ -311,6 +317,7 @@ Expert merge_experts(const ExpertLibrary& library, const std::vector<std::string
                        ? mean_modules(library, experts, weights, description)
                        : merge_modules(library, experts, weights, options, description);
   merged.info = description.finish(name, options, weights, merged.modules);
+  merged.decoder = description.decoder();
   return merged;
 }
 

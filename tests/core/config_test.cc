@@ -134,8 +134,9 @@ TEST(Config, ReadsSubsampleAsADivisor) {
 
 TEST(Config, WarnsOnceAboutKeysOfTheReferenceAlone) {
   testing::internal::CaptureStderr();
-  load_config("", {"padding_side=right", "wandb_project=x", "device_map=cpu"});
-  EXPECT_TRUE(contains(testing::internal::GetCapturedStderr(), "device_map, padding_side, wandb_project"));
+  load_config("", {"padding_side=right", "wandb_project=x", "device_map=cpu", "eval_before_training=true"});
+  EXPECT_TRUE(contains(testing::internal::GetCapturedStderr(),
+                       "device_map, eval_before_training, padding_side, wandb_project"));
 }
 
 // The keys of mttl's configs/models for its 125M tutorial model and for Phi-2.
@@ -168,15 +169,16 @@ TEST(Config, RefusesBadValuesByName) {
   const auto message = [](const std::string& setting) {
     return error_message([&] { load_config("", {setting}); });
   };
-  EXPECT_EQ(message("lora_rank=0"), "config key 'lora_rank' is 0, must be at least 1");
+  EXPECT_EQ(message("lora_rank=0"), "-k: 'lora_rank' is 0, must be between 1 and 1048576");
   EXPECT_EQ(message("lora_rank=4.5"), "-k: 'lora_rank' is 4.5, must be a whole number");
   EXPECT_EQ(message("lora_rank=1e300"), "-k: 'lora_rank' is 1e+300, must be a whole number");
   EXPECT_EQ(message("learning_rate=fast"), "-k: 'learning_rate' is \"fast\", must be a number");
   EXPECT_EQ(message("train_on_inputs=yes"), "-k: 'train_on_inputs' is \"yes\", must be true or false");
   EXPECT_EQ(message("truncation_side=top"),
             "-k: 'truncation_side' is \"top\", must be one of 'left', 'right'");
-  EXPECT_EQ(message("lora_dropout=1"), "config key 'lora_dropout' is 1, must be at least 0 and below 1");
-  EXPECT_EQ(message("total_steps=0"), "config key 'total_steps' is 0, must be above 0, or -1 for none");
+  EXPECT_EQ(message("lora_dropout=1"), "-k: 'lora_dropout' is 1, must be at least 0 and below 1");
+  EXPECT_EQ(message("total_steps=0"),
+            "-k: 'total_steps' is 0, must be between 1 and 1000000000, or -1 for none");
   EXPECT_EQ(message("model={}"), "-k: 'model' is {}, must be text");
   EXPECT_EQ(message("nonsense"), "-k 'nonsense': must read key=value");
   EXPECT_TRUE(contains(message("model_modifier=ia3"), "model_modifier \"ia3\" is not supported"));
@@ -184,6 +186,32 @@ TEST(Config, RefusesBadValuesByName) {
               load_config("", {"train_batch_size=16", "micro_batch_size=5"});
             }),
             "train_batch_size 16 is not divisible by micro_batch_size 5");
+}
+
+TEST(Config, RangesNameTheFileThatLeftThem) {
+  const ScratchDirectory scratch;
+  const auto message = [&](const std::string& json) {
+    const std::string path = write(scratch, "c.json", json);
+    const std::string text = error_message([&] { load_config(path, {}); });
+    const std::string origin = "config file " + path + ": ";
+    return text.starts_with(origin) ? text.substr(origin.size()) : text;
+  };
+  EXPECT_EQ(message(R"({"lora_rank": 4294967296})"),
+            "'lora_rank' is 4294967296, must be between 1 and 1048576");
+  EXPECT_EQ(message(R"({"num_train_epochs": 9007199254740992})"),
+            "'num_train_epochs' is 9007199254740992, must be between 1 and 1000000000, or -1 for none");
+  EXPECT_EQ(message(R"({"seed": -1})"), "'seed' is -1, must be between 0 and 9007199254740992");
+  EXPECT_EQ(message(R"({"learning_rate": 1e39})"),
+            "'learning_rate' is 1e+39, must be 0 or more, and at most 3.4e38");
+  EXPECT_EQ(message(R"({"adam_epsilon": 0})"), "'adam_epsilon' is 0, must be above 0, and at most 3.4e38");
+  EXPECT_EQ(message(R"({"subsample_dev": -2})"), "'subsample_dev' is -2, must be above 0, or -1 for all");
+}
+
+TEST(Config, SaysWhichFileNamedTheTasks) {
+  const ScratchDirectory scratch;
+  const std::string clusters = write(scratch, "clusters.json", R"({"cluster_0": ["a", "b"]})");
+  EXPECT_EQ(load_config("", {"finetune_task_path=" + clusters}).task_sets_file, clusters);
+  EXPECT_EQ(load_config("", {"finetune_task_name=a"}).task_sets_file, "");
 }
 
 TEST(Config, RefusesFilesThatAreNoObjects) {

@@ -1,5 +1,7 @@
 #include "core/json.h"
 
+#include <cmath>
+
 #include "support/test_support.h"
 
 namespace quiver {
@@ -11,6 +13,15 @@ TEST(ParseJson, RefusesNestingThatWouldOverflowTheStack) {
             }).find("x.json: JSON nested"),
             std::string::npos);
   EXPECT_EQ(parse_json(R"({"a": "[[[[\"[["})", "x.json").at("a"), "[[[[\"[[");
+}
+
+TEST(DumpJson, RefusesWhatIsNotFinite) {
+  const Json rows = {{"rows", {1.5, {{"value", std::nan("")}}}}};
+  EXPECT_EQ(test::error_message([&] { dump_json(rows); }),
+            "the number to be written at '/rows/1/value' is not finite");
+  EXPECT_EQ(test::error_message([&] { dump_json(-INFINITY); }),
+            "the number to be written at '' is not finite");
+  EXPECT_EQ(dump_json({{"a", nullptr}, {"b", 1e300}}), R"({"a":null,"b":1e+300})");
 }
 
 TEST(JsonValue, NamesKeyAndValueOfAWrongType) {

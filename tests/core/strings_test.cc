@@ -20,6 +20,16 @@ TEST(LowerCase, ChangesAsciiLettersOnly) {
   EXPECT_EQ(lower_case("All-Linear_\u00c4 9Z"), "all-linear_\u00c4 9z");
 }
 
+TEST(EscapeControls, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(escape_controls("Gr\u00fc\u00dfe, \u4e16 \U0001F600 'a' \\"),
+            "Gr\u00fc\u00dfe, \u4e16 \U0001F600 'a' \\");
+  EXPECT_EQ(escape_controls("a\nb\tc\x1b[31m\x7f"), "a\\nb\\tc\\x1b[31m\\x7f");
+  EXPECT_EQ(escape_controls(std::string("\0x", 2)), "\\x00x");
+  EXPECT_EQ(escape_controls("\u009b31m"), "\\xc2\\x9b31m");  // an escape sequence in one character
+  EXPECT_EQ(escape_controls("\xff\xc3(\xe4\xb8"), "\\xff\\xc3(\\xe4\\xb8");  // no UTF-8
+  EXPECT_EQ(escape_controls(""), "");
+}
+
 TEST(NearestNames, RanksByEditDistance) {
   const std::vector<std::string> names = {"learning_rate", "lora_rank", "warmup_steps"};
   EXPECT_EQ(nearest_names("lora_rnak", names).front(), "lora_rank");

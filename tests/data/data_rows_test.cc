@@ -15,15 +15,19 @@ class DataRows : public testing::Test {
  protected:
   void write(const std::string& name, const std::shared_ptr<arrow::DataType>& type,
              const std::shared_ptr<arrow::Array>& column) {
-    const auto table = arrow::Table::Make(arrow::schema({arrow::field(name, type)}), {column});
+    write({arrow::field(name, type)}, {column});
+  }
+
+  void write(const arrow::FieldVector& fields, const std::vector<std::shared_ptr<arrow::Array>>& columns) {
+    const auto table = arrow::Table::Make(arrow::schema(fields), columns);
     const auto file = arrow::io::FileOutputStream::Open(path_.string()).ValueOrDie();
     ASSERT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), file).ok());
     ASSERT_TRUE(file->Close().ok());
   }
 
-  std::vector<Json> rows() {
+  std::vector<Json> rows(const RowFields& fields = {{"choices", "label", "image"}, {}}) {
     std::vector<Json> result;
-    for_each_data_row(path_, [&](const Json& row, const std::string&) { result.push_back(row); });
+    for_each_data_row(path_, fields, [&](const Json& row, const std::string&) { result.push_back(row); });
     return result;
   }
 
@@ -73,6 +77,69 @@ TEST_F(DataRows, NamesAColumnThatJsonHasNoPlaceFor) {
   write("image", arrow::binary(), bytes.Finish().ValueOrDie());
   EXPECT_EQ(error_message([&] { rows(); }),
             "'" + path_.string() + "' row 1: column 'image': its type binary is not read");
+}
+
+// One null of any type that Parquet keeps.
+std::shared_ptr<arrow::Array> null_of(const std::shared_ptr<arrow::DataType>& type) {
+  return arrow::MakeArrayOfNull(type, 1).ValueOrDie();
+}
+
+TEST_F(DataRows, ColumnsThatNobodyAskedForMayBeOfAnyType) {
+  const std::vector<std::shared_ptr<arrow::DataType>> types = {
+      arrow::binary(),
+      arrow::fixed_size_binary(4),
+      arrow::timestamp(arrow::TimeUnit::MICRO),
+      arrow::date32(),
+      arrow::time64(arrow::TimeUnit::MICRO),
+      arrow::decimal128(3, 2),
+      arrow::float16(),
+      arrow::null(),
+      arrow::map(arrow::utf8(), arrow::int32()),
+      arrow::struct_({arrow::field("bytes", arrow::binary()), arrow::field("path", arrow::utf8())}),
+      arrow::list(arrow::list(arrow::timestamp(arrow::TimeUnit::MILLI)))};
+  arrow::Int64Builder numbers;
+  ASSERT_TRUE(numbers.Append(7).ok());
+  const auto label = numbers.Finish().ValueOrDie();
+  for (const auto& type : types) {
+    SCOPED_TRACE(type->ToString());
+    // Before and after the field, and an `id` that is no name.
+    write({arrow::field("x", type), arrow::field("label", arrow::int64()), arrow::field("y", type),
+           arrow::field("y", type), arrow::field("id", type)},
+          {null_of(type), label, null_of(type), null_of(type), null_of(type)});
+    const std::vector<Json> read = rows({{"label"}, {"id"}});
+    ASSERT_EQ(read.size(), 1u);
+    EXPECT_EQ(read[0].at("label"), 7);
+    EXPECT_EQ(read[0].at("x"), nullptr);
+    EXPECT_EQ(read[0].at("id"), nullptr);
+  }
+  write({arrow::field("label", arrow::int64()), arrow::field("label", arrow::int64())}, {label, label});
+  EXPECT_EQ(error_message([&] {
+              rows({{"label.x"}, {}});
+            }),
+            "'" + path_.string() + "': column 'label' is there 2 times: label, label");
+}
+
+// A path into a struct, or into a list of them, reads no more than that part.
+TEST_F(DataRows, PartsThatNobodyAskedForMayBeOfAnyTypeToo) {
+  auto texts = std::make_shared<arrow::StringBuilder>();
+  auto times = std::make_shared<arrow::TimestampBuilder>(arrow::timestamp(arrow::TimeUnit::MICRO),
+                                                         arrow::default_memory_pool());
+  const auto type = arrow::struct_(
+      {arrow::field("text", arrow::utf8()), arrow::field("when", arrow::timestamp(arrow::TimeUnit::MICRO))});
+  auto parts = std::make_shared<arrow::StructBuilder>(
+      type, arrow::default_memory_pool(), std::vector<std::shared_ptr<arrow::ArrayBuilder>>{texts, times});
+  arrow::ListBuilder lists(arrow::default_memory_pool(), parts, arrow::list(type));
+  ASSERT_TRUE(lists.Append().ok());
+  for (const char* text : {"yes", "no"})
+    ASSERT_TRUE(parts->Append().ok() && texts->Append(text).ok() && times->Append(5).ok());
+  const auto column = lists.Finish().ValueOrDie();
+  write("choices", column->type(), column);
+  const Json expected = {{{"text", "yes"}}, {{"text", "no"}}};
+  EXPECT_EQ(rows({{"choices.1.text"}, {}}).at(0).at("choices"), expected);
+  EXPECT_NE(error_message([&] {
+              rows({{"choices.0"}, {}});
+            }).find("its type timestamp[us] is not read"),
+            std::string::npos);
 }
 
 TEST_F(DataRows, RefusesWhatIsNoDataFile) {

@@ -95,6 +95,15 @@ TEST_F(Dataset, NamesTheNearestTask) {
   EXPECT_EQ(error_message([&] { TaskDataset::load(options); }),
             "task 'sciq_Multiple_Choise' is not in data set '" + path_.string() +
                 "' | did you mean 'sciq_Multiple_Choice'?");
+  options.tasks_file = "clusters.json";
+  EXPECT_EQ(error_message([&] { TaskDataset::load(options); }),
+            "task 'sciq_Multiple_Choise', named in 'clusters.json', is not in data set '" + path_.string() +
+                "' | did you mean 'sciq_Multiple_Choice'?");
+}
+
+TEST_F(Dataset, APathThatNoSystemTakesIsNotFound) {
+  EXPECT_EQ(error_message([&] { TaskDataset::load({.path = std::string(300, 'x')}); }),
+            "data set '" + std::string(300, 'x') + "' not found: File name too long");
 }
 
 TEST_F(Dataset, NamesTheBadRow) {

@@ -100,6 +100,27 @@ TEST_F(Parquet, NamesAMissingColumnAndThosePresent) {
   EXPECT_EQ(read_examples(path_).size(), 1u);
 }
 
+TEST_F(Parquet, NamesAColumnThatIsThereTwice) {
+  write({"source", "source", "target", "task_name", "split"},
+        {text({"s"}), text({"s"}), text({"t"}), text({"a"}), text({"train"})});
+  EXPECT_EQ(failure(), ": column 'source' is there 2 times: source, source, target, task_name, split");
+  write({"source", "note", "note", "target", "task_name", "split"},
+        {text({"s"}), text({"x"}), numbers({1}), text({"t"}), text({"a"}), text({"train"})});
+  EXPECT_EQ(load().examples(Split::kTrain).size(), 1u) << "nobody asked for it";
+}
+
+// pandas and pyarrow write a column without a value with the type null.
+TEST_F(Parquet, AColumnOfTypeNullIsAColumnOfNulls) {
+  const auto nulls = std::make_shared<arrow::NullArray>(2);
+  write({"source", "target", "task_name", "split", "task_source", "template_type"},
+        {text({"s", "s"}), text({"t", "t"}), text({"a", "a"}), text({"train", "train"}), nulls, nulls});
+  ASSERT_EQ(load().examples(Split::kTrain).size(), 2u);
+  EXPECT_EQ(load().examples(Split::kTrain)[1].task_source, "");
+  write({"source", "target", "task_name", "split"},
+        {nulls, text({"t", "t"}), text({"a", "a"}), text({"train", "train"})});
+  EXPECT_EQ(failure(), " row 1: column 'source' is null");
+}
+
 TEST_F(Parquet, NamesAColumnOfTheWrongType) {
   write({"source", "target", "task_name", "split"},
         {text({"s"}), numbers({1}), text({"a"}), text({"train"})});

@@ -35,7 +35,8 @@ TEST_F(Definition, RefusesWhatContradictsItself) {
   EXPECT_EQ(failure({{"gold", nullptr}}), "'gold' goes with 'choices'");
   EXPECT_EQ(failure({{"continuation", "c"}}), "'continuation' goes with 'prompts'");
   EXPECT_EQ(failure({{"shots", 2}}), "'shots' needs 'shots_split'");
-  EXPECT_EQ(failure({{"shots", -1}}), "'shots' or 'max_new_tokens' is too small");
+  EXPECT_EQ(failure({{"shots", -1}}), "'shots' is -1, must be 0 or more");
+  EXPECT_EQ(failure({{"max_new_tokens", 0}}), "'max_new_tokens' is 0, must be at least 1");
   EXPECT_EQ(failure({{"metrics", {"exact_match"}}}), "metric 'exact_match' is none of acc, acc_norm, mttl");
   EXPECT_EQ(failure({{"main_metric", "mttl"}}), "'main_metric' must be one of 'metrics'");
   EXPECT_EQ(failure({{"metrics", 3}}), "'metrics' has the wrong type: 3");
@@ -60,6 +61,20 @@ TEST_F(Definition, AnEmptyPromptIsOne) {
   EXPECT_EQ(question.where, (scratch_ / "rows.jsonl").string() + ":1");
   EXPECT_EQ(failure({{"prompt", nullptr}}), "either 'prompt' or 'prompts' must be there");
   EXPECT_EQ(failure({{"target", ""}}), "'target' is empty");
+}
+
+// What no row could mend is not blamed on the rows.
+TEST_F(Definition, FaultsOfTheDefinitionAreItsOwn) {
+  EXPECT_EQ(failure({{"choices", {"{right}"}}}), "'choices' lists one choice, a question needs two");
+  EXPECT_EQ(failure({{"choices", {"{a}", "{b}"}}, {"labels", {"A", "B", "C"}}}),
+            "'labels' has 3 entries, 'choices' 2");
+  EXPECT_EQ(failure({{"prompt", "{q"}}),
+            "'prompt': a brace out of place in '{q' | {field} is replaced, {{ and }} are braces");
+  EXPECT_EQ(failure({{"choices", {"{a}", "b}"}}}),
+            "'choices': a brace out of place in 'b}' | {field} is replaced, {{ and }} are braces");
+  EXPECT_EQ(
+      failure({{"preprocess", "no"}}),
+      "unknown preprocessor 'no' | it is one of flatten_arc, clean_hellaswag, split_at_gap, strip_question");
 }
 
 TEST_F(Definition, TheProgramsOwnAreReadAndCalledAsTheirFiles) {

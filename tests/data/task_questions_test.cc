@@ -78,6 +78,16 @@ TEST_F(Questions, FilesOfASplitAreReadInOrderAndOtherSplitsAreNot) {
   EXPECT_NE(error_message([&] { read(); }).find("in several formats"), std::string::npos);
 }
 
+TEST_F(Questions, AnIdThatIsNoNameIsNotOne) {
+  Json with_list = row("a", 0);
+  with_list["id"] = {1, 2};
+  Json with_name = row("b", 0);
+  with_name["id"] = "mine";
+  write("quiz/test.jsonl", {with_list, with_name});
+  EXPECT_EQ(read()[0].id, "0");
+  EXPECT_EQ(read()[1].id, "mine");
+}
+
 TEST_F(Questions, GoldIsAnIndexOrALabel) {
   write("quiz/test.jsonl", {row("a", " 1")});
   EXPECT_EQ(read()[0].answer, 1u);

@@ -47,18 +47,18 @@ TEST(Preprocessor, CleansHellaswag) {
               {"ctx_a", "[header] Fix it [title] Clean.  [step] Wipe"},
               {"ctx_b", "then MIX"},
               {"endings", {" a [substeps] b", "c [open", "x [p\nq] y", "[a] [b][c]"}}};
-  find_preprocessor("clean_hellaswag")(row, "row 1");
+  find_preprocessor("clean_hellaswag", "task.json").function(row, "row 1");
   EXPECT_EQ(row.at("query"), ": Fix it. Clean.  Wipe Then mix");
   EXPECT_EQ(row.at("endings"), Json({"a b", "c [open", "x [p\nq] y", " "}));
 }
 
 TEST(Preprocessor, SplitsAtTheFirstGap) {
   Json row = {{"sentence", "The _ ate _ up. "}, {"option1", "cat"}, {"option2", "dog "}};
-  find_preprocessor("split_at_gap")(row, "row 1");
+  find_preprocessor("split_at_gap", "task.json").function(row, "row 1");
   EXPECT_EQ(row.at("beginnings"), Json({"The cat", "The dog "}));
   EXPECT_EQ(row.at("rest"), "ate _ up.");
   row["sentence"] = "no gap";
-  EXPECT_EQ(error_message([&] { find_preprocessor("split_at_gap")(row, "row 1"); }),
+  EXPECT_EQ(error_message([&] { find_preprocessor("split_at_gap", "task.json").function(row, "row 1"); }),
             "row 1: 'sentence' has no gap '_'");
 }
 
@@ -67,19 +67,20 @@ TEST(Preprocessor, BringsArcsOwnLinesIntoTheHubsForm) {
   Json row = {
       {"question",
        {{"stem", "Why?"}, {"choices", {{{"text", "x"}, {"label", "A"}}, {{"text", "y"}, {"label", "B"}}}}}}};
-  find_preprocessor("flatten_arc")(row, "row 1");
+  find_preprocessor("flatten_arc", "task.json").function(row, "row 1");
   EXPECT_EQ(row, expected);
-  find_preprocessor("flatten_arc")(row, "row 1");
+  find_preprocessor("flatten_arc", "task.json").function(row, "row 1");
   EXPECT_EQ(row, expected);
   Json broken = {{"question", {{"stem", "s"}, {"choices", {1, 2}}}}};
-  EXPECT_EQ(error_message([&] { find_preprocessor("flatten_arc")(broken, "row 1"); }),
+  EXPECT_EQ(error_message([&] { find_preprocessor("flatten_arc", "task.json").function(broken, "row 1"); }),
             "row 1: field 'text' is missing; present: 1");
 }
 
 TEST(Preprocessor, NamesTheOnesThereAre) {
-  EXPECT_EQ(error_message([] { find_preprocessor("jinja"); }),
-            "unknown preprocessor 'jinja' | it is one of flatten_arc, clean_hellaswag, split_at_gap, "
-            "strip_question");
+  EXPECT_EQ(
+      error_message([] { find_preprocessor("jinja", "task.json"); }),
+      "task.json: unknown preprocessor 'jinja' | it is one of flatten_arc, clean_hellaswag, split_at_gap, "
+      "strip_question");
 }
 
 }  // namespace

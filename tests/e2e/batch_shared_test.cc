@@ -1,4 +1,6 @@
 // Real prompts on the real model: what a request gives does not depend on its company.
+#include <ATen/core/grad_mode.h>
+
 #include "quiver/dataset.h"
 #include "quiver/routed_model.h"
 #include "quiver/transforms.h"
@@ -59,7 +61,7 @@ TEST(Batch, RealPromptsGiveTheSameTextAloneAndTogether) {
     const std::vector<Example> rows =
         TaskDataset::load({.path = (folder / "p3-flat.parquet").string(), .tasks = {task}})
             .examples(Split::kTest);
-    for (const RoutedModel& model : models) requests.push_back({&model, rows.at(0).source, task});
+    for (const RoutedModel& model : models) requests.push_back({model, rows.at(0).source, task});
   }
   GenerationOptions options;
   options.max_new_tokens = 12;

@@ -35,10 +35,63 @@ TEST_F(Failure, VersionAndHelpGoToStdout) {
 }
 
 TEST_F(Failure, AnUnknownPrecision) {
-  EXPECT_EQ(
-      error(1, "--precision int3 generate " + base() + " --prompt x"),
-      "quiver: error: unknown precision 'int3' (use float32, bfloat16 or q8; a GGUF file's 4-bit weights "
-      "stay as they are in float32)");
+  EXPECT_EQ(error(2, "--precision int3 generate " + base() + " --prompt x"),
+            "quiver: error: --precision: 'int3' is not taken: unknown precision 'int3'; use float32, "
+            "bfloat16 or q8; "
+            "a GGUF file's 4-bit weights stay as they are in float32 (quiver --help)");
+}
+
+// What is wrong with a value is said before any file is opened.
+TEST_F(Failure, ValuesThatNoFileCouldMakeRightAreWrongUsage) {
+  const auto refused = [&](const std::string& arguments, const std::string& option, const std::string& value,
+                           const std::string& reason) {
+    const std::string line = error(2, arguments + " " + option + " " + value);
+    EXPECT_NE(line.find(option + ": '" + value + "' " + reason), std::string::npos) << line;
+  };
+  for (const char* value : {"-1", "1.5", "1e3", "abc"})
+    refused("generate none --prompt x", "--seed", value, "is not a whole number of at least 0");
+  refused("generate none --prompt x", "--seed", "99999999999999999999999", "is above 9223372036854775807");
+  for (const char* value : {"0", "4097", "two"})
+    refused("generate none --prompt x", "--threads", value, "is not a whole number between 1 and 4096");
+  refused("generate none --prompt x", "--device", "gpu", "is not taken: no device is called 'gpu'");
+  for (const char* value : {"nan", "inf", "-0.5", "hot"})
+    refused("generate none --prompt x", "--temperature-sampling", value,
+            "is not a finite number of at least 0");
+  for (const char* value : {"nan", "0", "1.01", "-inf"})
+    refused("generate none --prompt x", "--top-p", value, "is not a finite number above 0 and at most 1");
+  refused("generate none --prompt x", "--batch-size", "0", "is not a whole number of at least 1");
+  refused("generate none --prompt x", "--max-new-tokens", "-1", "is not a whole number of at least 0");
+  for (const char* value : {"inf", "nan", "0", "-1"})
+    refused("score none --input x", "--temperature", value, "is not a finite number above 0");
+  refused("score none --input x", "--top-k", "-1", "is not a whole number between 0 and 1073741824");
+  refused("score none --input x", "--combine", "outputs",
+          "is none of output, parameter; did you mean 'output'?");
+  refused("score none --input x", "--compat", "mtl", "is none of none, mttl, peft, phatgoose; did you mean");
+  refused("score none --input x", "--router", "arow", "is not taken: unknown router 'arow'");
+  for (const char* value : {"0", "-1"}) {
+    refused("eval rouge none --data x", "--limit", value, "is not a whole number of at least 1");
+    refused("eval piqa none --data x", "--limit", value, "is not a whole number of at least 1");
+    refused("merge none --name m", "--rank", value, "is not a whole number between 1 and 1048576");
+    refused("cluster none", "--k", value, "is not a whole number of at least 1");
+    refused("prototypes phatgoose none -c x", "--n-steps", value, "is not a whole number of at least 1");
+    refused("prototypes phatgoose none -c x", "--learning-rate", value, "is not a finite number above 0");
+  }
+  refused("eval rouge none --data x", "--split", "tset",
+          "is none of train, validation, valid, dev, test; did you");
+  refused("merge none --name m", "--density", "0", "is not a finite number above 0 and at most 1");
+  EXPECT_NE(error(2, "merge none --name m --weights 1,inf").find("'inf' is not a finite number"),
+            std::string::npos);
+  refused("merge none --name m", "--method", "men", "is not taken: unknown merge method 'men'");
+  refused("cluster none", "--sparsity", "1", "is not a finite number of at least 0 and below 1");
+  refused("prototypes phatgoose none -c x", "--warmup-ratio", "2", "is not a finite number between 0 and 1");
+  refused("prototypes arrow none", "--compat", "mttl", "is none of none, peft");
+  EXPECT_NE(error(2, "plot none --out x.gif").find("ends in neither .svg nor .png"), std::string::npos);
+  EXPECT_NE(error(2, "fetch smollm").find("is none of smollm2-135m"), std::string::npos);
+  write_file_atomic(path("config.json"), "{}");
+  EXPECT_EQ(error(2, "train -c " + arg("config.json") + " -k lora_rank=0"),
+            "quiver: error: -k: 'lora_rank' is 0, must be between 1 and 1048576");
+  write_file_atomic(path("config.json"), R"({"lora_rank": 0})");
+  EXPECT_NE(error(1, "train -c " + arg("config.json")).find("'lora_rank' is 0"), std::string::npos);
 }
 
 TEST_F(Failure, WrongUsageIsStatusTwo) {
@@ -82,11 +135,11 @@ TEST_F(Failure, NearMissesAreNamed) {
   EXPECT_NE(key.find("did you mean 'lora_rank'"), std::string::npos) << key;
 
   config_option(experiment());
-  const std::string override_key = error(1, "train -c " + arg("config.json") + " -k learning_rat=1");
+  const std::string override_key = error(2, "train -c " + arg("config.json") + " -k learning_rat=1");
   EXPECT_NE(override_key.find("did you mean 'learning_rate'"), std::string::npos) << override_key;
 
   const std::string router =
-      error(1, "generate " + base() + " --library " + arg("library") + " --router arow --prompt a");
+      error(2, "generate " + base() + " --library " + arg("library") + " --router arow --prompt a");
   EXPECT_NE(router.find("'arow'"), std::string::npos) << router;
   EXPECT_NE(router.find("arrow"), std::string::npos) << router;
 }
@@ -97,7 +150,7 @@ TEST_F(Failure, CudaWithoutADeviceSaysSo) {
   EXPECT_EQ(result.err.rfind("quiver: error: ", 0), 0u) << result.err;
   EXPECT_NE(result.err.find("cuda"), std::string::npos) << result.err;
   EXPECT_EQ(test::lines_of(result.err).size(), 1u) << result.err;
-  EXPECT_NE(error(1, "--device tpu generate " + base() + " --prompt a").find("tpu"), std::string::npos);
+  EXPECT_NE(error(2, "--device tpu generate " + base() + " --prompt a").find("tpu"), std::string::npos);
 }
 
 TEST_F(Failure, AFullDiskLeavesTheLibraryIntact) {
@@ -140,7 +193,7 @@ TEST_F(Failure, OneModelMeansOneRouter) {
   for (const std::string& command :
        {"generate " + base() + routers + " --prompt a", "route " + base() + routers + " --prompt a",
         "compose --base " + base() + routers + " --out " + arg("composed")}) {
-    EXPECT_NE(error(1, command).find("this command takes one --router, not 2"), std::string::npos) << command;
+    EXPECT_NE(error(2, command).find("this command takes one --router, not 2"), std::string::npos) << command;
   }
 }
 
@@ -156,6 +209,97 @@ TEST_F(Failure, AnInterruptedEvaluationEndsAndWritesNothing) {
   EXPECT_NE(result.err.find("quiver: error: interrupted; nothing was written"), std::string::npos)
       << result.err;
   EXPECT_FALSE(std::filesystem::exists(path("out")));
+}
+
+TEST_F(Failure, AClosedTerminalStopsATrainingAsCtrlCDoes) {
+  // What a session's end may send: neither the second nor the third may cut the checkpoint off.
+  const std::string kill = "kill -HUP $pid; kill -HUP $pid; kill -TERM $pid; ";
+  const test::CommandResult result = test::run_command(
+      program() + " train " + config_option(experiment()) +
+      " -k finetune_task_name=colour -k total_steps=1000000 & pid=$!; sleep 4; " + kill + "wait $pid");
+  EXPECT_EQ(result.status, 130) << result.output;
+  EXPECT_NE(result.output.find("quiver: error: interrupted after step"), std::string::npos) << result.output;
+  EXPECT_TRUE(std::filesystem::exists(path("output/checkpoints/colour.safetensors")));
+}
+
+TEST_F(Failure, AReaderOfMessagesThatLeavesStopsATraining) {
+  const std::string train = program() + " train " + config_option(experiment());
+  const test::CommandResult piped =
+      test::run_command("{ " + train + "; echo $? >" + arg("status") + "; } 2>&1 | true");
+  EXPECT_EQ(piped.status, 0);
+  EXPECT_EQ(test::content(path("status")), "130\n");
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "colour\n");  // the first to end had to report
+  EXPECT_TRUE(std::filesystem::exists(path("output/checkpoints/number.safetensors")));
+  run_ok("train --resume -c " + arg("config.json"));
+  EXPECT_EQ(run_ok("library ls " + arg("library")), "colour\nnumber\ntaste\n");
+}
+
+TEST_F(Failure, AReaderOfMessagesThatLeavesCostsNoResults) {
+  write_file_atomic(path("prompts.jsonl"), "{\"prompt\": \"colour of the sea:\"}\n");
+  test::run_command("{ " + program() + " generate " + base() + " --max-new-tokens 2 --input " +
+                    arg("prompts.jsonl") + " --out " + arg("out") + "; echo $? >" + arg("status") +
+                    "; } 2>&1 | true");
+  EXPECT_EQ(test::content(path("status")), "0\n");
+  EXPECT_EQ(test::json_lines_of(test::content(path("out"))).size(), 1u);
+}
+
+TEST_F(Failure, AClosedStdoutIsOneLine) {
+  run_ok("library create " + arg("library"));
+  const std::string said = "quiver: error: cannot write to stdout\n";
+  for (const std::string& command :
+       {"library show " + arg("library") + " --help",
+        "generate " + base() + " --prompt a --max-new-tokens 2 --no-progress --quiet"}) {
+    const test::ProgramResult closed = run(command, "");
+    EXPECT_EQ(closed.status, 0);
+    for (const std::string redirection : {" >&-", " >/dev/full"}) {
+      const test::CommandResult result = test::run_command(program() + " " + command + redirection);
+      EXPECT_EQ(result.status, 1) << command << redirection;
+      EXPECT_EQ(result.output, said) << command << redirection;
+    }
+    const test::CommandResult gone = test::run_command("{ " + program() + " " + command + " 2>" + arg("err") +
+                                                       "; echo $? >" + arg("status") + "; } | true");
+    EXPECT_EQ(test::content(path("status")), "1\n");
+    EXPECT_EQ(test::content(path("err")), said);
+  }
+}
+
+TEST_F(Failure, APlaceThatCannotBeWrittenIsRefusedBeforeTheWork) {
+  std::filesystem::create_directory(path("folder"));
+  // Had the work begun, the missing model would be the error.
+  const std::string model = arg("no_model");
+  write_file_atomic(path("rows.jsonl"), "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+  for (const std::string& command :
+       {"generate " + model + " --prompt a --out ",
+        "score " + model + " --input " + arg("rows.jsonl") + " --out ",
+        "route " + model + " --prompt a --out ", "eval rouge " + model + " --data " + arg("none") + " --out ",
+        "eval arc_easy " + model + " --data " + arg("none") + " --out ",
+        "eval arc_easy " + model + " --data " + arg("none") + " --out-samples ",
+        "cluster " + arg("none") + " --out ", "plot " + arg("none") + " --out "}) {
+    EXPECT_NE(error(1, command + arg("folder")).find("folder': it is a folder"), std::string::npos)
+        << command;
+    EXPECT_NE(error(1, command + arg("rows.jsonl/below")).find("Not a directory"), std::string::npos)
+        << command;
+  }
+  EXPECT_NE(error(1, "compose --base " + model + " --out " + arg("rows.jsonl")).find("is not a folder"),
+            std::string::npos);
+  EXPECT_NE(error(1, "train -c " + arg("folder")).find("folder' is a folder"), std::string::npos);
+}
+
+TEST_F(Failure, OutKeepsWhatIsNoPlainFile) {
+  const std::string generate = "generate " + base() + " --prompt a --max-new-tokens 2 --out ";
+  const std::string text = run_ok("generate " + base() + " --prompt a --max-new-tokens 2");
+  EXPECT_EQ(run_ok(generate + "/dev/stdout"), text);
+  EXPECT_EQ(run_ok(generate + "/proc/self/fd/1"), text);
+  write_file_atomic(path("real"), "old");
+  std::filesystem::create_symlink("real", path("link"));
+  run_ok(generate + arg("link"));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(test::content(path("real")), text);
+  const test::CommandResult fifo =
+      test::run_command("mkfifo " + arg("pipe") + "; cat " + arg("pipe") + " & " + program() + " " +
+                        generate + arg("pipe") + "; wait");
+  EXPECT_EQ(fifo.output, text);
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
 }
 
 TEST_F(Failure, ErrorsCanBeJson) {

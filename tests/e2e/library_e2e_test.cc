@@ -184,5 +184,28 @@ TEST_F(LibraryCommand, CompatRoutesWithPrototypesOfItsOwn) {
   EXPECT_NE(absent.err.find("peft has no router 'uniform'"), std::string::npos) << absent.err;
 }
 
+TEST_F(LibraryCommand, NewNamesHoldNoComma) {
+  const std::string adapter = test::quote(test::golden_path("tiny_llama_expert"));
+  const std::string import = "library import " + adapter + " " + arg("named") + " --name ";
+  const std::string refused =
+      "quiver: error: expert name \"a,b\" holds a comma (commas separate names, as in --router and "
+      "--experts: "
+      "give another name)\n";
+  run_ok(import + "c");
+  for (const std::string& command : {import + "a,b", "library rename " + arg("named") + " c a,b",
+                                     "merge " + arg("named") + " --name a,b"}) {
+    const test::ProgramResult result = run(command);
+    EXPECT_EQ(result.status, 1) << command;
+    EXPECT_EQ(result.err, refused) << command;
+  }
+  EXPECT_EQ(run_ok("library ls " + arg("named")), "c\n");
+  // As 0.1.0 took them: readable, and out of the way by renaming.
+  std::filesystem::rename(path("named/c"), path("named/a,b"));
+  EXPECT_EQ(run_ok("library verify " + arg("named")), "1 experts verified\n");
+  run_ok("library rename " + arg("named") + " a,b d");
+  run_ok("generate " + base() + " --prompt a --max-new-tokens 1 --library " + arg("named") +
+         " --router expert:d");
+}
+
 }  // namespace
 }  // namespace quiver

@@ -3,9 +3,14 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/log_softmax.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "e2e/program_test.h"
 #include "quiver/routed_model.h"
+#include "support/damaged_model.h"
 #include "support/golden.h"
+#include "support/special_token.h"
 
 namespace quiver {
 namespace {
@@ -16,7 +21,7 @@ class Text : public test::ProgramTest {
 
   static std::string continuation(const std::string& prompt) {
     const RoutedModel model(test::golden_base("tiny_llama"));
-    const std::vector<GenerationRequest> requests = {{&model, prompt}};
+    const std::vector<GenerationRequest> requests = {{model, prompt}};
     return generate(requests, {.max_new_tokens = 6})[0].text;
   }
 };
@@ -129,12 +134,99 @@ TEST_F(Text, TokenizeGivesTheGoldenIdsAndBack) {
   EXPECT_EQ(run_ok("tokenize " + base() + " --decode <" + arg("ids")), lines);
 }
 
+TEST_F(Text, ARowThatFailsSaysSoAndTheOthersAreWritten) {
+  write_file_atomic(path("rows.jsonl"), R"({"prompt": "colour of the sea:", "completion": " blue"})"
+                                        "\n"
+                                        R"({"prompt": 5, "completion": " blue"})"
+                                        "\n"
+                                        R"({"prompt": "colour of the sea:", "completion": ""})"
+                                        "\n");
+  const test::ProgramResult scored = run("score " + base() + " --input " + arg("rows.jsonl"));
+  EXPECT_EQ(scored.status, 1);
+  const std::vector<Json> scores = test::json_lines_of(scored.out);
+  ASSERT_EQ(scores.size(), 3u);
+  EXPECT_LT(scores[0].at("logprob"), 0);
+  EXPECT_FALSE(scores[0].contains("error"));
+  EXPECT_EQ(scores[1].at("error"), path("rows.jsonl").string() + ", object 2: 'prompt' is not a text");
+  EXPECT_EQ(scores[2].at("error"), "a completion is empty, there is nothing to score");
+  EXPECT_FALSE(scores[2].contains("logprob"));
+  EXPECT_EQ(scored.err.substr(scored.err.find("quiver: error: ")),
+            "quiver: error: " + path("rows.jsonl").string() +
+                ": 2 of 3 rows failed, first row 2: " + path("rows.jsonl").string() +
+                ", object 2: 'prompt' is not a text (the others were written, these with their 'error')\n");
+
+  const test::ProgramResult written =
+      run("generate " + base() + " --max-new-tokens 6 --input " + arg("rows.jsonl"));
+  EXPECT_EQ(written.status, 1);
+  const std::vector<Json> texts = test::json_lines_of(written.out);
+  ASSERT_EQ(texts.size(), 3u);
+  for (const std::size_t row : {0, 2})
+    EXPECT_EQ(texts[row].at("completion"), Json::parse(dump_json(continuation("colour of the sea:"))));
+  EXPECT_TRUE(texts[1].contains("error"));
+}
+
+TEST_F(Text, NumbersThatAreNotFiniteAreAnError) {
+  test::write_changed_model(path("model"), test::overflow_keys);
+  write_file_atomic(path("rows.jsonl"), R"({"prompt": "a", "completion": " b"})");
+  const std::string where =
+      "gives numbers that are not finite (NaN or infinity), first in the output of "
+      "'model.layers.0.self_attn.k_proj'";
+  const test::ProgramResult scored = run("score " + arg("model") + " --input " + arg("rows.jsonl"));
+  EXPECT_EQ(scored.status, 1);
+  EXPECT_NE(scored.err.find(where), std::string::npos) << scored.err;
+  EXPECT_EQ(scored.out.find("null"), std::string::npos) << scored.out;
+  const test::ProgramResult text = run("generate " + arg("model") + " --prompt a");
+  EXPECT_EQ(text.status, 1);
+  EXPECT_EQ(text.out, "");
+  EXPECT_NE(text.err.find(where), std::string::npos) << text.err;
+  write_file_atomic(path("task.json"), dump_json({{"name", "first"},
+                                                  {"split", "test"},
+                                                  {"prompt", "{q}"},
+                                                  {"choices", Json::array({"{yes}", "{no}"})},
+                                                  {"gold", "gold"},
+                                                  {"metrics", Json::array({"acc", "acc_norm"})},
+                                                  {"main_metric", "acc"}}));
+  write_file_atomic(path("data.jsonl"), R"({"q": "The sky", "yes": "a", "no": "b", "gold": 0})");
+  const test::ProgramResult evaluated =
+      run("eval " + arg("task.json") + " " + arg("model") + " --data " + arg("data.jsonl"));
+  EXPECT_EQ(evaluated.status, 1);
+  EXPECT_NE(evaluated.err.find("question 0, of task 'first', choice 1: "), std::string::npos)
+      << evaluated.err;
+  EXPECT_NE(evaluated.err.find(where), std::string::npos) << evaluated.err;
+  const test::ProgramResult rouge = run("eval rouge " + arg("model") + " --data " + arg("tasks.jsonl"));
+  EXPECT_EQ(rouge.status, 1);
+  EXPECT_NE(rouge.err.find("example 1, of task '"), std::string::npos) << rouge.err;
+}
+
+TEST_F(Text, ATaskStopsAtASpecialToken) {
+  const RoutedModel plain(test::golden_base("tiny_llama"));
+  const GenerationRequest request{plain, "x"};
+  const std::vector<std::int32_t> ids =
+      generate({&request, 1}, {.max_new_tokens = 10, .ignore_stop_tokens = true}).front().ids;
+  const auto model = test::with_special_token(path("model"), ids[3], "<|turn|>");
+  const auto end = std::find(ids.begin(), ids.end(), ids[3]);
+  const std::string answer = model->tokenizer().decode(std::vector<std::int32_t>(ids.begin(), end));
+  write_file_atomic(path("task.json"), dump_json({{"name", "stops"},
+                                                  {"split", "test"},
+                                                  {"prompt", "{q}"},
+                                                  {"target", "{a}"},
+                                                  {"stop", Json::array({"<|turn|>"})},
+                                                  {"max_new_tokens", 10},
+                                                  {"extraction", "whole"},
+                                                  {"metrics", Json::array({"exact_match"})},
+                                                  {"main_metric", "exact_match"}}));
+  write_file_atomic(path("data.jsonl"), dump_json({{"q", "x"}, {"a", answer}}));
+  run_ok("eval " + arg("task.json") + " " + arg("model") + " --data " + arg("data.jsonl") +
+         " --out-samples " + arg("samples.jsonl"));
+  EXPECT_EQ(test::json_lines_of(test::content(path("samples.jsonl")))[0].at("text"),
+            Json::parse(dump_json(answer)));
+}
+
 TEST_F(Text, BrokenInputNamesFileAndLine) {
   const auto error = [&](const std::string& command, const std::string& text) {
     write_file_atomic(path("input.jsonl"), text);
     const test::ProgramResult result = run(command + " " + base() + " --input " + arg("input.jsonl"));
     EXPECT_EQ(result.status, 1);
-    EXPECT_EQ(result.out, "");
     return result.err;
   };
   EXPECT_NE(error("generate", "{\"prompt\": \"a\"}\n{\"prompt\": \n").find("input.jsonl, line 2"),

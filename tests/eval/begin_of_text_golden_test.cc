@@ -23,7 +23,7 @@ class BeginOfTextGolden : public testing::Test {
   void expect_values(const RoutedModel& model, const Json& wanted) const {
     for (const Json& row : wanted.at("scores")) {
       const ScoreRequest request{
-          .model = &model, .prompt = row.at("prompt"), .completion = row.at("completion")};
+          .model = model, .prompt = row.at("prompt"), .completion = row.at("completion")};
       const Score scored = score({&request, 1}).front();
       const double logprob = row.at("logprob");
       EXPECT_NEAR(scored.logprob, logprob, kTolerance * std::abs(logprob)) << request.prompt;
@@ -44,7 +44,7 @@ class BeginOfTextGolden : public testing::Test {
       }
     }
     for (const Json& row : wanted.at("texts")) {
-      const GenerationRequest request{.model = &model, .prompt = row.at("prompt")};
+      const GenerationRequest request{.model = model, .prompt = row.at("prompt")};
       const auto generation =
           generate({&request, 1}, {.max_new_tokens = golden_.at("new_tokens").get<std::int64_t>()}).front();
       // As JSON, since ours may hold bytes for which Python writes U+FFFD.

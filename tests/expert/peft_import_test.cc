@@ -109,6 +109,78 @@ TEST(PeftImport, RankStabilisedAdapterSurvivesExport) {
   EXPECT_EQ(expert_digest(load_expert(scratch / "x")), expert_digest(expert));
 }
 
+// A state dict that was saved as it is carries the adapter's name; PEFT loads it.
+TEST(PeftImport, TheAdaptersNameMayStandInTheKeys) {
+  const Adapter plain;
+  for (const std::string name : {"default", "my-adapter"}) {
+    Adapter adapter;
+    adapter.tensors.clear();
+    for (const auto& [key, tensor] : plain.tensors) {
+      const std::size_t end = key.size() - std::string(".weight").size();
+      adapter.tensors[key.substr(0, end) + "." + name + ".weight"] = tensor;
+    }
+    EXPECT_EQ(expert_digest(adapter.load()), expert_digest(plain.load()));
+  }
+}
+
+// Models with other inputs beside text nest the decoder, in one way since transformers 4.52 and in another
+// before. The modules are those of the decoder alone; an export is named as the first.
+TEST(PeftImport, ANestedDecoder) {
+  const Adapter plain;
+  const std::string stem = "base_model.model.model.";
+  for (const std::string nested :
+       {"base_model.model.model.language_model.", "base_model.model.language_model.model."}) {
+    SCOPED_TRACE(nested);
+    Adapter adapter;
+    adapter.tensors.clear();
+    for (const auto& [key, tensor] : plain.tensors)
+      adapter.tensors[nested + key.substr(stem.size())] = tensor;
+    adapter.config["target_modules"] = ".*language_model.*\\.(q|v)_proj";
+    adapter.config["alpha_pattern"] = {{"^" + nested.substr(17) + "layers.0.self_attn.v_proj", 10}};
+    const Expert expert = adapter.load();
+    EXPECT_EQ(expert.decoder, "model.language_model");
+    EXPECT_EQ(scale_of(expert, "q_proj"), 3);
+    EXPECT_EQ(scale_of(expert, "v_proj"), 5);
+
+    const ScratchDirectory scratch;
+    save_expert(expert, scratch / "x");
+    const std::string path = "model.language_model.layers.0.self_attn.";
+    const SafetensorsFile file = SafetensorsFile::open(scratch / "x/adapter_model.safetensors");
+    EXPECT_TRUE(file.contains("base_model.model." + path + "q_proj.lora_A.weight"));
+    const Json config = read_json_file(scratch / "x/adapter_config.json");
+    EXPECT_EQ(config.at("target_modules"), Json({path + "q_proj", path + "v_proj"}))
+        << "names alone would match layers of the vision tower";
+    EXPECT_EQ(config.at("alpha_pattern"), Json({{"^" + path + "v_proj", 10}}));
+    const Expert again = load_expert(scratch / "x");
+    EXPECT_EQ(expert_digest(again), expert_digest(expert));
+    EXPECT_EQ(again.decoder, expert.decoder);
+  }
+}
+
+TEST(PeftImport, KeysOfPatternsThatMatchNothingAreNamed) {
+  Adapter adapter;
+  adapter.config["alpha_pattern"] = {{"q_porj", 64}, {"^v_proj", 64}, {"v_proj", 6}};
+  adapter.config["rank_pattern"] = {{"k_porj", 4}};
+  adapter.config["target_modules"] = {"q_proj", "v_proj"};
+  adapter.config["layers_to_transform"] = {0};
+  adapter.config["layers_pattern"] = {"h", "model.layers"};
+  testing::internal::CaptureStderr();
+  EXPECT_DOUBLE_EQ(scale_of(adapter.load(), "v_proj"), 3);
+  const std::string said = testing::internal::GetCapturedStderr();
+  const auto says = [&](const std::string& text) { return said.find(text) != std::string::npos; };
+  EXPECT_TRUE(
+      says("keys of alpha_pattern in adapter_config.json match no module and are ignored: '^v_proj', "
+           "'q_porj'\n"))
+      << said;
+  EXPECT_TRUE(says("keys of rank_pattern in adapter_config.json match no module and are ignored: 'k_porj'\n"))
+      << said;
+  EXPECT_TRUE(says("layers_pattern 'h' in adapter_config.json matches no module\n")) << said;
+  adapter.config.erase("layers_to_transform");
+  testing::internal::CaptureStderr();
+  adapter.load();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("'layers_pattern' is ignored"), std::string::npos);
+}
+
 TEST(PeftImport, PickledWeights) {
   const Adapter adapter;
   const ScratchDirectory scratch;
@@ -201,11 +273,44 @@ const Refusal kRefusals[] = {
        add_tensor(a, "base_model.model.model.embed_tokens.lora_embedding_A", {2, 9});
      },
      ErrorKind::kUnsupported, "is LoRA on an embedding"},
-    {"adapter name in key",
+    {"head",
+     [](Adapter& a) {
+       add_tensor(a, "base_model.model.lm_head.lora_A.weight", {2, 4});
+     },
+     ErrorKind::kUnsupported, "LoRA on 'lm_head' is not supported"},
+    {"copy of the head",
+     [](Adapter& a) {
+       add_tensor(a, "base_model.model.lm_head.base_layer.weight", {9, 4});
+     },
+     ErrorKind::kUnsupported,
+     "lm_head.base_layer.weight' is the frozen layer under LoRA on 'lm_head', which is not supported"},
+    {"copy of the embedding",
+     [](Adapter& a) {
+       add_tensor(a, "base_model.model.model.embed_tokens.base_layer.weight", {9, 4});
+     },
+     ErrorKind::kUnsupported, "is the frozen layer under LoRA on 'embed_tokens', which is not supported"},
+    {"linear LoRA on an embedding",
+     [](Adapter& a) {
+       add_tensor(a, "base_model.model.transformer.wte.lora_A.weight", {2, 4});
+     },
+     ErrorKind::kUnsupported, "LoRA on 'transformer.wte' is not supported"},
+    {"two adapters",
      [](Adapter& a) {
        add_tensor(a, std::string(kQuery) + ".lora_A.default.weight", {2, 4});
      },
+     ErrorKind::kCorruptFile, "the tensors belong to two adapters, 'default' and ''"},
+    {"no factor",
+     [](Adapter& a) {
+       add_tensor(a, std::string(kQuery) + ".lora_A.a.b.weight", {2, 4});
+     },
      ErrorKind::kUnsupported, "is a kind of LoRA tensor that PEFT does not save"},
+    {"one module twice",
+     [](Adapter& a) {
+       for (const char* factor : {".lora_A.weight", ".lora_B.weight"})
+         a.tensors["base_model.model.model.language_model.layers.0.self_attn.q_proj" + std::string(factor)] =
+             a.tensors.at(kQuery + std::string(factor));
+     },
+     ErrorKind::kCorruptFile, "'model.layers.0.self_attn.q_proj' is there under two names"},
     {"foreign tensor", [](Adapter& a) { add_tensor(a, "x", {2}); }, ErrorKind::kUnsupported,
      "'x' is no tensor of a PEFT adapter"},
     {"no path",

@@ -1,5 +1,7 @@
 #include "kernels/frozen_matrix.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "kernels/block_products.h"
 #include "kernels/dot_products.h"
 #include "kernels/linear.h"

@@ -65,6 +65,23 @@ TEST(ScoreTargets, TheFirstOfEqualLogitsIsGreedyInAnyLayout) {
   }
 }
 
+TEST(ScoreTargets, ALogitThatIsNotFiniteMakesItsRowNaN) {
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    at::Tensor logits = random_tensor({4, kVocabulary}, 3);
+    logits[2][7] = bad;
+    const at::Tensor targets = at::full({4}, 5, at::kLong);
+    const at::Tensor expected = at::log_softmax(logits.to(at::kDouble), 1).select(1, 5);
+    const auto by_rows = [](const at::Tensor& block) { return block.contiguous(); };
+    const auto by_columns = [](const at::Tensor& block) { return block.t().contiguous().t(); };
+    for (const TargetScores& scores :
+         {score_targets(logits, targets, by_rows), score_targets(logits, targets, by_columns)}) {
+      for (const std::int64_t row : {0, 1, 3})
+        EXPECT_NEAR(scores.log_probability[row].item<double>(), expected[row].item<double>(), 1e-5);
+      EXPECT_TRUE(std::isnan(scores.log_probability[2].item<double>())) << bad;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Rows, LossRowsTest, testing::Values(0, 1, 255, 256, 257, 700));
 
 TEST(LinearCrossEntropy, NoTargetsGiveZero) {

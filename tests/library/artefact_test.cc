@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <fstream>
 #include <functional>
 
@@ -33,6 +35,15 @@ bool is_stale(const std::function<void()>& action) {
   return false;
 }
 
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
 TEST(LibraryArtefacts, OnePerExpertAndKind) {
   ExpertLibrary library = ExpertLibrary::create("virtual://artefacts");
   library.add(make_expert("a"));
@@ -51,6 +62,34 @@ TEST(LibraryArtefacts, OnePerExpertAndKind) {
     EXPECT_NE(error_message([&] { library.put_artefact("a", kind, make_artefact(1)); }).find("artefact kind"),
               std::string::npos);
   }
+}
+
+TEST(LibraryArtefacts, ComeWithTheirExpert) {
+  ExpertLibrary library = ExpertLibrary::create("virtual://with_artefacts");
+  library.add(make_expert("a"));
+  library.put_artefact("a", "arrow", make_artefact(1));
+  library.put_artefact("a", "phatgoose", make_artefact(2));
+  const std::vector<std::string> kinds = {"arrow", "arrow_peft"};
+  const ExpertWithArtefacts found = library.load_with_artefacts("a", kinds);
+  EXPECT_EQ(found.expert.info.name, "a");
+  EXPECT_EQ(expert_digest(found.expert), expert_digest(make_expert("a")));
+  ASSERT_EQ(found.artefacts.size(), 1u);
+  expect_artefact(found.artefacts.at("arrow"), 1);
+  EXPECT_TRUE(library.load_with_artefacts("a", {}).artefacts.empty());
+}
+
+TEST(LibraryArtefacts, NothingToMakeNeedsNoPermission) {
+  if (::geteuid() != 0) return;  // the folder must belong to somebody else
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  fs::permissions(scratch.path(), fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  ASSERT_EQ(::seteuid(4321), 0);
+  const std::string nothing = error_of([&] { library.make_artefacts({}, "arrow", {}); });
+  const std::string denied = error_of([&] { library.put_artefact("a", "arrow", make_artefact(1)); });
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(nothing, "");
+  EXPECT_NE(denied.find("Permission denied"), std::string::npos) << denied;
 }
 
 TEST(LibraryArtefacts, MadeForSeveralExpertsAtOnce) {
@@ -153,6 +192,23 @@ TEST(LibraryArtefacts, MadeFromOtherWeightsTheyAreStale) {
   const auto findings = library.verify();
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_NE(findings[0].problem.find("was made from other weights"), std::string::npos);
+}
+
+TEST(LibraryArtefacts, NumbersThatAreNotFiniteAreNeitherWrittenNorRead) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  Artefact broken = make_artefact(1);
+  const std::string name = broken.tensors.begin()->first;
+  broken.tensors.begin()->second = broken.tensors.begin()->second.clone().fill_(NAN);
+  EXPECT_EQ(error_message([&] { library.put_artefact("a", "arrow", broken); }),
+            "artefact tensor '" + name + "' holds numbers that are not finite");
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+  library.put_artefact("a", "arrow", make_artefact(1));
+  const fs::path file = scratch / "library" / "a" / "artefacts" / "arrow.safetensors";
+  write_safetensors(file, broken.tensors, SafetensorsFile::open(file).metadata());
+  EXPECT_EQ(error_message([&] { library.find_artefact("a", "arrow"); }),
+            file.string() + ": '" + name + "' holds numbers that are not finite | compute it again");
 }
 
 TEST(LibraryArtefacts, AFileOfOtherOriginIsNoArtefact) {

@@ -171,6 +171,32 @@ TEST(LibraryFaults, AFullDiskLeavesTheOldExpert) {
   EXPECT_EQ(expert_digest(library.load("a")), expert_digest(large));
 }
 
+TEST(LibraryFaults, ARenameThatFailsHasNotRenamed) {
+  const ScratchDirectory scratch;
+  const std::string uri = (scratch / "library").string();
+  ExpertLibrary library = ExpertLibrary::create(uri);
+  library.add(make_expert("a"));
+  const pid_t child = fork_child([&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit {
+      100, 100  // less than expert.json
+    };
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      ExpertLibrary::open(uri).rename("a", "b");
+      return 1;
+    } catch (const Error& e) {
+      return e.kind() == ErrorKind::kIo ? 0 : 2;
+    }
+  });
+  EXPECT_EQ(wait_for(child), 0);
+  EXPECT_EQ(library.names(), (std::vector<std::string>{"a"}));
+  EXPECT_TRUE(library.verify().empty());
+  library.rename("a", "b");
+  EXPECT_EQ(library.names(), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(load_expert(scratch / "library/b").info.name, "b");
+}
+
 TEST(LibraryFaults, ALibraryThatCannotBeWrittenCanStillBeRead) {
   const ScratchDirectory scratch;
   const std::string uri = (scratch / "library").string();

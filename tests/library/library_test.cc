@@ -1,8 +1,12 @@
 #include "quiver/library.h"
 
+#include <ATen/ATen.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <functional>
 
+#include "core/files.h"
 #include "core/json.h"
 #include "support/expert_fixture.h"
 #include "support/test_support.h"
@@ -177,6 +181,47 @@ TEST(Library, AnExpertCopiedInByHandIsReadAndReported) {
   const auto findings = library.verify();
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_NE(findings[0].problem.find("has no expert.json"), std::string::npos);
+}
+
+TEST(Library, ACloneHasNoUnfinishedFiles) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  library.put_artefact("a", "arrow", {.settings = {}, .tensors = {{"x", at::ones({2})}}});
+  const fs::path artefacts = scratch / "library/a/artefacts";
+  const HeldTemporary living = hold_temporary_file(artefacts);
+  write_file_atomic(artefacts / ".tmp-arrow.safetensors-AbCdEf", "of 0.1.0");
+  ExpertLibrary copy = ExpertLibrary::create((scratch / "copy").string());
+  library.clone_to(copy, IfExists::kRefuse);
+  std::vector<std::string> copied;
+  for (const auto& entry : fs::directory_iterator(scratch / "copy/a/artefacts"))
+    copied.push_back(entry.path().filename().string());
+  EXPECT_EQ(copied, std::vector<std::string>{"arrow.safetensors"});
+  EXPECT_TRUE(copy.find_artefact("a", "arrow"));
+}
+
+TEST(Library, UnreadableIsNotAbsent) {
+  const ScratchDirectory scratch;
+  fs::create_symlink("circle", scratch / "circle");
+  EXPECT_NE(error_message([&] { ExpertLibrary::open((scratch / "circle").string()); }).find("symbolic links"),
+            std::string::npos);
+  EXPECT_NE(error_message([&] { load_expert(scratch / "circle"); }).find("symbolic links"),
+            std::string::npos);
+  write_file_atomic(scratch / "file", "");
+  EXPECT_EQ(error_message([&] {
+              load_expert(scratch / "file");
+            }).find("'" + (scratch / "file").string() + "' is a file, not an adapter's folder"),
+            0u);
+  if (::geteuid() != 0) return;  // root reads everything: ask as somebody else
+  ExpertLibrary::create((scratch / "library").string()).add(make_expert("a"));
+  fs::permissions(scratch / "library", fs::perms::owner_all);
+  fs::permissions(scratch.path(), fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  ASSERT_EQ(::seteuid(4321), 0);
+  const std::string library = error_message([&] { ExpertLibrary::open((scratch / "library").string()); });
+  const std::string adapter = error_message([&] { load_expert(scratch / "library"); });
+  ASSERT_EQ(::seteuid(0), 0);
+  for (const std::string& message : {library, adapter})
+    EXPECT_NE(message.find("Permission denied"), std::string::npos) << message;
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // of tests/golden/tiny_llama and tiny_gpt_neo.
 #include "quiver/base_model.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cstring>
 #include <limits>
 

@@ -1,4 +1,6 @@
 // Golden files: tests/golden/make_families.py.
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <list>
 

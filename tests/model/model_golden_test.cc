@@ -1,4 +1,6 @@
 // Golden files: tests/golden/make_tiny_models.py.
+#include <ATen/core/grad_mode.h>
+
 #include <list>
 
 #include "support/golden.h"

@@ -1,4 +1,6 @@
 // Golden files: tests/golden/make_model_settings.py.
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 
 #include "model/broken_model.h"

@@ -1,5 +1,7 @@
 #include "modular/adapters.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "support/golden.h"
 #include "support/tensors.h"
 

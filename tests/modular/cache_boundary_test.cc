@@ -1,4 +1,6 @@
 // Models whose positions change beyond a length: tests/golden/families/phi3_longrope, beyond 48 tokens.
+#include <ATen/core/grad_mode.h>
+
 #include "quiver/routed_model.h"
 #include "support/golden.h"
 
@@ -28,14 +30,14 @@ TEST_F(CacheBoundaryTest, ATextThatCrossesItGoesOnAsIfRunWhole) {
   GenerationOptions options;
   options.max_new_tokens = static_cast<std::int64_t>(expected.size());
   options.ignore_stop_tokens = true;
-  const std::vector<GenerationRequest> requests = {{&model_, "x"}, {&model_, prompt_}};
+  const std::vector<GenerationRequest> requests = {{model_, "x"}, {model_, prompt_}};
   EXPECT_EQ(generate(requests, options)[1].ids, expected);
 }
 
 TEST_F(CacheBoundaryTest, CompletionsOnBothSidesOfItScoreAsIfAlone) {
   const std::vector<std::string> completions = {" x", " x y z and so on, to well beyond the length"};
   std::vector<ScoreRequest> requests;
-  for (const std::string& completion : completions) requests.push_back({&model_, prompt_, completion});
+  for (const std::string& completion : completions) requests.push_back({model_, prompt_, completion});
   const std::vector<Score> together = score(requests, {});
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const std::vector<std::int32_t> prompt = model_.base().tokenizer().encode(prompt_).ids;
@@ -51,10 +53,9 @@ TEST_F(CacheBoundaryTest, CompletionsOnBothSidesOfItScoreAsIfAlone) {
 
 TEST_F(CacheBoundaryTest, PromptsThatBeginAlikeOnBothSidesOfItScoreAsIfAlone) {
   std::vector<ScoreRequest> requests;
-  for (const std::string end : {" y", " z", " x"}) requests.push_back({&model_, prompt_ + end, " a"});
+  for (const std::string end : {" y", " z", " x"}) requests.push_back({model_, prompt_ + end, " a"});
   for (const bool has_long : {false, true}) {
-    if (has_long)
-      requests.push_back({&model_, prompt_ + " and so on, to well beyond the length of it", " a"});
+    if (has_long) requests.push_back({model_, prompt_ + " and so on, to well beyond the length of it", " a"});
     const std::vector<Score> together = score(requests);
     for (std::size_t i = 0; i < requests.size(); ++i)
       EXPECT_NEAR(together[i].logprob, score({&requests[i], 1}).front().logprob, 1e-3) << i;

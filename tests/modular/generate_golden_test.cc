@@ -10,7 +10,7 @@ TEST_P(GenerateGoldenTest, GreedyIds) {
   const Json expected = test::golden_json("tiny_models.json").at(GetParam());
   const auto [base, text] = test::spell(GetParam(), test::ids_of(expected.at("ids")));
   const RoutedModel model(base);
-  const GenerationRequest requests[] = {{&model, text}};
+  const GenerationRequest requests[] = {{model, text}};
   const Generation generation = generate(requests, {.max_new_tokens = 12}).front();
   EXPECT_EQ(generation.ids, test::ids_of(expected.at("greedy_ids")));
   EXPECT_EQ(generation.text, base->tokenizer().decode(generation.ids));

@@ -1,13 +1,17 @@
 #include "kernels/mixture.h"
 
 #include "routing/routing.h"
+#include "support/mixture_reference.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
 
 namespace quiver {
 namespace {
 
+using test::combine_output_reference;
+using test::combine_parameter_reference;
 using test::max_difference;
+using test::phatgoose_logits;
 using test::random_tensor;
 
 struct Case {

@@ -1,4 +1,6 @@
 // Golden files: tests/golden/make_routed_logits.py.
+#include <ATen/core/grad_mode.h>
+
 #include "modular/routed_fixture.h"
 #include "support/tensors.h"
 

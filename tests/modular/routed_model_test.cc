@@ -1,6 +1,8 @@
 // Composing, saving and loading routed models, and what is refused.
 #include "quiver/routed_model.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <fstream>
 
 #include "modular/routed_fixture.h"
@@ -98,7 +100,7 @@ TEST_F(RoutedModelTest, RouteSaysWhatTheRoutersWithoutVectorsDo) {
   for (const auto& [path, weights] : library_.compose("uniform").route("an arrow"))
     EXPECT_TRUE((weights == 0.25).all().item<bool>()) << path;
   for (const auto& [path, weights] : library_.compose("expert:expert_2").route("an arrow"))
-    EXPECT_TRUE(at::equal(weights.sum(0) / weights.size(0), at::tensor({0.0f, 0.0f, 1.0f, 0.0f}))) << path;
+    EXPECT_TRUE(at::equal(weights, at::ones({weights.size(0), 1}))) << path;  // of the expert read
 }
 
 TEST_F(RoutedModelTest, UnknownTasks) {
@@ -129,6 +131,24 @@ TEST_F(RoutedModelTest, OptionsThatDoNotFitTheLibrary) {
       error_message([&] { RoutedModel::compose(golden_base("tiny_llama"), empty, parse_router("uniform")); }),
       "library " + empty.uri() +
           " has no expert | train one with `quiver train`, or import one with `quiver library import`");
+}
+
+TEST_F(RoutedModelTest, OneExpertNeedsNoOther) {
+  // Of another base, and one whose weights are damaged.
+  Expert foreign = test::golden_experts()[0];
+  foreign.info.name = "a_foreign";
+  foreign.info.tasks = {"foreign"};
+  foreign.info.base_fingerprint = "another";
+  library_.library().add(foreign);
+  const at::Tensor alone = library_.compose("expert:expert_1").route("ab").begin()->second;
+  EXPECT_EQ(alone.size(1), 1);
+  EXPECT_EQ(library_.compose("expert:expert_1").expert_names(), (std::vector<std::string>{"expert_1"}));
+  EXPECT_EQ(compose_error("expert:a_foreign").find("expert 'a_foreign' was trained on"), 0u);
+  EXPECT_EQ(compose_error("uniform").find("expert 'a_foreign' was trained on"), 0u);
+  library_.library().remove("a_foreign");
+  fs::resize_file((library_ / "library") / "expert_2/adapter_model.safetensors", 100);
+  EXPECT_NO_THROW(library_.compose("expert:expert_1"));
+  EXPECT_NE(compose_error("expert:expert_2"), "");
 }
 
 TEST_F(RoutedModelTest, MissingPrototypesNameTheCommand) {
@@ -249,6 +269,15 @@ TEST_F(DamagedModelTest, AnotherBase) {
             std::string::npos);
   edit_json([](Json& json) { json["base"]["path"] = "nowhere"; });
   EXPECT_EQ(error_message([&] { RoutedModel::load(directory()); }).find("no base model at 'nowhere'"), 0u);
+}
+
+TEST_F(DamagedModelTest, NumbersThatAreNotFinite) {
+  for (const std::string part : {".a", ".b", ".routing"}) {
+    const std::string name = "model.layers.1.self_attn.v_proj" + part;
+    edit_tensors(
+        [&](std::map<std::string, at::Tensor>& tensors) { tensors.at(name).view(-1)[3] = INFINITY; });
+    EXPECT_EQ(load_error(), "experts.safetensors: '" + name + "' holds numbers that are not finite");
+  }
 }
 
 TEST_F(DamagedModelTest, BrokenDescription) {

@@ -1,4 +1,7 @@
+#include <ATen/core/grad_mode.h>
+
 #include "modular/routed_fixture.h"
+#include "support/damaged_model.h"
 #include "support/tensors.h"
 
 namespace quiver {
@@ -29,7 +32,7 @@ class ScoreTest : public testing::Test {
     }
     const std::string tasks[] = {request.task_name};
     const at::NoGradGuard no_gradients;
-    const at::Tensor logits = base_.base().logits(request.model->forward(test::batch_of({ids}), tasks));
+    const at::Tensor logits = base_.base().logits(request.model.forward(test::batch_of({ids}), tasks));
     const at::Tensor log_probability = at::log_softmax(logits.to(at::kDouble), 1);
     Score score{.greedy = true};
     for (std::size_t t = begin; t < ids.size(); ++t) {
@@ -62,17 +65,17 @@ class ScoreTest : public testing::Test {
 TEST_F(ScoreTest, AgreesWithAFullForwardPass) {
   const std::string question = "Question: which arrow flies far over the target?\nAnswer:";
   const std::vector<ScoreRequest> requests = {
-      {&oracle_, question, " this one", "task_0"},
-      {&oracle_, question, " the other one", "task_0"},  // shares the prompt
-      {&oracle_, question, " the", "task_0", true},
-      {&oracle_, question, " this one", "task_1"},  // another adapter
-      {&arrow_, question, " this one"},
-      {&arrow_, question, " this one", "", true},
-      {&base_, "", "no prompt"},
-      {&base_, "", "no arrow", "", true},
-      {&base_, "The arc", "her"},  // the border lies inside the token "cher"
-      {&base_, "The arc", "h"},    // these two prompts tokenize differently
-      {&base_, "a", "b"}};
+      {oracle_, question, " this one", "task_0"},
+      {oracle_, question, " the other one", "task_0"},  // shares the prompt
+      {oracle_, question, " the", "task_0", true},
+      {oracle_, question, " this one", "task_1"},  // another adapter
+      {arrow_, question, " this one"},
+      {arrow_, question, " this one", "", true},
+      {base_, "", "no prompt"},
+      {base_, "", "no arrow", "", true},
+      {base_, "The arc", "her"},  // the border lies inside the token "cher"
+      {base_, "The arc", "h"},    // these two prompts tokenize differently
+      {base_, "a", "b"}};
   for (const std::int64_t budget : {1, 40, 4096}) {
     SCOPED_TRACE(budget);
     expect_scores(requests, score(requests, {.token_budget = budget}));
@@ -83,7 +86,7 @@ TEST_F(ScoreTest, ASharedPromptGivesWhatSeparateCallsGive) {
   std::vector<ScoreRequest> requests;
   for (const std::string prompt : {"The archer's arrow", "One takes", "The archer's arrow"}) {
     for (const std::string completion : {" flew far", " f", " flew", "s", " is in the target"})
-      requests.push_back({&arrow_, prompt, completion});
+      requests.push_back({arrow_, prompt, completion});
   }
   const std::vector<Score> together = score(requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -101,12 +104,12 @@ TEST_F(ScoreTest, WhatAllPromptsOfAnAdapterBeginWithIsRunOnce) {
   for (const std::string end : {"in", "at", "on", "over", "under"}) {
     const std::string prompt = question + end + "?\nAnswer:";
     for (const std::string completion : {" this one", " the other one"}) {
-      requests.push_back({&base_, prompt, completion});
-      requests.push_back({&arrow_, prompt, completion, "", true});
-      requests.push_back({&oracle_, prompt, completion, "task_0"});
+      requests.push_back({base_, prompt, completion});
+      requests.push_back({arrow_, prompt, completion, "", true});
+      requests.push_back({oracle_, prompt, completion, "task_0"});
     }
-    requests.push_back({&oracle_, "Alone, " + prompt, " this one", "task_1"});
-    requests.push_back({&oracle_, "Beside it, " + prompt, " this one", "task_1"});
+    requests.push_back({oracle_, "Alone, " + prompt, " this one", "task_1"});
+    requests.push_back({oracle_, "Beside it, " + prompt, " this one", "task_1"});
   }
   const auto one_text = static_cast<std::int64_t>(
       base_.base().tokenizer().encode(requests[0].prompt + requests[0].completion).ids.size());
@@ -114,8 +117,9 @@ TEST_F(ScoreTest, WhatAllPromptsOfAnAdapterBeginWithIsRunOnce) {
   expect_scores(requests, score(requests, {.token_budget = one_text}, [&](std::size_t) { ++steps; }));
   EXPECT_LT(steps, requests.size() * 3 / 4);
   // Neighbours with one prompt share its rest as well.
-  std::ranges::stable_sort(
-      requests, {}, [](const ScoreRequest& request) { return std::pair(request.model, request.prompt); });
+  std::ranges::stable_sort(requests, {}, [](const ScoreRequest& request) {
+    return std::pair(request.model.adapter_for(request.task_name), request.prompt);
+  });
   expect_scores(requests, score(requests));
 }
 
@@ -125,7 +129,7 @@ TEST_F(ScoreTest, CachesAreBoundedToo) {
   for (int i = 0; i < 100; ++i) beginning += " arrow";
   std::vector<ScoreRequest> requests;
   for (int i = 0; i < 20; ++i)
-    requests.push_back({&base_, beginning + std::string(1, static_cast<char>('a' + i)), " far"});
+    requests.push_back({base_, beginning + std::string(1, static_cast<char>('a' + i)), " far"});
   std::size_t steps = 0;
   expect_scores(requests, score(requests, {.token_budget = 100}, [&](std::size_t) { ++steps; }));
   EXPECT_GE(steps, 5u);  // at most 400 cached positions: three texts of more than 100
@@ -133,7 +137,7 @@ TEST_F(ScoreTest, CachesAreBoundedToo) {
 
 TEST_F(ScoreTest, GreedyIsTrueForWhatGreedyDecodingGives) {
   const std::string prompt = "The archer";
-  const GenerationRequest request{&arrow_, prompt};
+  const GenerationRequest request{arrow_, prompt};
   // The tiny model writes broken UTF-8; one token that is a whole text is enough.
   const RoutedModel& model = arrow_;
   for (std::int64_t length = 1; length <= 12; ++length) {
@@ -143,9 +147,9 @@ TEST_F(ScoreTest, GreedyIsTrueForWhatGreedyDecodingGives) {
     std::vector<std::int32_t> ids = own.ids;
     ids.insert(ids.end(), generation.ids.begin(), generation.ids.end());
     if (joint.ids != ids) continue;
-    const ScoreRequest scored{&arrow_, prompt, generation.text};
+    const ScoreRequest scored{arrow_, prompt, generation.text};
     EXPECT_TRUE(score({&scored, 1}).front().greedy);
-    const ScoreRequest worse{&arrow_, prompt, generation.text + "zzz"};
+    const ScoreRequest worse{arrow_, prompt, generation.text + "zzz"};
     EXPECT_FALSE(score({&worse, 1}).front().greedy);
   }
 }
@@ -153,10 +157,10 @@ TEST_F(ScoreTest, GreedyIsTrueForWhatGreedyDecodingGives) {
 TEST_F(ScoreTest, LongPromptsLoseTheirBeginning) {
   std::string prompt;
   for (int i = 0; i < 200; ++i) prompt += " arrow";
-  const std::vector<ScoreRequest> cut = {{&base_, prompt, " far"}};
+  const std::vector<ScoreRequest> cut = {{base_, prompt, " far"}};
   std::string kept;  // 10 tokens in all, " far" being " f", "ar"
   for (int i = 0; i < 8; ++i) kept += " arrow";
-  const std::vector<ScoreRequest> whole = {{&base_, kept, " far"}};
+  const std::vector<ScoreRequest> whole = {{base_, kept, " far"}};
   EXPECT_NEAR(score(cut, {.max_input_length = 10}).front().logprob, expected(whole[0]).logprob, kTolerance);
   // The model's 128 positions limit it as well; the last token needs none.
   kept.clear();
@@ -168,14 +172,14 @@ TEST_F(ScoreTest, LongPromptsLoseTheirBeginning) {
       base_.base().logits(base_.base().forward(test::batch_of({{ids.begin(), ids.end() - 1}}))), 1);
   const double sum = (log_probability[126][ids[127]] + log_probability[127][ids[128]]).item<double>();
   EXPECT_NEAR(score(cut).front().logprob, sum, kTolerance);
-  const std::vector<ScoreRequest> endless = {{&base_, "a", prompt}};
-  EXPECT_EQ(error_message([&] { score(endless); }),
-            "a completion of 200 tokens does not fit in a text of 129 tokens");
+  const std::vector<ScoreRequest> endless = {{base_, "a", prompt}};
+  EXPECT_EQ(score(endless).front().error->what(),
+            std::string("a completion of 200 tokens does not fit in a text of 129 tokens"));
 }
 
 TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {
   EXPECT_TRUE(score({}).empty());
-  const std::vector<ScoreRequest> requests = {{&base_, "a", "b"}, {&base_, "c", "d"}, {&base_, "c", "e"}};
+  const std::vector<ScoreRequest> requests = {{base_, "a", "b"}, {base_, "c", "d"}, {base_, "c", "e"}};
   const auto steps = [&](std::int64_t token_budget) {
     std::vector<std::size_t> progress;
     score(requests, {.token_budget = token_budget}, [&](std::size_t done) { progress.push_back(done); });
@@ -188,13 +192,45 @@ TEST_F(ScoreTest, ReportsProgressAndTakesNothing) {
 }
 
 TEST_F(ScoreTest, RefusesWhatItCannotDo) {
-  const std::vector<ScoreRequest> empty = {{&base_, "a", ""}};
-  EXPECT_EQ(error_message([&] { score(empty); }), "a completion is empty, there is nothing to score");
   const RoutedModel other(test::golden_base("tiny_gpt_neo"));
-  const std::vector<ScoreRequest> mixed = {{&base_, "a", "b"}, {&other, "a", "b"}};
+  const std::vector<ScoreRequest> mixed = {{base_, "a", "b"}, {other, "a", "b"}};
   EXPECT_EQ(error_message([&] { score(mixed); }), "the requests of one call must share their base model");
-  const std::vector<ScoreRequest> unknown = {{&oracle_, "a", "b", "task9"}};
-  EXPECT_NE(error_message([&] { score(unknown); }).find("no expert was trained on task 'task9'"),
+}
+
+TEST_F(ScoreTest, AFailedRequestCostsNoOther) {
+  const std::vector<ScoreRequest> requests = {{base_, "a", ""},
+                                              {base_, "The archer", " takes"},
+                                              {oracle_, "a", "b", "task9"},
+                                              {oracle_, "The archer", " takes", "task_1"}};
+  std::size_t done = 0;
+  const std::vector<Score> scores = score(requests, {}, [&](std::size_t count) { done = count; });
+  EXPECT_EQ(done, 4u);
+  EXPECT_EQ(scores[0].error->what(), std::string("a completion is empty, there is nothing to score"));
+  EXPECT_EQ(scores[2].error->what(), std::string("no expert was trained on task 'task9'"));
+  EXPECT_EQ(scores[2].error->kind(), ErrorKind::kNotFound);
+  for (const std::size_t i : {1, 3}) {
+    EXPECT_FALSE(scores[i].error);
+    EXPECT_NEAR(scores[i].logprob, expected(requests[i]).logprob, kTolerance);
+  }
+}
+
+TEST_F(ScoreTest, NumbersThatAreNotFiniteAreAnError) {
+  const auto refused = [](const std::function<void(test::Weights&)>& edit) -> std::string {
+    const RoutedModel model(test::changed_model(edit));
+    const std::vector<ScoreRequest> requests = {{model, "The archer", " takes"}};
+    const Score result = score(requests).front();
+    EXPECT_EQ(result.logprob, 0);
+    if (!result.error) return "nothing";
+    EXPECT_EQ(result.error->kind(), ErrorKind::kNotFinite);
+    return result.error->what();
+  };
+  EXPECT_NE(refused(test::overflow_keys).find("first in the output of 'model.layers.0.self_attn.k_proj'"),
+            std::string::npos);
+  // The logit of a token that was not asked for.
+  EXPECT_NE(refused([](test::Weights& weights) {
+              weights.at("model.norm.weight").mul_(1000);
+              weights.at("lm_head.weight")[7].fill_(test::kLargest);
+            }).find("first in the output head"),
             std::string::npos);
 }
 

@@ -1,5 +1,7 @@
 // SmolLM2-135M-Instruct from its GGUF file, against transformers. Golden files:
 // tests/golden/make_smollm2_logits.py, tests/golden/make_tokenizer.py.
+#include <ATen/core/grad_mode.h>
+
 #include "modular/routed_fixture.h"
 #include "support/tensors.h"
 
@@ -62,7 +64,7 @@ TEST_F(SmolLm2Test, LogitsOfTheLastTwoPositions) {
 TEST_F(SmolLm2Test, GreedyTextsAloneAndInOneBatch) {
   const RoutedModel model(base);
   std::vector<GenerationRequest> requests;
-  for (const Json& entry : golden_.at("greedy")) requests.push_back({&model, entry.at("prompt")});
+  for (const Json& entry : golden_.at("greedy")) requests.push_back({model, entry.at("prompt")});
   const std::vector<Generation> together = generate(requests, {.max_new_tokens = 32});
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Json& entry = golden_.at("greedy").at(i);
@@ -97,7 +99,7 @@ TEST_F(SmolLm2Test, ScoredCompletions) {
   const RoutedModel model(base);
   std::vector<ScoreRequest> requests;
   for (const Json& entry : golden_.at("scored"))
-    requests.push_back({&model, entry.at("prompt"), entry.at("completion")});
+    requests.push_back({model, entry.at("prompt"), entry.at("completion")});
   const std::vector<Score> scores = score(requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Json& entry = golden_.at("scored").at(i);

@@ -5,6 +5,7 @@
 #include "quiver/router.h"
 #include "routing/prototypes.h"
 #include "routing/routing.h"
+#include "support/mixture_reference.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
 #include "tensor/safetensors.h"
@@ -12,6 +13,7 @@
 namespace quiver {
 namespace {
 
+using test::combine_output_reference;
 using test::max_difference;
 
 class PeftArrowGoldenTest : public testing::Test {

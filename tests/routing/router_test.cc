@@ -97,9 +97,9 @@ TEST(RouterJson, RefusesWhatItDoesNotKnow) {
             "file: 'top_k' must be a whole number, not 18446744073709551615");
   EXPECT_EQ(message(R"({"router": "arrow", "combine": "both"})"),
             "unknown combine 'both'; it is output or parameter");
-  EXPECT_EQ(
-      message(R"({"router": "arrow", "temperature": 0})"),
-      "temperature 0 is not above 0 | leave it out for the router's own: 1 for arrow, sqrt(d) for phatgoose");
+  EXPECT_EQ(message(R"({"router": "arrow", "temperature": 0})"),
+            "temperature 0 is not a finite number above 0 | leave it out for the router's own: 1 for arrow, "
+            "sqrt(d) for phatgoose");
   EXPECT_NE(message(R"({"router": "arrow", "temperature": -1})").find("temperature -1"), std::string::npos);
 }
 
@@ -119,7 +119,9 @@ TEST(Validate, ChecksTheTemperature) {
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     RouterOptions options = parse_router("arrow");
     options.temperature = bad;
-    EXPECT_NE(error_message([&] { validate(options, 2); }).find("is not above 0"), std::string::npos) << bad;
+    EXPECT_NE(error_message([&] { validate(options, 2); }).find("is not a finite number above 0"),
+              std::string::npos)
+        << bad;
   }
 }
 

@@ -5,12 +5,16 @@
 #include <cmath>
 #include <limits>
 
+#include "support/mixture_reference.h"
 #include "support/test_support.h"
 
 namespace quiver {
 namespace {
 
+using test::combine_output_reference;
+using test::combine_parameter_reference;
 using test::error_message;
+using test::phatgoose_logits;
 
 std::vector<std::int64_t> integers(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.contiguous();
@@ -120,12 +124,6 @@ TEST(TopKSoftmax, OfNoTokensAndOfBrokenLogits) {
               top_k_softmax(at::ones({1, 4}), 5);
             }),
             "top_k 5 is above the number of experts, 4");
-}
-
-TEST(UniformRouting, GivesEveryExpertTheSame) {
-  const Routing routing = uniform_routing(2, 10);
-  EXPECT_EQ(integers(routing.indices[1]), (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
-  expect_near(routing.weights, at::full({2, 10}, 0.1));
 }
 
 // Experts with A and B filled with one number each, in = 1, out = 2.

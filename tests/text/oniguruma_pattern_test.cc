@@ -2,14 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "core/regex.h"
 #include "support/test_support.h"
-#include "text/regex.h"
 
 namespace quiver {
 namespace {
 
 bool matches(const std::string& pattern, const std::string& text) {
-  const auto found = Regex::from_oniguruma(pattern, "test").find_all(text);
+  const auto found = oniguruma_regex(pattern, "test").find_all(text);
   return found.size() == 1 && found[0].begin == 0 && found[0].end == text.size();
 }
 
@@ -69,13 +69,13 @@ TEST(OnigurumaPattern, RefusesWhatTheEnginesReadDifferently) {
 }
 
 TEST(Regex, GivesUpOnEndlessBacktracking) {
-  const Regex pattern = Regex::from_oniguruma("(?:a+)+[bc]", "test");
+  const Regex pattern = oniguruma_regex("(?:a+)+[bc]", "test");
   const std::string message = test::error_message([&] { pattern.find_all(std::string(5000, 'a')); });
   EXPECT_NE(message.find("'(?:a+)+[bc]' gives up on a text of 5000 bytes"), std::string::npos) << message;
 }
 
 TEST(Regex, SkipsAnEmptyMatchRightAfterAMatch) {
-  const auto found = Regex::from_oniguruma("a*", "test").find_all("aab");
+  const auto found = oniguruma_regex("a*", "test").find_all("aab");
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].end, 2u);
   EXPECT_EQ(found[1].begin, 3u);

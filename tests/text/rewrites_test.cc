@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "text/oniguruma_pattern.h"
+
 namespace quiver {
 namespace {
 
@@ -23,7 +25,7 @@ TEST(Rewrites, APrefixHasAnEmptyPlaceWhereTheTextBegins) {
 }
 
 TEST(Rewrites, WhatReplacesAMatchHasItsPlace) {
-  const Regex spaces = Regex::from_oniguruma(" {2,}", "test");
+  const Regex spaces = oniguruma_regex(" {2,}", "test");
   EXPECT_EQ(traced(with_replaced(spaces, "__", text("a  b c"))), "a__b c [0,1)[1,3)[1,3)[3,4)[4,5)[5,6)");
   EXPECT_EQ(traced(with_replaced(spaces, "", text("  "))), " ");
 }

@@ -1,5 +1,7 @@
 #include "train/lora_trainer.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "support/golden.h"
@@ -138,6 +140,22 @@ TEST_F(LoraTrainerTest, TrainsOnlyWhatTheNamesSay) {
             std::string::npos);
   EXPECT_NE(error_message([&] { count(".*", "("); }).find("non_trainable_param_names: '('"),
             std::string::npos);
+  EXPECT_NE(error_message([&] {
+              count(".*", ".*");
+            }).find("non_trainable_param_names '.*' takes out every adapter parameter |"),
+            std::string::npos);
+  EXPECT_NE(error_message([&] {
+              count(".*lora_b", ".*");
+            }).find("takes out every adapter parameter that matches trainable_param_names '.*lora_b' |"),
+            std::string::npos);
+}
+
+TEST_F(LoraTrainerTest, ARankThatNoMemoryHoldsIsNamed) {
+  config_.rank = std::int64_t{1} << 40;  // 2^40 * 100 numbers and more
+  EXPECT_NE(error_message([&] {
+              LoraTrainer(base_, config_, ".*", std::nullopt, 5);
+            }).find("lora_rank 1099511627776 needs "),
+            std::string::npos);
 }
 
 TEST_F(LoraTrainerTest, RefusesRanksAndDropoutsOutOfRange) {
@@ -155,8 +173,10 @@ TEST(GateTrainer, RefusesAnExpertOfAnotherBase) {
   Expert expert;
   expert.info.name = "stranger";
   expert.modules["model.layers.9.self_attn.q_proj"] = {at::ones({2, 32}), at::ones({32, 2}), 1.0};
-  EXPECT_EQ(error_message([&] { GateTrainer(*golden_base("tiny_llama"), expert); }),
-            "expert 'stranger' adapts modules that the base model does not have");
+  EXPECT_NE(error_message([&] {
+              GateTrainer(*golden_base("tiny_llama"), expert);
+            }).find("expert 'stranger' adapts 'model.layers.9.self_attn.q_proj', which the base model "),
+            std::string::npos);
   expert.modules.clear();
   expert.modules["model.layers.0.self_attn.q_proj"] = {at::ones({2, 31}), at::ones({40, 2}), 1.0};
   EXPECT_NE(error_message([&] {

@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "quiver/training.h"
+#include "support/damaged_model.h"
 #include "support/golden.h"
 #include "support/tensors.h"
 
@@ -269,6 +270,47 @@ TEST_F(TrainExpertTest, RefusesWhatItCannotTrain) {
   const TaskDataset train_only = TaskDataset::load({.path = (scratch_ / "train_only.jsonl").string()});
   EXPECT_EQ(error_message([&] { train_expert(*golden_base("tiny_llama"), "t", train_only, chosen); }),
             "keep=best needs a validation split, and the data has none");
+}
+
+TEST_F(TrainExpertTest, ABaseThatIsNotFiniteIsBlamedAndNotTheSettings) {
+  const std::shared_ptr<const BaseModel> base = test::changed_model(test::overflow_keys);
+  const std::string message = error_message([&] { train_expert(*base, "flight", data(), options()); });
+  EXPECT_NE(message.find("for the example that begins 'Question"), std::string::npos) << message;
+  EXPECT_NE(message.find("the base model " + base->name() +
+                         " gives numbers that are not finite (NaN or infinity), first in the output of "
+                         "'model.layers.0.self_attn.k_proj' | its weights hold such numbers, or overflow"),
+            std::string::npos)
+      << message;
+  // The adapter as it begins, before any step: the learning rate has no part in it.
+  TrainingOptions chosen = options();
+  chosen.lora.init_b_random = true;
+  chosen.lora.alpha = 1e39;
+  const std::string adapter = error_message([&] { train(chosen); });
+  EXPECT_NE(adapter.find("with its adapter gives numbers that are not finite"), std::string::npos) << adapter;
+  EXPECT_EQ(adapter.find("learning_rate"), std::string::npos) << adapter;
+}
+
+TEST_F(TrainExpertTest, ACheckpointThatIsNotFiniteIsRefusedByName) {
+  TrainingOptions chosen = options();
+  chosen.checkpoint_every = 2;
+  crash_after(4, chosen);
+  chosen.resume = true;
+  for (const std::string broken : {"parameters", "second_moment"}) {
+    const SafetensorsFile file = SafetensorsFile::open(chosen.checkpoint);
+    std::map<std::string, at::Tensor> tensors;
+    for (const std::string& name : file.names()) tensors[name] = file.read(name);
+    const at::Tensor kept = tensors.at(broken).clone();
+    tensors.at(broken)[1] = NAN;
+    write_safetensors(chosen.checkpoint, tensors, file.metadata());
+    EXPECT_EQ(
+        error_message([&] { train(chosen); }),
+        chosen.checkpoint.string() + ": '" + broken +
+            "' holds numbers that are not finite | the run had diverged, or the file is damaged: remove it "
+            "and train anew");
+    tensors[broken] = kept;
+    write_safetensors(chosen.checkpoint, tensors, file.metadata());
+  }
+  EXPECT_EQ(train(chosen).info.metrics.at("steps"), 8);
 }
 
 TEST_F(TrainExpertTest, SeveralAtOnceAreTheSameAsEachAlone) {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "core/log.h"
-#include "library/layout.h"
 #include "quiver/error.h"
+#include "storage/layout.h"
 #include "storage/location.h"
 #include "version_text.h"
 
@@ -77,5 +77,6 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the shell's limit is an error like a full disk
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone, too
   return quiver::program::run(argc, argv);
 }
