@@ -87,7 +87,7 @@ TEST(RouterJson, RefusesWhatItDoesNotKnow) {
   };
   EXPECT_EQ(message(R"({"router": "arrow", "topk": 2})"),
             "file: unknown key 'topk'; keys are router, top_k, combine, temperature, default_expert, "
-            "compat | "
+            "compat, bos | "
             "did you mean 'top_k'?");
   EXPECT_EQ(message(R"(["arrow"])"), "file: a router is an object, not array");
   EXPECT_EQ(message(R"({})"), "file: 'router' is missing");
