@@ -99,12 +99,12 @@ TEST(Expert, SavingReplacesAnExpertAndNothingElse) {
   save_expert(make_expert("new"), scratch / "x");
   EXPECT_EQ(load_expert(scratch / "x").info.name, "new");
   std::ofstream(scratch / "x" / "notes.txt") << "mine";
-  EXPECT_NE(error_message([&] { save_expert(make_expert("y"), scratch / "x"); }).find("exists and is not a folder"),
+  EXPECT_NE(error_message([&] { save_expert(make_expert("y"), scratch / "x"); }).find("is not an expert"),
             std::string::npos);
   EXPECT_TRUE(fs::exists(scratch / "x" / "notes.txt"));
   EXPECT_NE(error_message([&] {
               save_expert(make_expert("y"), scratch / "x" / "notes.txt");
-            }).find("is not an expert"),
+            }).find("exists and is not a folder"),
             std::string::npos);
 }
 
