@@ -54,6 +54,7 @@ void require_replaceable(const fs::path& directory) {
   const std::string where = directory.string();
   const Error refused(ErrorKind::kAlreadyExists, "'" + where + "' exists and is not an expert",
                       "name a new folder");
+  if (!fs::is_directory(directory)) throw refused;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
     if (name != kAdapterConfigFile && name != kAdapterWeightsFile && name != kExpertRecordFile) throw refused;

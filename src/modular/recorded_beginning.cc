@@ -1,7 +1,7 @@
 #include "modular/recorded_beginning.h"
 
-#include "core/json.h"
 #include "core/log.h"
+#include "expert/begin_of_text_record.h"
 
 namespace quiver {
 namespace {
@@ -11,12 +11,6 @@ std::string trained(BeginOfText setting) {
 }
 
 }  // namespace
-
-BeginOfText recorded_begin_of_text(const ExpertInfo& expert) {
-  if (!expert.training.is_object() || expert.training.empty()) return BeginOfText::kAuto;
-  return parse_begin_of_text(
-      json_value<std::string>(expert.training, "bos", "never", "training record of '" + expert.name + "'"));
-}
 
 BeginOfText resolve_begin_of_text(const RouterOptions& router, std::span<const ExpertInfo> experts) {
   if (router.bos == BeginOfText::kAuto && router.compat == Compat::kMttl) return BeginOfText::kNever;

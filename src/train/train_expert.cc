@@ -4,7 +4,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/sha256.h"
-#include "modular/recorded_beginning.h"
+#include "expert/begin_of_text_record.h"
 #include "quiver/training.h"
 #include "tensor/finite.h"
 #include "tensor/jobs.h"

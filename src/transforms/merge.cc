@@ -8,7 +8,7 @@
 
 #include "core/json.h"
 #include "core/strings.h"
-#include "modular/recorded_beginning.h"
+#include "expert/begin_of_text_record.h"
 #include "transforms/mbc.h"
 #include "transforms/merge_tensors.h"
 

@@ -175,7 +175,7 @@ TEST_F(Text, NumbersThatAreNotFiniteAreAnError) {
   EXPECT_EQ(scored.status, 1);
   EXPECT_NE(scored.err.find(where), std::string::npos) << scored.err;
   EXPECT_EQ(scored.out.find("null"), std::string::npos) << scored.out;
-  const test::ProgramResult text = run("generate " + arg("model") + " --prompt a");
+  const test::ProgramResult text = run("generate " + arg("model") + " --prompt a --max-new-tokens 4");
   EXPECT_EQ(text.status, 1);
   EXPECT_EQ(text.out, "");
   EXPECT_NE(text.err.find(where), std::string::npos) << text.err;
@@ -193,7 +193,8 @@ TEST_F(Text, NumbersThatAreNotFiniteAreAnError) {
   EXPECT_NE(evaluated.err.find("question 0, of task 'first', choice 1: "), std::string::npos)
       << evaluated.err;
   EXPECT_NE(evaluated.err.find(where), std::string::npos) << evaluated.err;
-  const test::ProgramResult rouge = run("eval rouge " + arg("model") + " --data " + arg("tasks.jsonl"));
+  const test::ProgramResult rouge =
+      run("eval rouge " + arg("model") + " --data " + arg("tasks.jsonl") + " --max-new-tokens 4");
   EXPECT_EQ(rouge.status, 1);
   EXPECT_NE(rouge.err.find("example 1, of task '"), std::string::npos) << rouge.err;
 }

@@ -104,7 +104,7 @@ TEST(Expert, SavingReplacesAnExpertAndNothingElse) {
   EXPECT_TRUE(fs::exists(scratch / "x" / "notes.txt"));
   EXPECT_NE(error_message([&] {
               save_expert(make_expert("y"), scratch / "x" / "notes.txt");
-            }).find("is not an expert"),
+            }).find("exists and is not a folder"),
             std::string::npos);
 }
 

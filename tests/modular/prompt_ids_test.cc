@@ -1,5 +1,6 @@
 #include "modular/prompt_ids.h"
 
+#include "expert/begin_of_text_record.h"
 #include "modular/recorded_beginning.h"
 #include "support/golden.h"
 #include "text/text_beginning.h"
