@@ -6,8 +6,7 @@
 
 namespace quiver {
 
-// Text from a file made fit for a message: control characters escaped, broken UTF-8 replaced, cut at
-// `max_bytes`.
+// Text from a file made fit for a message: as escape_controls shows it, cut at `max_bytes`.
 std::string printable(std::string_view text, std::size_t max_bytes = 100);
 
 // The same in double quotes.

@@ -1,6 +1,7 @@
 // What a model folder says beside its weights, and weights that nobody asked for. The logits of such models
 // are compared with transformers' in model_settings_golden_test.cc.
 #include "model/broken_model.h"
+#include "model/families/family.h"
 #include "tensor/byte_builder.h"
 
 namespace quiver {
@@ -223,9 +224,32 @@ TEST_F(CheckpointSettingsTest, SizesThatAreNoWholeNumbers) {
             in_config("'eos_token_id' is 4294967296"));
 }
 
+TEST_F(CheckpointSettingsTest, AnEpsilonOfNoNorm) {
+  EXPECT_EQ(config_error("tiny_llama", "rms_norm_eps", -1),
+            in_config("'rms_norm_eps' is -1.000000, no positive number"));
+  for (const auto& [model, key] :
+       std::vector<std::pair<const char*, const char*>>{{"tiny_gpt_neo", "layer_norm_epsilon"},
+                                                        {"families/gpt2", "layer_norm_epsilon"},
+                                                        {"families/phi", "layer_norm_eps"}}) {
+    EXPECT_NE(config_error(model, key, -1).find("' is -1.000000, no positive number"), std::string::npos)
+        << model;
+  }
+}
+
+// MistralConfig of transformers 5.23.
+TEST_F(CheckpointSettingsTest, TheWindowOfAMistralThatDoesNotSay) {
+  Json config = read_json_file(test::golden_path("families/mistral/config.json"));
+  const auto window = [&] { return kMistralFamily.from_config(config, "here").windows; };
+  EXPECT_EQ(window(), (std::vector<std::int64_t>{8, 8}));
+  config["sliding_window"] = nullptr;
+  EXPECT_EQ(window(), (std::vector<std::int64_t>{0, 0}));
+  config.erase("sliding_window");
+  EXPECT_EQ(window(), (std::vector<std::int64_t>{4096, 4096}));
+}
+
 TEST_F(CheckpointSettingsTest, NamesFromFilesStayOnOneLine) {
   EXPECT_NE(
-      config_error("tiny_llama", "model_type", "a\x1b[31m\nb\x7f").find("family 'a\\u001b[31m\\nb\\u007f'"),
+      config_error("tiny_llama", "model_type", "a\x1b[31m\nb\x7f").find("family 'a\\x1b[31m\\nb\\x7f'"),
       std::string::npos);
   EXPECT_NE(config_error("tiny_llama", "rope_parameters", {{"rope_type", "x\ny"}}).find("rope type 'x\\ny'"),
             std::string::npos);

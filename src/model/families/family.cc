@@ -1,5 +1,6 @@
 #include "model/families/family.h"
 
+#include <cmath>
 #include <map>
 
 #include "tensor/file_problem.h"
@@ -56,6 +57,13 @@ std::int64_t size_or(const Json& config, const std::string& key, std::int64_t fa
 
 std::int64_t require_layers(const Json& config, const std::string& key, const std::string& where) {
   return in_range(require_size(config, key, where), 1 << 14, key, where);
+}
+
+double norm_eps_or(const Json& config, const std::string& key, double fallback, const std::string& where) {
+  const double eps = json_value(config, key, fallback, where);
+  if (eps >= 0 && std::isfinite(eps)) return eps;
+  throw Error(ErrorKind::kCorruptFile,
+              where + ": '" + key + "' is " + std::to_string(eps) + ", no positive number");
 }
 
 MlpKind plain_mlp(const Json& config, const std::string& key, const std::string& where) {

@@ -28,6 +28,9 @@ std::int64_t size_or(const Json& config, const std::string& key, std::int64_t fa
 // The number of layers: fewer than any file could hold, since some settings are made for each.
 std::int64_t require_layers(const Json& config, const std::string& key, const std::string& where);
 
+// What a norm adds under its root. Throws Error(kCorruptFile) for what is negative or not finite.
+double norm_eps_or(const Json& config, const std::string& key, double fallback, const std::string& where);
+
 // The activation under `key`, e.g. "silu", as the MLP it makes. Throws Error(kUnsupported) naming it.
 MlpKind plain_mlp(const Json& config, const std::string& key, const std::string& where);
 MlpKind gated_mlp(const Json& config, const std::string& key, const std::string& where);

@@ -15,7 +15,7 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   config.vocabulary = require_size(json, "vocab_size", where);
   config.max_positions = size_or(json, "n_positions", 1024, where);
   config.norm = NormKind::kLayerNorm;
-  config.norm_eps = json_value(json, "layer_norm_epsilon", 1e-5, where);
+  config.norm_eps = norm_eps_or(json, "layer_norm_epsilon", 1e-5, where);
   config.mlp = plain_mlp(json, "activation_function", where);
   AttentionShape& attention = config.attention;
   attention.heads = attention.kv_heads = require_size(json, "n_head", where);

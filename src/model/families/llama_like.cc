@@ -24,7 +24,7 @@ DecoderConfig read_llama_like(const std::string& family, const Json& json, const
   config.intermediate = require_size(json, "intermediate_size", where);
   config.vocabulary = require_size(json, "vocab_size", where);
   config.max_positions = size_or(json, "max_position_embeddings", 2048, where);
-  config.norm_eps = json_value(json, "rms_norm_eps", defaults.norm_eps, where);
+  config.norm_eps = norm_eps_or(json, "rms_norm_eps", defaults.norm_eps, where);
   config.mlp = gated_mlp(json, defaults.activation_key, where);
   AttentionShape& attention = config.attention;
   attention.heads = require_size(json, "num_attention_heads", where);

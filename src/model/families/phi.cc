@@ -15,7 +15,7 @@ DecoderConfig from_config(const Json& json, const std::string& where) {
   config.vocabulary = require_size(json, "vocab_size", where);
   config.max_positions = size_or(json, "max_position_embeddings", 2048, where);
   config.norm = NormKind::kLayerNorm;
-  config.norm_eps = json_value(json, "layer_norm_eps", 1e-5, where);
+  config.norm_eps = norm_eps_or(json, "layer_norm_eps", 1e-5, where);
   config.mlp = plain_mlp(json, "hidden_act", where);
   config.block = BlockKind::kParallel;
   AttentionShape& attention = config.attention;
