@@ -143,6 +143,9 @@ void expand_task_sets(ExperimentConfig& config) {
   for (const std::string& name : tasks) {
     const std::vector<std::string> set =
         sets.contains(name) ? json_require<std::vector<std::string>>(sets, name, path) : std::vector{name};
+    if (set.empty())
+      throw Error(ErrorKind::kInvalidArgument, path + ": '" + name + "' lists no task",
+                  "name one, or leave it out");
     config.task_sets.emplace_back(name, set);
     for (const std::string& task : set) {
       if (std::ranges::find(expanded, task) == expanded.end()) expanded.push_back(task);

@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "core/json.h"
+#include "core/strings.h"
 #include "modular/routed_model_state.h"
 #include "routing/prototypes.h"
 #include "tensor/finite.h"
@@ -113,7 +114,13 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
                 where + ": format " + dump_json(json.at("format")) + " is not known");
   }
   const Json reference = json_require<Json>(json, "base", where);
-  if (!base) base = BaseModel::load(json_require<std::string>(reference, "path", where), options);
+  if (!base) {
+    const auto path = json_require<std::string>(reference, "path", where);
+    if (!path_exists(path))
+      throw Error(ErrorKind::kNotFound, where + ": its base '" + escape_controls(path) + "' is not there",
+                  "put it there, or write its present place under 'base', 'path'");
+    base = BaseModel::load(path, options);
+  }
   if (base->fingerprint() != json_require<std::string>(reference, "fingerprint", where)) {
     throw Error(ErrorKind::kInvalidArgument, "the routed model " + directory.string() +
                                                  " was composed with another base "

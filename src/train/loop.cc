@@ -64,6 +64,7 @@ class Run {
     std::optional<TrainingCheckpoint> found = read_checkpoint(options_.checkpoint, state_.identity, size);
     if (!found) return;
     state_ = *std::move(found);
+    origin_ = ", after step " + std::to_string(state_.step) + " of '" + options_.checkpoint.string() + "'";
     adapter_.parameters().values().copy_(state_.parameters);
     optimizer_.first_moment = state_.first_moment;
     optimizer_.second_moment = state_.second_moment;
@@ -143,8 +144,9 @@ class Run {
               "lower lora_alpha, or check the base model's weights"};
     }
     return {ErrorKind::kNotFinite,
-            "training diverged at step " + std::to_string(step) + ": " + what + " is not finite",
-            "lower learning_rate or set max_grad_norm"};
+            "training diverged at step " + std::to_string(step) + origin_ + ": " + what + " is not finite",
+            origin_.empty() ? "lower learning_rate or set max_grad_norm"
+                            : "lower learning_rate or set max_grad_norm; or begin anew, without --resume"};
   }
 
   bool validates_now() const {
@@ -180,6 +182,7 @@ class Run {
   RunLength length_;
   FlatOptimizer optimizer_;
   TrainingCheckpoint state_;
+  std::string origin_;  // how the run goes on from a checkpoint, for messages; empty: it began anew
 };
 
 }  // namespace

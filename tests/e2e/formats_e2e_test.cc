@@ -67,13 +67,13 @@ TEST_F(FormatsOfVersion1, ACheckpointIsGoneOnFrom) {
   std::filesystem::create_directories(path("v1/output/checkpoints"));
   write_file_atomic(path("v1/output/checkpoints/taste.safetensors"), checkpoint);
   run_in_v1(
-      "train -c experiment.json --resume -k finetune_task_name=taste -k total_steps=400 -k save_every=8 "
+      "train -c experiment.json --resume -k finetune_task_name=taste -k total_steps=60 -k save_every=8 "
       "-k library_id=resumed");
   const Json expert = Json::parse(run_in_v1("library show resumed taste"));
   EXPECT_LT(expert.at("metrics").at("first_loss"), 2);
   const Json whole = Json::parse(run_in_v1("library show uninterrupted taste"));
   EXPECT_EQ(expert.at("training"), whole.at("training"));
-  // 384 steps follow the checkpoint; each rounds anew on another processor.
+  // Some fifty steps follow the checkpoint; each rounds anew on another processor.
   EXPECT_NEAR(expert.at("metrics").at("last_loss"), whole.at("metrics").at("last_loss"), 1e-2);
 }
 
