@@ -248,9 +248,8 @@ TEST_F(CheckpointSettingsTest, TheWindowOfAMistralThatDoesNotSay) {
 }
 
 TEST_F(CheckpointSettingsTest, NamesFromFilesStayOnOneLine) {
-  EXPECT_NE(
-      config_error("tiny_llama", "model_type", "a\x1b[31m\nb\x7f").find("family 'a\\x1b[31m\\nb\\x7f'"),
-      std::string::npos);
+  EXPECT_NE(config_error("tiny_llama", "model_type", "a\x1b[31m\nb\x7f").find("family 'a\\x1b[31m\\nb\\x7f'"),
+            std::string::npos);
   EXPECT_NE(config_error("tiny_llama", "rope_parameters", {{"rope_type", "x\ny"}}).find("rope type 'x\\ny'"),
             std::string::npos);
   EXPECT_NE(config_error("tiny_llama", "hidden_act", "x\ny").find("hidden_act 'x\\ny'"), std::string::npos);
