@@ -1,5 +1,7 @@
 #include "text/vocabulary.h"
 
+#include <algorithm>
+
 #include "quiver/error.h"
 
 namespace quiver {
@@ -25,8 +27,8 @@ void Vocabulary::add(const std::string& content, std::int64_t id, const std::str
   if (const auto [known, added] = ids_.emplace(content, static_cast<std::int32_t>(id)); !added) {
     refuse(content, id, where, "but had " + std::to_string(known->second) + " before");
   }
-  if (id >= size()) contents_.resize(static_cast<std::size_t>(id) + 1);
-  contents_[static_cast<std::size_t>(id)] = content;
+  contents_.emplace(static_cast<std::int32_t>(id), content);
+  size_ = std::max(size_, static_cast<std::int32_t>(id) + 1);
 }
 
 std::optional<std::int32_t> Vocabulary::id(std::string_view content) const {
@@ -37,8 +39,8 @@ std::optional<std::int32_t> Vocabulary::id(std::string_view content) const {
 
 const std::string* Vocabulary::content(std::int64_t id) const {
   if (id < 0 || id >= size()) return nullptr;
-  const auto& content = contents_[static_cast<std::size_t>(id)];
-  return content ? &*content : nullptr;
+  const auto found = contents_.find(static_cast<std::int32_t>(id));
+  return found == contents_.end() ? nullptr : &found->second;
 }
 
 }  // namespace quiver

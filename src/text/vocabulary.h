@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 namespace quiver {
 
@@ -35,11 +34,12 @@ class Vocabulary {
   const std::string* content(std::int64_t id) const;
   std::size_t count() const { return ids_.size(); }
   // The largest id + 1.
-  std::int32_t size() const { return static_cast<std::int32_t>(contents_.size()); }
+  std::int32_t size() const { return size_; }
 
  private:
   TextToId ids_;
-  std::vector<std::optional<std::string>> contents_;
+  std::unordered_map<std::int32_t, std::string> contents_;  // no table: one claimed id costs one entry
+  std::int32_t size_ = 0;
 };
 
 }  // namespace quiver
