@@ -68,6 +68,13 @@ function(quiver_add_layers file)
   set_source_files_properties("${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx512.cc"
     "${CMAKE_SOURCE_DIR}/src/kernels/block_products_avx2.cc" "${CMAKE_SOURCE_DIR}/src/tensor/dequantize.cc"
     PROPERTIES COMPILE_OPTIONS "-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)
+  # LibTorch's autograd costs 5 s wherever it is included: these are compiled as one file.
+  set(autograd_kernels "")
+  foreach(kernel attention linear loss low_rank norm swiglu)
+    list(APPEND autograd_kernels "${CMAKE_SOURCE_DIR}/src/kernels/${kernel}.cc")
+  endforeach()
+  set_source_files_properties(${autograd_kernels} PROPERTIES UNITY_GROUP autograd)
+  set_target_properties(quiver_kernels PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   set_property(GLOBAL PROPERTY quiver_layers "${layers}")
   add_library(quiver INTERFACE)
   target_compile_features(quiver INTERFACE cxx_std_20)

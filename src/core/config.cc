@@ -208,10 +208,4 @@ Json to_json(const ExperimentConfig& config) {
   return object;
 }
 
-ExperimentConfig config_from_json(const Json& object, const std::string& where) {
-  ConfigSettings settings;
-  add_object(settings, object, where);
-  return config_from_settings(std::move(settings));
-}
-
 }  // namespace quiver

@@ -110,11 +110,7 @@ ExperimentConfig load_config(const nlohmann::json& keys, const std::string& wher
 // Error(kInvalidArgument) naming what is missing.
 void validate_for_training(const ExperimentConfig& config);
 
-// Every key with its value, such that config_from_json gives the same config back.
+// Every key with its value, such that load_config gives the same config back.
 nlohmann::json to_json(const ExperimentConfig& config);
-
-// The inverse of to_json, with load_config's checks; `$` has no meaning here. `where` names the source in
-// messages.
-ExperimentConfig config_from_json(const nlohmann::json& object, const std::string& where);
 
 }  // namespace quiver

@@ -17,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kBlockRows = 64;  // of x and y that stay in the cache between their two uses
+constexpr std::int64_t kRowsAtOnce = 64;  // of x and y that stay in the cache between their two uses
 
 // h (rows, r) = scale x w^T for x (rows, width) and w (r, width).
 void project(const float* x, std::int64_t rows, std::int64_t width, const float* w, std::int64_t rank,
@@ -29,7 +29,7 @@ void project(const float* x, std::int64_t rows, std::int64_t width, const float*
 // work(first row, number of rows) for blocks of [begin, end).
 template <typename Work>
 void for_each_block(std::int64_t begin, std::int64_t end, const Work& work) {
-  for (; begin < end; begin += kBlockRows) work(begin, std::min(kBlockRows, end - begin));
+  for (; begin < end; begin += kRowsAtOnce) work(begin, std::min(kRowsAtOnce, end - begin));
 }
 
 class LowRankUpdate : public torch::autograd::Function<LowRankUpdate> {
@@ -63,7 +63,7 @@ class LowRankUpdate : public torch::autograd::Function<LowRankUpdate> {
     const auto scale = static_cast<float>(context->saved_data["scale"].toDouble());
     const at::Tensor dx = context->needs_input_grad(1) ? at::empty_like(x) : at::Tensor();
     // Every part's sums over its rows, added in order so that a run can be repeated exactly.
-    const std::int64_t blocks = std::max<std::int64_t>(1, (tokens + kBlockRows - 1) / kBlockRows);
+    const std::int64_t blocks = std::max<std::int64_t>(1, (tokens + kRowsAtOnce - 1) / kRowsAtOnce);
     const std::int64_t parts = std::min<std::int64_t>(at::get_num_threads(), blocks);
     const at::Tensor da = at::zeros({parts, rank, in}, x.options());
     const at::Tensor db = at::zeros({parts, rank, out}, x.options());
@@ -73,7 +73,7 @@ class LowRankUpdate : public torch::autograd::Function<LowRankUpdate> {
     float* dx_data = dx.defined() ? dx.mutable_data_ptr<float>() : nullptr;
     float *da_data = da.mutable_data_ptr<float>(), *db_data = db.mutable_data_ptr<float>();
     const auto add_part = [&](std::int64_t part) {
-      std::vector<float> dh(static_cast<std::size_t>(kBlockRows * rank));
+      std::vector<float> dh(static_cast<std::size_t>(kRowsAtOnce * rank));
       float* own_da = da_data + part * rank * in;
       float* own_db = db_data + part * rank * out;
       for_each_block(part * tokens / parts, (part + 1) * tokens / parts,

@@ -121,10 +121,6 @@ double GgufFile::number(const std::string& key) const {
   return *number;
 }
 
-double GgufFile::number_or(const std::string& key, double fallback) const {
-  return has(key) ? number(key) : fallback;
-}
-
 std::string GgufFile::text(const std::string& key) const {
   const GgufValue& found = value(key);
   if (found.is_array || found.type != GgufValueType::kString) throw_wrong_type(key, "a string");

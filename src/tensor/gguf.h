@@ -30,8 +30,7 @@ class GgufFile {
   bool is_array(const std::string& key) const;
   std::int64_t integer(const std::string& key) const;  // any integer type or bool
   std::int64_t integer_or(const std::string& key, std::int64_t fallback) const;
-  double number(const std::string& key) const;  // any integer or floating-point type
-  double number_or(const std::string& key, double fallback) const;
+  double number(const std::string& key) const;     // any integer or floating-point type
   std::string text(const std::string& key) const;  // bytes as in the file, perhaps not valid UTF-8
   std::string text_or(const std::string& key, const std::string& fallback) const;
   std::vector<std::string> texts(const std::string& key) const;

@@ -242,9 +242,9 @@ TEST(Config, SurvivesJson) {
   EXPECT_EQ(object["precision"], "bfloat16");
   EXPECT_EQ(object["finetune_task_name"], nlohmann::json({"a", "b"}));
   EXPECT_TRUE(object["micro_batch_size"].is_null());
-  EXPECT_EQ(to_json(config_from_json(object, "expert.json")), object);
+  EXPECT_EQ(to_json(load_config(object, "expert.json", {})), object);
   EXPECT_EQ(error_message([] {
-              config_from_json({{"lora_rank", "four"}}, "expert.json");
+              load_config({{"lora_rank", "four"}}, "expert.json", {});
             }),
             "expert.json: 'lora_rank' is \"four\", must be a whole number");
 }

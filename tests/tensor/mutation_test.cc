@@ -88,7 +88,6 @@ void use_value(const GgufFile& file, const std::string& key) {
     }
   };
   attempt([&] { file.integer_or(key, 0); });
-  attempt([&] { file.number_or(key, 0); });
   attempt([&] { file.text_or(key, ""); });
   attempt([&] { file.texts(key); });
   attempt([&] { file.integers(key); });
