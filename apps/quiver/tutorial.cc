@@ -53,10 +53,16 @@ class Tutorial {
   }
 
  private:
-  // The folder belongs to one set of settings; another is refused rather than mixed in.
-  void claim_folder() const {
+  // The folder belongs to one set of settings; another is refused rather than mixed in. A run of 0.1.0 goes
+  // on with its shared starts.
+  void claim_folder() {
     const fs::path file = out_ / kSettingsFile;
-    if (fs::exists(file) && read_file(file, 16ull << 20) != config_.text) {
+    const std::string present = fs::exists(file) ? read_file(file, 16ull << 20) : config_.text;
+    if (present != config_.text && present == config_.shared_start_text) {
+      config_.text = present;
+      config_.experiment.shared_start = config_.cluster_experiment.shared_start = true;
+    }
+    if (present != config_.text) {
       throw Error(ErrorKind::kAlreadyExists, "'" + out_.string() + "' holds a run with other settings",
                   "give another --out, or remove the folder");
     }

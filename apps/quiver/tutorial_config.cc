@@ -79,7 +79,14 @@ std::vector<RouterOptions> read_routers(const Json& section, const std::string& 
 Json settings_of(const ExperimentConfig& config) {
   Json settings = to_json(config);
   if (config.bos == BeginOfText::kAuto) settings.erase("bos");
+  if (config.shared_start) settings.erase("shared_start");
   return settings;
+}
+
+std::string text_of(const Json& file, const ExperimentConfig& experiment, const ExperimentConfig& clusters) {
+  const Json settings = {
+      {"file", file}, {"experiment", settings_of(experiment)}, {"cluster_experiment", settings_of(clusters)}};
+  return dump_json(settings, 1) + "\n";
 }
 
 }  // namespace
@@ -148,11 +155,10 @@ TutorialConfig load_tutorial_config(const std::string& path, const std::vector<s
   if (config.choices) {
     for (RouterOptions& router : config.choices->routers) router.bos = config.experiment.bos;
   }
-  config.text = dump_json({{"file", json},
-                           {"experiment", settings_of(config.experiment)},
-                           {"cluster_experiment", settings_of(config.cluster_experiment)}},
-                          1) +
-                "\n";
+  config.text = text_of(json, config.experiment, config.cluster_experiment);
+  TutorialConfig shared = config;
+  for (ExperimentConfig* part : {&shared.experiment, &shared.cluster_experiment}) part->shared_start = true;
+  config.shared_start_text = text_of(json, shared.experiment, shared.cluster_experiment);
   return config;
 }
 

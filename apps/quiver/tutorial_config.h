@@ -32,7 +32,8 @@ struct TutorialConfig {
     std::vector<RouterOptions> routers;
   };
   std::optional<Choices> choices;
-  std::string text;  // the settings in one fixed spelling, to recognize the run by
+  std::string text;               // the settings in one fixed spelling, to recognize the run by
+  std::string shared_start_text;  // the same, where all experts start from one A, as they did in 0.1.0
 };
 
 // `overrides` are key=value over "experiment". Throws Error(kInvalidArgument) for unknown keys, with the

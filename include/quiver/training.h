@@ -29,6 +29,10 @@ struct TrainingOptions {
   LoraConfig lora = {};
   std::string trainable = ".*";            // regex over "<module path>.lora_a" and ".lora_b", matched whole
   std::optional<std::string> frozen = {};  // takes names out of the above
+  // Regex, looked for in these names as mttl's tie_params: those in which it matches from one place to the
+  // end, behind the same beginning ("model.layers.0.self_attn."), are one parameter, which the first of them
+  // names.
+  std::optional<std::string> tied = {};
   Optimizer optimizer = Optimizer::kAdamW;
   double learning_rate = 1e-3;
   double weight_decay = 0.01;  // decoupled
@@ -53,6 +57,8 @@ struct TrainingOptions {
       0;  // steps between validations besides the last; 0: only for Keep::kBest, each epoch
   Keep keep = Keep::kLast;
   std::uint64_t seed = 42;
+  // Whether all experts of a seed start from the same A, as in 0.1.0; else seed and name decide.
+  bool shared_start = false;
   std::filesystem::path checkpoint = {};  // file to resume from and to leave on interruption; empty: none
   std::int64_t checkpoint_every = 0;      // steps between checkpoints; 0: only on interruption
   bool resume = false;                    // continue from `checkpoint` when it is there
@@ -74,13 +80,18 @@ using TrainingObserver = std::function<void(const TrainingStep&)>;
 // Trains one LoRA expert on the training split of `data` and returns it, with the settings and metrics filled
 // in. The base is shared and never changed, so several trainings may run on it from different threads.
 //
+// The random start is drawn from ATen's CPU generator, module by module in the base's order, seeded with the
+// first eight hexadecimal digits of the SHA-256 of "<seed>/<name>" (`printf 42/colour | sha256sum`), or with
+// the seed itself where shared_start is set; so it depends on nothing else.
+//
 // The loss is the cross-entropy of the target tokens only. Batches are ragged: no padding. The result depends
 // on the data, the options and the number of threads, not on interruptions: a run that is stopped by
 // interrupt_requested() writes its checkpoint and throws Error(kInterrupted); resumed, it ends with the
-// weights of an uninterrupted run.
+// weights of an uninterrupted run. A checkpoint of a run with a shared start goes on as such a run.
 //
-// Throws Error(kInvalidArgument) when no module matches, no example has a target, or the options contradict
-// themselves; kStale when the checkpoint belongs to other settings or data.
+// Throws Error(kInvalidArgument) when no module matches, `tied` ties nothing or parameters of different size,
+// no example has a target, or the options contradict themselves; kStale when the checkpoint belongs to other
+// settings or data.
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
                     const TrainingOptions& options, const TrainingObserver& observer = {});
 

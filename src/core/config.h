@@ -59,9 +59,11 @@ struct ExperimentConfig {
   std::int64_t lora_rank = 4;
   double lora_alpha = 16;  // the adapter's output is scaled by lora_alpha / lora_rank
   double lora_dropout = 0;
-  bool lora_init_b_random = false;           // B starts random like A instead of zero
-  std::optional<std::string> tie_params;     // regex over parameter names that one attention block shares
-  std::string trainable_param_names = ".*";  // regex over adapter parameter names, matched whole
+  bool lora_init_b_random = false;  // B starts random like A instead of zero
+  // Regex, found in adapter parameter names and reaching to their end: what it finds behind one beginning is
+  // one parameter, "q_proj.lora_a|k_proj.lora_a|v_proj.lora_a"
+  std::optional<std::string> tie_params;
+  std::string trainable_param_names = ".*";              // regex over adapter parameter names, matched whole
   std::optional<std::string> non_trainable_param_names;  // takes names out of the above
 
   // ---- optimizer
@@ -89,6 +91,9 @@ struct ExperimentConfig {
   std::optional<std::int64_t> save_every;          // steps between checkpoints that --resume continues from
   KeepWeights keep = KeepWeights::kLast;           // "last" or "best"; not a key of mttl
   std::int64_t seed = 42;
+  // All experts start from one random A; else each from its own, which seed and name decide. Not a key of
+  // mttl, which draws them one after the other.
+  bool shared_start = false;
 };
 
 // Reads the files of `files`, "a.json+b.json" (".json" may be missing; a name that does not exist is looked

@@ -68,6 +68,7 @@ void visit_config(Config& config, Visitor&& visit) {
   visit("save_every", config.save_every);
   visit("keep", config.keep);
   visit("seed", config.seed);
+  visit("shared_start", config.shared_start);
 }
 
 // The config keys of mttl that have no meaning here. Those of its routers, mixtures and its experiment

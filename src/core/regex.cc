@@ -58,11 +58,19 @@ Regex Regex::multiline(std::string_view pattern, const std::string& where) {
       compile(pattern, PCRE2_UCP | PCRE2_MULTILINE, ErrorKind::kCorruptFile, problem), pattern));
 }
 
-Regex Regex::python_fullmatch(std::string_view pattern, const std::string& where) {
+Regex Regex::python(std::string_view pattern, unsigned options, const std::string& where) {
   const std::string problem = where + ": '" + std::string(pattern) + "' is not a regular expression";
-  constexpr unsigned kOptions = PCRE2_UCP | PCRE2_ANCHORED | PCRE2_ENDANCHORED;
   return Regex(std::make_shared<const Code>(
-      compile(pcre2_from_python(pattern, problem), kOptions, ErrorKind::kInvalidArgument, problem), pattern));
+      compile(pcre2_from_python(pattern, problem), PCRE2_UCP | options, ErrorKind::kInvalidArgument, problem),
+      pattern));
+}
+
+Regex Regex::python_fullmatch(std::string_view pattern, const std::string& where) {
+  return python(pattern, PCRE2_ANCHORED | PCRE2_ENDANCHORED, where);
+}
+
+Regex Regex::python_search(std::string_view pattern, const std::string& where) {
+  return python(pattern, 0, where);
 }
 
 Regex Regex::literal(std::string_view text) {

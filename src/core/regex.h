@@ -18,6 +18,8 @@ class Regex {
   // Python's re.fullmatch: matches() of a whole text or not at all. Throws Error(kInvalidArgument), naming
   // `where`.
   static Regex python_fullmatch(std::string_view pattern, const std::string& where);
+  // Python's re.search: the first of find_all(). Throws as python_fullmatch().
+  static Regex python_search(std::string_view pattern, const std::string& where);
 
   // Matches `text` itself.
   static Regex literal(std::string_view text);
@@ -38,6 +40,7 @@ class Regex {
  private:
   struct Code;
   explicit Regex(std::shared_ptr<const Code> code) : code_(std::move(code)) {}
+  static Regex python(std::string_view pattern, unsigned options, const std::string& where);
 
   std::shared_ptr<const Code> code_;
 };

@@ -18,15 +18,29 @@ void write_checkpoint(const TrainingCheckpoint& checkpoint, const std::filesyste
   write_safetensors(path, tensors, {{"state", dump_json(state)}});
 }
 
+namespace {
+
+Json state_of(const SafetensorsFile& file, const std::string& where) {
+  const auto metadata = file.metadata().find("state");
+  if (metadata == file.metadata().end())
+    throw Error(ErrorKind::kCorruptFile, where + ": not a training checkpoint");
+  return parse_json(metadata->second, where);
+}
+
+}  // namespace
+
+std::optional<std::string> checkpoint_identity(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return json_require<std::string>(state_of(SafetensorsFile::open(path), path.string()), "identity",
+                                   path.string());
+}
+
 std::optional<TrainingCheckpoint> read_checkpoint(const std::filesystem::path& path,
                                                   const std::string& identity, std::int64_t parameters) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   const SafetensorsFile file = SafetensorsFile::open(path);
   const std::string where = path.string();
-  const auto metadata = file.metadata().find("state");
-  if (metadata == file.metadata().end())
-    throw Error(ErrorKind::kCorruptFile, where + ": not a training checkpoint");
-  const Json state = parse_json(metadata->second, where);
+  const Json state = state_of(file, where);
   TrainingCheckpoint checkpoint;
   checkpoint.identity = json_require<std::string>(state, "identity", where);
   if (checkpoint.identity != identity) {

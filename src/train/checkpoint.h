@@ -24,6 +24,9 @@ struct TrainingCheckpoint {
 
 void write_checkpoint(const TrainingCheckpoint& checkpoint, const std::filesystem::path& path);
 
+// Nothing when there is no such file. Throws Error(kCorruptFile).
+std::optional<std::string> checkpoint_identity(const std::filesystem::path& path);
+
 // Nothing when there is no such file. Throws Error(kStale) when it belongs to another identity, kCorruptFile.
 std::optional<TrainingCheckpoint> read_checkpoint(const std::filesystem::path& path,
                                                   const std::string& identity, std::int64_t parameters);

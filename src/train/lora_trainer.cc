@@ -10,6 +10,7 @@
 #include "core/strings.h"
 #include "kernels/low_rank.h"
 #include "quiver/error.h"
+#include "train/tied_parameters.h"
 
 namespace quiver {
 namespace {
@@ -61,6 +62,34 @@ void require_memory(const BaseModel& base, const std::vector<std::int64_t>& slot
               "lower lora_rank");
 }
 
+// The names that are trained, in their order; those that stand for another are none.
+std::vector<std::string> trained_parameters(const std::vector<std::string>& names,
+                                            const std::map<std::string, std::string>& sources,
+                                            const ParameterChoice& choice) {
+  const Regex trainable = Regex::python_fullmatch(choice.trainable, "trainable_param_names");
+  const std::optional<Regex> frozen =
+      choice.frozen ? std::optional(Regex::python_fullmatch(*choice.frozen, "non_trainable_param_names"))
+                    : std::nullopt;
+  std::vector<std::string> trained;
+  std::size_t matched = 0;  // by `trainable` alone
+  for (const std::string& name : names) {
+    if (sources.contains(name) || !trainable.matches(name)) continue;
+    ++matched;
+    if (!(frozen && frozen->matches(name))) trained.push_back(name);
+  }
+  if (trained.empty()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                matched == 0
+                    ? "no adapter parameter matches trainable_param_names '" + choice.trainable + "'"
+                    : "non_trainable_param_names '" + *choice.frozen + "' takes out every adapter parameter" +
+                          (choice.trainable == ".*"
+                               ? ""
+                               : " that matches trainable_param_names '" + choice.trainable + "'"),
+                "names look like 'model.layers.0.self_attn.q_proj.lora_a'");
+  }
+  return trained;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& config) {
@@ -89,9 +118,37 @@ std::vector<std::int64_t> match_slots(const BaseModel& base, const LoraConfig& c
   return matched;
 }
 
-LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const std::string& trainable,
-                         const std::optional<std::string>& frozen, std::uint64_t seed,
-                         const std::map<std::string, LoraWeights>& initial)
+// Slots and their start, drawn in the base's order, A before B.
+void LoraTrainer::draw_start(std::uint64_t seed, const std::map<std::string, LoraWeights>& initial) {
+  const std::vector<std::int64_t> matched = match_slots(base_, config_);
+  require_memory(base_, matched, config_.rank);
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  for (const std::int64_t index : matched) {
+    const LinearSlot& layer = base_.slots()[static_cast<std::size_t>(index)];
+    const double bound = 1.0 / std::sqrt(3.0 * static_cast<double>(layer.in));
+    Slot slot{index, at::empty({config_.rank, layer.in}).uniform_(-bound, bound, generator),
+              at::zeros({layer.out, config_.rank})};
+    if (config_.init_b_random) slot.b.uniform_(-bound, bound, generator);
+    if (!initial.empty()) {
+      slot.a.copy_(initial.at(layer.path).a);
+      slot.b.copy_(initial.at(layer.path).b);
+    }
+    slots_.push_back(std::move(slot));
+  }
+}
+
+std::map<std::string, at::Tensor*> LoraTrainer::tensors_by_name() {
+  std::map<std::string, at::Tensor*> tensors;
+  for (Slot& slot : slots_) {
+    const std::string& path = base_.slots()[static_cast<std::size_t>(slot.index)].path;
+    tensors[path + ".lora_a"] = &slot.a;
+    tensors[path + ".lora_b"] = &slot.b;
+  }
+  return tensors;
+}
+
+LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const ParameterChoice& choice,
+                         std::uint64_t seed, const std::map<std::string, LoraWeights>& initial)
     : base_(base),
       config_(config),
       by_group_(base.groups().size()),
@@ -101,51 +158,26 @@ LoraTrainer::LoraTrainer(const BaseModel& base, const LoraConfig& config, const 
                 "lora_rank must be at least 1 and lora_dropout in [0, 1): rank " +
                     std::to_string(config.rank) + ", dropout " + std::to_string(config.dropout));
   }
-  const Regex trained = Regex::python_fullmatch(trainable, "trainable_param_names");
-  const std::optional<Regex> kept =
-      frozen ? std::optional(Regex::python_fullmatch(*frozen, "non_trainable_param_names")) : std::nullopt;
-  std::size_t matched = 0;  // by `trainable` alone
-  const auto is_trained = [&](const std::string& name) {
-    if (!trained.matches(name)) return false;
-    ++matched;
-    return !(kept && kept->matches(name));
-  };
-  const std::vector<std::int64_t> matched_slots = match_slots(base, config);
-  require_memory(base, matched_slots, config.rank);
-  at::Generator generator = at::detail::createCPUGenerator(seed);
+  draw_start(seed, initial);
+  std::vector<std::string> names;  // the base's order
+  for (const Slot& slot : slots_) {
+    const std::string& path = base.slots()[static_cast<std::size_t>(slot.index)].path;
+    names.insert(names.end(), {path + ".lora_a", path + ".lora_b"});
+  }
+  const std::map<std::string, at::Tensor*> tensors = tensors_by_name();
+  const std::map<std::string, std::string> sources =
+      choice.tied ? tied_parameters(names, *choice.tied) : std::map<std::string, std::string>();
+  for (const auto& [name, source] : sources) {
+    if (tensors.at(name)->sizes() == tensors.at(source)->sizes()) continue;
+    throw Error(ErrorKind::kInvalidArgument,
+                "tie_params '" + *choice.tied + "' ties '" + name + "' to '" + source + "' of another size");
+  }
+  const std::vector<std::string> trained = trained_parameters(names, sources, choice);
   std::vector<FlatParameters::Entry> entries;
-  std::vector<std::pair<std::size_t, bool>> owner;  // slot and whether it is A, per entry
-  for (const std::int64_t index : matched_slots) {
-    const LinearSlot& layer = base.slots()[static_cast<std::size_t>(index)];
-    const double bound = 1.0 / std::sqrt(3.0 * static_cast<double>(layer.in));
-    Slot slot{index, at::empty({config.rank, layer.in}).uniform_(-bound, bound, generator),
-              at::zeros({layer.out, config.rank})};
-    if (config.init_b_random) slot.b.uniform_(-bound, bound, generator);
-    if (!initial.empty()) {
-      slot.a.copy_(initial.at(layer.path).a);
-      slot.b.copy_(initial.at(layer.path).b);
-    }
-    for (const bool is_a : {true, false}) {
-      const std::string name = layer.path + (is_a ? ".lora_a" : ".lora_b");
-      if (!is_trained(name)) continue;
-      entries.push_back({name, is_a ? slot.a : slot.b});
-      owner.emplace_back(slots_.size(), is_a);
-    }
-    slots_.push_back(std::move(slot));
-  }
-  if (entries.empty()) {
-    throw Error(
-        ErrorKind::kInvalidArgument,
-        matched == 0
-            ? "no adapter parameter matches trainable_param_names '" + trainable + "'"
-            : "non_trainable_param_names '" + *frozen + "' takes out every adapter parameter" +
-                  (trainable == ".*" ? "" : " that matches trainable_param_names '" + trainable + "'"),
-        "names look like 'model.layers.0.self_attn.q_proj.lora_a'");
-  }
+  for (const std::string& name : trained) entries.push_back({name, *tensors.at(name)});
   parameters_ = std::make_unique<FlatParameters>(entries);
-  for (std::size_t i = 0; i < owner.size(); ++i) {
-    (owner[i].second ? slots_[owner[i].first].a : slots_[owner[i].first].b) = parameters_->leaf(i);
-  }
+  for (std::size_t i = 0; i < trained.size(); ++i) *tensors.at(trained[i]) = parameters_->leaf(i);
+  for (const auto& [name, source] : sources) *tensors.at(name) = *tensors.at(source);
   for (const Slot& slot : slots_) {
     by_group_[static_cast<std::size_t>(base.slots()[static_cast<std::size_t>(slot.index)].group)].push_back(
         &slot);

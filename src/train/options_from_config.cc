@@ -1,7 +1,5 @@
 #include "train/options_from_config.h"
 
-#include "quiver/error.h"
-
 namespace quiver {
 namespace {
 
@@ -28,10 +26,6 @@ Optimizer optimizer_of(OptimizerKind kind) {
 }  // namespace
 
 TrainingOptions training_options(const ExperimentConfig& config) {
-  if (config.tie_params) {
-    throw Error(ErrorKind::kUnsupported, "tie_params '" + *config.tie_params + "' is not supported",
-                "remove it: every module then has an A of its own");
-  }
   TrainingOptions options;
   options.lora = {.rank = config.lora_rank,
                   .alpha = config.lora_alpha,
@@ -41,6 +35,7 @@ TrainingOptions training_options(const ExperimentConfig& config) {
                   .init_b_random = config.lora_init_b_random};
   options.trainable = config.trainable_param_names;
   options.frozen = config.non_trainable_param_names;
+  options.tied = config.tie_params;
   options.optimizer = optimizer_of(config.optimizer);
   options.learning_rate = config.adapters_learning_rate.value_or(config.learning_rate);
   options.weight_decay = config.adapters_weight_decay.value_or(config.weight_decay);
@@ -63,6 +58,7 @@ TrainingOptions training_options(const ExperimentConfig& config) {
   options.evaluate_every = config.eval_every.value_or(0);
   options.keep = config.keep == KeepWeights::kBest ? Keep::kBest : Keep::kLast;
   options.seed = static_cast<std::uint64_t>(config.seed);
+  options.shared_start = config.shared_start;
   options.checkpoint_every = config.save_every.value_or(0);
   return options;
 }

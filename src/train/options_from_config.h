@@ -5,7 +5,7 @@
 
 namespace quiver {
 
-// The training settings of an experiment. Throws Error(kUnsupported) for `tie_params`.
+// The training settings of an experiment.
 TrainingOptions training_options(const ExperimentConfig& config);
 
 }  // namespace quiver

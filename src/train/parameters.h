@@ -21,6 +21,8 @@ class FlatParameters {
   // The i-th parameter: a leaf of the autograd graph that shares memory with values().
   const at::Tensor& leaf(std::size_t index) const { return leaves_[index]; }
 
+  std::size_t size() const { return leaves_.size(); }
+
   at::Tensor& values() { return values_; }  // (N) float32
   const at::Tensor& values() const { return values_; }
   at::Tensor& gradients() { return gradients_; }  // (N) float32; backward() adds to it

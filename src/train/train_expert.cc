@@ -8,6 +8,7 @@
 #include "quiver/training.h"
 #include "tensor/finite.h"
 #include "tensor/jobs.h"
+#include "train/checkpoint.h"
 #include "train/loop.h"
 
 namespace quiver {
@@ -61,8 +62,8 @@ std::string schedule_name(Schedule schedule) {
   return "";
 }
 
-// The settings as the expert records them, and as a checkpoint is recognized by. Texts without begin-of-text
-// are those of 0.1.0, whose checkpoints go on.
+// The settings as the expert records them, and as a checkpoint is recognized by. What 0.1.0 did (texts
+// without begin-of-text, one start for all experts) says nothing, as it said nothing: its checkpoints go on.
 Json describe(const BaseModel& base, const TrainingOptions& options) {
   Json settings = {{"learning_rate", options.learning_rate},
                    {"weight_decay", options.weight_decay},
@@ -92,6 +93,8 @@ Json describe(const BaseModel& base, const TrainingOptions& options) {
                    {"trainable_param_names", options.trainable},
                    {"non_trainable_param_names", options.frozen.value_or("")}};
   if (!beginning_of(base, options).is_empty()) settings["bos"] = begin_of_text_name(BeginOfText::kAlways);
+  if (options.tied) settings["tie_params"] = *options.tied;
+  if (!options.shared_start) settings["shared_start"] = false;
   return settings;
 }
 
@@ -106,6 +109,26 @@ std::string identity(const BaseModel& base, const std::string& kind,
     hash.update(std::to_string(example.target_begin) + ";");
   }
   return hash.finish();
+}
+
+// A run that began with a shared start, as all of 0.1.0 did, goes on with it.
+TrainingOptions with_start_of_checkpoint(const BaseModel& base, const std::string& kind,
+                                         const std::vector<TokenizedExample>& train,
+                                         TrainingOptions options) {
+  if (!options.resume || options.shared_start || options.checkpoint.empty()) return options;
+  TrainingOptions shared = options;
+  shared.shared_start = true;
+  if (checkpoint_identity(options.checkpoint) != identity(base, kind, train, shared)) return options;
+  log_info(options.checkpoint.string() + " is of a run with a shared start, which it goes on with");
+  return shared;
+}
+
+// See train_expert.
+std::uint64_t start_seed(const std::string& name, const TrainingOptions& options) {
+  if (options.shared_start) return options.seed;
+  Sha256 hash;
+  hash.update(std::to_string(options.seed) + "/" + name);
+  return std::stoull(hash.finish().substr(0, 8), nullptr, 16);
 }
 
 Json metrics_of(const RunReport& report) {
@@ -133,12 +156,15 @@ std::vector<TokenizedExample> tokenize_training_split(const BaseModel& base, con
 }  // namespace
 
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
-                    const TrainingOptions& options, const TrainingObserver& observer) {
-  const std::vector<TokenizedExample> train = tokenize_training_split(base, data, options, name);
-  const std::vector<TokenizedExample> validation = tokenize(base, data.examples(Split::kValidation), options);
-  LoraTrainer trainer(base, options.lora, options.trainable, options.frozen, options.seed);
-  const RunReport report = run_training(base, trainer, train, validation, options,
-                                        identity(base, "expert " + name, train, options), observer);
+                    const TrainingOptions& asked, const TrainingObserver& observer) {
+  const std::vector<TokenizedExample> train = tokenize_training_split(base, data, asked, name);
+  const std::vector<TokenizedExample> validation = tokenize(base, data.examples(Split::kValidation), asked);
+  const std::string kind = "expert " + name;
+  const TrainingOptions options = with_start_of_checkpoint(base, kind, train, asked);
+  LoraTrainer trainer(base, options.lora, {options.trainable, options.frozen, options.tied},
+                      start_seed(name, options));
+  const RunReport report =
+      run_training(base, trainer, train, validation, options, identity(base, kind, train, options), observer);
   Expert expert;
   expert.info.name = name;
   expert.info.tasks = data.task_names();
@@ -147,6 +173,7 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   expert.info.lora = options.lora;
   expert.info.training = describe(base, options);
   if (options.bos == BeginOfText::kNever) expert.info.training["bos"] = begin_of_text_name(options.bos);
+  if (asked.shared_start) expert.info.training["shared_start"] = true;
   expert.info.metrics = metrics_of(report);
   expert.modules = trainer.weights();
   for (const auto& [path, weights] : expert.modules) {

@@ -57,6 +57,20 @@ TEST_F(Train, TheSeedDecidesTheWeights) {
   EXPECT_EQ(weights("other", "colour"), weights("config_seed", "colour"));
 }
 
+TEST_F(Train, TheConfigTiesParametersAndSharesStarts) {
+  config_option(experiment());
+  const std::string one_task = "-k finetune_task_name=colour -k total_steps=2";
+  run_ok(train_into("tied", one_task + " -k tie_params=q_proj.lora_a\\|k_proj.lora_a -k shared_start=true"));
+  const Json training = Json::parse(run_ok("library show " + arg("tied") + " colour")).at("training");
+  EXPECT_EQ(training.at("tie_params"), "q_proj.lora_a|k_proj.lora_a");
+  EXPECT_EQ(training.at("shared_start"), true);
+  const test::ProgramResult untied = run(train_into("other", one_task + " -k tie_params=gate_proj.lora_a"));
+  EXPECT_EQ(untied.status, 1);
+  EXPECT_NE(untied.err.find("tie_params 'gate_proj.lora_a' ties no two adapter parameters"),
+            std::string::npos)
+      << untied.err;
+}
+
 TEST_F(Train, AnExpertThatIsThereIsKeptUnlessForced) {
   train("colour");
   const std::string before = weights("library", "colour");

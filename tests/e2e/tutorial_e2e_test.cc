@@ -81,6 +81,30 @@ TEST_F(TutorialCommand, RunsTheChainAndRepeatsNothing) {
   EXPECT_NE(other.err.find("holds a run with other settings"), std::string::npos) << other.err;
 }
 
+// 0.1.0 knew no shared_start: its settings lack the key, and all its experts start from one A.
+TEST_F(TutorialCommand, ARunOfAnEarlierVersionGoesOnWithItsSharedStarts) {
+  Json config = tutorial();
+  config.erase("choices");
+  config["rouge"]["routers"] = {"base"};
+  const std::string command = "tutorial " + config_option(config) + " --out " + arg("out");
+  run_ok(command);
+  const auto shared_start_of = [&](const std::string& expert) {
+    return Json::parse(run_ok("library show " + arg("out/library") + " " + expert))
+        .at("training")
+        .at("shared_start");
+  };
+  EXPECT_EQ(shared_start_of("taste"), false);
+  Json settings = Json::parse(test::content(path("out/settings.json")));
+  for (const char* part : {"experiment", "cluster_experiment"})
+    ASSERT_EQ(settings.at(part).erase("shared_start"), 1U);
+  write_file_atomic(path("out/settings.json"), dump_json(settings, 1) + "\n");
+  run_ok("library rm " + arg("out/library") + " taste");
+  run_ok(command);
+  EXPECT_EQ(shared_start_of("taste"), true);
+  EXPECT_EQ(shared_start_of("colour"), false);
+  EXPECT_EQ(Json::parse(test::content(path("out/settings.json"))), settings);
+}
+
 TEST_F(TutorialCommand, AnUnknownKeyIsAnErrorWithTheNearest) {
   Json config = tutorial();
   config["rouge"]["router"] = "arrow";

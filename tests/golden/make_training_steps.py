@@ -23,6 +23,7 @@ CASES = [
     {"name": "llama_scheduled", "model": "tiny_llama", "max_grad_norm": None, "warmup_steps": 3},
     {"name": "gpt_neo", "model": "tiny_gpt_neo", "max_grad_norm": None, "warmup_steps": None},
     {"name": "gpt_neo_clipped", "model": "tiny_gpt_neo", "max_grad_norm": 4.0, "warmup_steps": None},
+    {"name": "llama_tied", "model": "tiny_llama", "max_grad_norm": 1.0, "warmup_steps": None, "tied": True},
 ]
 
 
@@ -74,6 +75,14 @@ def lora_parameters(model):
     return found
 
 
+def tie_a(model):
+    """The A of q, k and v of one layer is one torch parameter, as mttl's tie_params makes it: q's."""
+    for name, module in model.named_modules():
+        if name.endswith("self_attn"):
+            for other in (module.k_proj, module.v_proj):
+                other.lora_A["default"].weight = module.q_proj.lora_A["default"].weight
+
+
 def learning_rate_multiplier(update, warmup_steps):
     if warmup_steps is None:
         return 1.0
@@ -87,7 +96,9 @@ def train(case, batches, dtype):
     base = AutoModelForCausalLM.from_pretrained(DIRECTORY / case["model"], dtype=torch.float32).to(dtype)
     config = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=TARGET_MODULES)
     model = get_peft_model(base, config, autocast_adapter_dtype=False).train()
-    parameters = lora_parameters(model)
+    if case.get("tied"):
+        tie_a(model)
+    parameters = lora_parameters(model)  # a shared one once, under its first name
     random = Random(11)
     for parameter in parameters.values():
         # B is not zero, unlike a fresh expert's: otherwise the first gradient of A would be.

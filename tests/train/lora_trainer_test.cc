@@ -68,7 +68,7 @@ class LoraTrainerTest : public testing::Test {
 };
 
 TEST_F(LoraTrainerTest, AddsScaleTimesXATBTInItsColumns) {
-  const LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  const LoraTrainer trainer(base_, config_, {}, 5);
   const at::Tensor x = random_tensor({7, 32}, 1);
   const std::map<std::string, LoraWeights> weights = trainer.weights();
   const auto of = [&](const std::string& name) {
@@ -81,7 +81,7 @@ TEST_F(LoraTrainerTest, AddsScaleTimesXATBTInItsColumns) {
 
 TEST_F(LoraTrainerTest, StartsAsTheReferenceDoes) {
   config_.init_b_random = false;
-  const LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  const LoraTrainer trainer(base_, config_, {}, 5);
   const std::map<std::string, LoraWeights> weights = trainer.weights();
   ASSERT_EQ(weights.size(), 6u);
   for (const auto& [path, lora] : weights) {
@@ -92,7 +92,7 @@ TEST_F(LoraTrainerTest, StartsAsTheReferenceDoes) {
     EXPECT_FALSE(lora.b.any().item<bool>()) << path;
     EXPECT_EQ(lora.scale, 2.0);
   }
-  const LoraTrainer same(base_, config_, ".*", std::nullopt, 5), other(base_, config_, ".*", std::nullopt, 6);
+  const LoraTrainer same(base_, config_, {}, 5), other(base_, config_, {}, 6);
   const std::string path = "model.layers.1.mlp.down_proj";
   EXPECT_TRUE(at::equal(same.weights().at(path).a, weights.at(path).a));
   EXPECT_FALSE(at::equal(other.weights().at(path).a, weights.at(path).a));
@@ -100,7 +100,7 @@ TEST_F(LoraTrainerTest, StartsAsTheReferenceDoes) {
 
 TEST_F(LoraTrainerTest, DropoutOnlyInTrainingAndBySeed) {
   config_.dropout = 0.5;
-  LoraTrainer trainer(base_, config_, ".*", std::nullopt, 5);
+  LoraTrainer trainer(base_, config_, {}, 5);
   const at::Tensor x = random_tensor({200, 32}, 1);
   trainer.begin_step(1);
   const at::Tensor first = update(trainer, x);
@@ -127,7 +127,7 @@ TEST_F(LoraTrainerTest, DropoutOnlyInTrainingAndBySeed) {
 TEST_F(LoraTrainerTest, TrainsOnlyWhatTheNamesSay) {
   const std::int64_t a = 3 * (32 + 32 + 64), b = 3 * (32 + 16 + 32);  // of one layer
   const auto count = [&](const std::string& trainable, const std::optional<std::string>& frozen) {
-    LoraTrainer trainer(base_, config_, trainable, frozen, 5);
+    LoraTrainer trainer(base_, config_, {trainable, frozen}, 5);
     return trainer.parameters().values().numel();
   };
   EXPECT_EQ(count(".*", std::nullopt), 2 * (a + b));
@@ -150,11 +150,56 @@ TEST_F(LoraTrainerTest, TrainsOnlyWhatTheNamesSay) {
             std::string::npos);
 }
 
+TEST_F(LoraTrainerTest, TiedParametersAreOne) {
+  const std::string attention = "model.layers.0.self_attn.";
+  config_.modify_layers = "q_proj|k_proj|v_proj|down_proj";
+  const std::int64_t a = 3 * (32 + 64), b = 3 * (32 + 16 + 16 + 32);  // of one layer; q, k and v share an A
+  LoraTrainer trainer(base_, config_, {.tied = "(q|k|v)_proj.lora_a"}, 5);
+  EXPECT_EQ(trainer.parameters().values().numel(), 2 * (a + b));
+  trainer.parameters().values().add_(0.25);  // as a step changes them
+  const std::map<std::string, LoraWeights> weights = trainer.weights();
+  for (const char* name : {"k_proj", "v_proj"})
+    EXPECT_TRUE(at::equal(weights.at(attention + name).a, weights.at(attention + "q_proj").a)) << name;
+  const std::string other = "model.layers.1.self_attn.q_proj";
+  EXPECT_FALSE(at::equal(weights.at(other).a, weights.at(attention + "q_proj").a));
+  // Untied, q's start is the same: what is drawn for the others is passed over.
+  const LoraTrainer untied(base_, config_, {}, 5);
+  EXPECT_TRUE(at::equal(untied.weights().at(other).a + 0.25, weights.at(other).a));
+  EXPECT_FALSE(
+      at::equal(untied.weights().at(attention + "k_proj").a, untied.weights().at(attention + "q_proj").a));
+  // Frozen with the name of the first.
+  LoraTrainer frozen(base_, config_, {.frozen = ".*q_proj.lora_a", .tied = "(q|k|v)_proj.lora_a"}, 5);
+  EXPECT_EQ(frozen.parameters().values().numel(), 2 * (3 * 64 + b));
+}
+
+TEST_F(LoraTrainerTest, RefusesTiesThatDoNotHold) {
+  config_.modify_layers = "q_proj|k_proj|v_proj";
+  const auto refusal = [&](const std::string& tied) {
+    return error_message([&] { LoraTrainer(base_, config_, {.tied = tied}, 5); });
+  };
+  const std::string hint = " | it should read like 'q_proj.lora_a|k_proj.lora_a|v_proj.lora_a'";
+  EXPECT_EQ(refusal("gate_proj.lora_a"),
+            "tie_params 'gate_proj.lora_a' ties no two adapter parameters, such as "
+            "'model.layers.0.self_attn.q_proj.lora_a'" +
+                hint);
+  EXPECT_EQ(refusal("k_proj.lora_a"),
+            "tie_params 'k_proj.lora_a' ties no two adapter parameters, such as "
+            "'model.layers.0.self_attn.q_proj.lora_a'" +
+                hint);
+  EXPECT_EQ(
+      refusal("q_proj|k_proj"),
+      "tie_params 'q_proj|k_proj' matches 'q_proj' inside 'model.layers.0.self_attn.q_proj.lora_a', not a "
+      "whole end of it" +
+          hint);
+  EXPECT_EQ(refusal("(q|k)_proj.lora_b"),
+            "tie_params '(q|k)_proj.lora_b' ties 'model.layers.0.self_attn.k_proj.lora_b' to "
+            "'model.layers.0.self_attn.q_proj.lora_b' of another size");
+  EXPECT_NE(refusal("(").find("tie_params: '(' is not a regular expression"), std::string::npos);
+}
+
 TEST_F(LoraTrainerTest, ARankThatNoMemoryHoldsIsNamed) {
   config_.rank = std::int64_t{1} << 40;  // 2^40 * 100 numbers and more
-  EXPECT_NE(error_message([&] {
-              LoraTrainer(base_, config_, ".*", std::nullopt, 5);
-            }).find("lora_rank 1099511627776 needs "),
+  EXPECT_NE(error_message([&] { LoraTrainer(base_, config_, {}, 5); }).find("lora_rank 1099511627776 needs "),
             std::string::npos);
 }
 
@@ -163,7 +208,7 @@ TEST_F(LoraTrainerTest, RefusesRanksAndDropoutsOutOfRange) {
     config_.rank = rank;
     config_.dropout = dropout;
     EXPECT_NE(error_message([&] {
-                LoraTrainer(base_, config_, ".*", std::nullopt, 5);
+                LoraTrainer(base_, config_, {}, 5);
               }).find("lora_rank must be at least 1 and lora_dropout in [0, 1)"),
               std::string::npos);
   }

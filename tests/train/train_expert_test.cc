@@ -1,3 +1,7 @@
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include "core/files.h"
@@ -124,6 +128,58 @@ TEST_F(TrainExpertTest, TheSeedDecides) {
   TrainingOptions other = options();
   other.seed = 43;
   EXPECT_NE(expert_digest(train(other)), expert_digest(first));
+}
+
+// Drawn by hand from the seed that `printf 42/flight | sha256sum` begins with.
+TEST_F(TrainExpertTest, SeedAndNameDecideTheStart) {
+  TrainingOptions chosen = options();
+  chosen.learning_rate = 0;  // what comes out is the start
+  chosen.total_steps = 1;
+  const std::string first = "model.layers.0.self_attn.q_proj";  // (2, 32)
+  const auto drawn = [](std::uint64_t seed) {
+    const double bound = 1 / std::sqrt(3.0 * 32);
+    return at::empty({2, 32}).uniform_(-bound, bound, at::detail::createCPUGenerator(seed));
+  };
+  const Expert own = train(chosen);
+  EXPECT_TRUE(at::equal(own.modules.at(first).a, drawn(0x9cd2ad3f)));
+  EXPECT_EQ(own.info.training.at("shared_start"), false);
+  const Expert other = train_expert(*golden_base("tiny_llama"), "other", data(), chosen);
+  EXPECT_TRUE(at::equal(other.modules.at(first).a, drawn(0x20961271)));
+
+  chosen.shared_start = true;
+  const Expert shared = train(chosen);
+  EXPECT_TRUE(at::equal(shared.modules.at(first).a, drawn(42)));
+  EXPECT_EQ(shared.info.training.at("shared_start"), true);
+  expect_equal_weights(train_expert(*golden_base("tiny_llama"), "other", data(), chosen), shared);
+}
+
+TEST_F(TrainExpertTest, ACheckpointOfASharedStartGoesOnAsItBegan) {
+  TrainingOptions chosen = options();
+  chosen.frozen = ".*lora_a";  // so that the start is in no checkpoint
+  chosen.shared_start = true;
+  const Expert whole = train(chosen);
+  chosen.checkpoint_every = 3;
+  crash_after(4, chosen);
+  chosen.shared_start = false;
+  chosen.resume = true;
+  const Expert resumed = train(chosen);
+  expect_equal_weights(resumed, whole);
+  EXPECT_FALSE(resumed.info.training.contains("shared_start"));  // as in 0.1.0
+  chosen.resume = false;
+  EXPECT_NE(expert_digest(train(chosen)), expert_digest(whole));
+}
+
+TEST_F(TrainExpertTest, RecordsWhatIsTied) {
+  TrainingOptions chosen = options();
+  EXPECT_FALSE(train(chosen).info.training.contains("tie_params"));
+  chosen.tied = "q_proj.lora_a|v_proj.lora_a";
+  const Expert expert = train(chosen);
+  EXPECT_EQ(expert.info.training.at("tie_params"), *chosen.tied);
+  for (const std::string layer : {"model.layers.0.self_attn.", "model.layers.1.self_attn."})
+    EXPECT_TRUE(at::equal(expert.modules.at(layer + "q_proj").a, expert.modules.at(layer + "v_proj").a));
+  // The tie outlives the file.
+  save_expert(expert, scratch_ / "saved");
+  expect_equal_weights(load_expert(scratch_ / "saved"), expert);
 }
 
 // Steps 3 and 6 leave checkpoints; epochs are three steps long, so order and dropout go on inside an epoch
@@ -355,6 +411,26 @@ TEST_F(TrainExpertTest, OneFailureAmongSeveralKeepsTheOthers) {
   });
   EXPECT_NE(message.find("training diverged"), std::string::npos);
   EXPECT_EQ(trained, std::vector<std::string>{"good"});
+}
+
+// One row, three, and more than one batch of four; more steps than any has batches: epochs follow each other.
+TEST_F(TrainExpertTest, GatesTrainOnAnyNumberOfRows) {
+  const Expert expert = train(options());
+  TrainingOptions chosen = options();
+  chosen.total_steps = 5;
+  for (const std::int64_t rows : {1, 3, 5, 9}) {
+    TaskDataset few = data();
+    few.subsample(Split::kTrain, static_cast<double>(rows), false);
+    ASSERT_EQ(few.examples(Split::kTrain).size(), static_cast<std::size_t>(rows));
+    std::vector<std::int64_t> tokens;
+    const auto gates = train_gates(*golden_base("tiny_llama"), expert, few, chosen,
+                                   [&](const TrainingStep& step) { tokens.push_back(step.tokens); });
+    EXPECT_EQ(tokens.size(), 5u);
+    if (rows <= 4) {
+      EXPECT_EQ(std::set(tokens.begin(), tokens.end()).size(), 1u) << "every step runs all rows";
+    }
+    for (const auto& [path, gate] : gates) EXPECT_TRUE(gate.any().item<bool>()) << rows << " " << path;
+  }
 }
 
 TEST_F(TrainExpertTest, GatesLearnAndTheExpertStays) {
