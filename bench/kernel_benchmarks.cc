@@ -122,8 +122,10 @@ BENCHMARK(cached_attention)->ArgName("length")->Arg(256)->Arg(1024)->UseRealTime
 void add_mixture(benchmark::State& state) {
   constexpr std::int64_t kRank = 4;
   const std::int64_t rows = state.range(0), experts = state.range(1);
-  const MixtureSlot slots[] = {
-      {at::randn({experts, kRank, kHidden}), at::randn({experts, kRank, kHidden}), 0}};
+  std::vector<LoraFactors> factors;
+  for (std::int64_t e = 0; e < experts; ++e)
+    factors.push_back({at::randn({kRank, kHidden}), at::randn({kRank, kHidden})});
+  const MixtureSlot slots[] = {MixtureSlot(std::move(factors), 0)};
   const at::Tensor x = at::randn({rows, kHidden}), vectors = at::randn({experts, kHidden});
   at::Tensor y = at::zeros({rows, kHidden});
   const MixtureRule rule{.top_k = 2, .merge_before = state.range(2) == 1};

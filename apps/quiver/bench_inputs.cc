@@ -93,9 +93,7 @@ std::vector<RoutedModel> bench_models(ModelArguments arguments, std::shared_ptr<
 }
 
 std::string bench_name(const RoutedModel& model) {
-  const RouterKind kind = model.router().kind;
-  const bool combines =
-      kind == RouterKind::kUniform || kind == RouterKind::kArrow || kind == RouterKind::kPhatgoose;
+  const bool combines = router_info(model.router()).combines;
   return router_name(model.router()) + (combines ? ", " + combine_name(model.router().combine) : "");
 }
 

@@ -55,10 +55,11 @@ std::vector<RoutedModel> make_models(const std::shared_ptr<const BaseModel>& bas
   ExpertLibrary library = ExpertLibrary::create((scratch.path() / "library").string());
   fill_with_random_experts(library, *base, experts, global.seed.value_or(42));
   std::vector<RouterOptions> routers;
-  for (const RouterKind kind : {RouterKind::kArrow, RouterKind::kPhatgoose}) {
+  for (const char* name : {"arrow", "phatgoose"}) {
     for (const Combine combine : {Combine::kOutput, Combine::kParameter})
-      routers.push_back(
-          {.kind = kind, .top_k = static_cast<int>(std::min<std::int64_t>(2, experts)), .combine = combine});
+      routers.push_back({.router = name,
+                         .top_k = static_cast<int>(std::min<std::int64_t>(2, experts)),
+                         .combine = combine});
   }
   return RoutedModel::compose_all(base, library, routers);
 }

@@ -11,6 +11,7 @@
 #include "json_lines.h"
 #include "model_cache.h"
 #include "modular/adapters.h"
+#include "modular/bind_experts.h"
 #include "quiver/training.h"
 #include "quiver/transforms.h"
 #include "train/loop.h"
@@ -88,7 +89,7 @@ class NoAdapter : public LinearAdapter {
 double loss_of(const BaseModel& base, const TokenCounts& counts, const std::optional<Expert>& expert) {
   const at::NoGradGuard no_gradients;
   if (!expert) return validation_loss(base, NoAdapter(), counts.examples, TrainingOptions().token_budget);
-  const LoraAdapter adapter(base, single_expert(*make_expert_set(base, {*expert}), 0));
+  const WeightedAdapter adapter(base, bind_expert(base, *expert).factors);
   return validation_loss(base, adapter, counts.examples, TrainingOptions().token_budget);
 }
 

@@ -23,7 +23,7 @@ void ModelArguments::add_to(Command& command, const std::string& positional) {
                   "A Hugging Face folder, a .gguf file, a fetched name, or a composed folder")
       ->required();
   command.add_option("--library", library, "Expert library: local://DIR, a path, or virtual://NAME");
-  command.add_option("--router", routers, "base, oracle, uniform, arrow, phatgoose or expert:NAME")
+  command.add_option("--router", routers, router_names_text())
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(parsed_by([](const std::string& text) { parse_router(text); }));
@@ -67,15 +67,15 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
     if (top_k) router.top_k = *top_k;
     if (temperature) router.temperature = *temperature;
     if (combine) router.combine = parse_combine(*combine);
-    if (router.kind == RouterKind::kOracle) router.default_expert = default_expert;
-    if (router.kind != RouterKind::kBase && library.empty()) {
+    if (router.router == "oracle") router.default_expert = default_expert;
+    if (router.router != "base" && library.empty()) {
       throw UsageError("--router " + text + " needs --library");
     }
     options.push_back(std::move(router));
   }
   if (options.empty()) {
     if (!library.empty()) {
-      throw UsageError("--library needs --router: base, oracle, uniform, arrow, phatgoose or expert:NAME");
+      throw UsageError("--library needs --router: " + router_names_text());
     }
     options.push_back({.bos = begin_of_text()});
   }
@@ -96,7 +96,7 @@ std::vector<RoutedModel> ModelArguments::load(const BaseModelOptions& base_optio
   const std::vector<RouterOptions> options = router_options();
   const std::shared_ptr<const BaseModel> base = BaseModel::load(resolve_base(model), base_options);
   bool only_base = true;
-  for (const RouterOptions& router : options) only_base = only_base && router.kind == RouterKind::kBase;
+  for (const RouterOptions& router : options) only_base = only_base && router.router == "base";
   if (only_base) {
     const BeginOfText of_base =
         begin_of_text(compat == compat_name(Compat::kMttl) ? BeginOfText::kNever : BeginOfText::kAuto);

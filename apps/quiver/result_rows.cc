@@ -9,16 +9,14 @@ namespace quiver::program {
 ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, const std::string& library,
                      const std::string& suffix) {
   const RouterOptions& router = model.router();
-  const bool mixes = router.kind == RouterKind::kUniform || router.kind == RouterKind::kArrow ||
-                     router.kind == RouterKind::kPhatgoose;
-  const bool selects = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
+  const RouterInfo info = router_info(router);
   ResultRow row;
   row.router = router_name(router);
   row.name = row.router + (suffix.empty() ? "" : "_" + suffix);
-  row.library = router.kind == RouterKind::kBase ? "" : library;
-  row.combine = mixes ? combine_name(router.combine) : "";
+  row.library = router.router == "base" ? "" : library;
+  row.combine = info.combines ? combine_name(router.combine) : "";
   const auto experts = static_cast<int>(model.expert_names().size());
-  row.top_k = selects ? (router.top_k > 0 ? router.top_k : experts) : 0;
+  row.top_k = info.selects ? (router.top_k > 0 ? router.top_k : experts) : 0;
   row.metric = evaluation.metric;
   row.value = evaluation.value;
   row.n = evaluation.n;

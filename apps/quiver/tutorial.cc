@@ -88,17 +88,17 @@ class Tutorial {
     return plans;
   }
 
-  bool routes_with(RouterKind kind) const {
+  bool routes_with(const char* name) const {
     std::vector<RouterOptions> routers = config_.rouge_routers;
     if (config_.choices)
       routers.insert(routers.end(), config_.choices->routers.begin(), config_.choices->routers.end());
     return std::any_of(routers.begin(), routers.end(),
-                       [&](const RouterOptions& r) { return r.kind == kind; });
+                       [&](const RouterOptions& r) { return r.router == name; });
   }
 
   void prepare_routing(ExpertLibrary& library) const {
-    if (routes_with(RouterKind::kArrow)) compute_arrow_prototypes(library, Recompute::kMissing);
-    if (!routes_with(RouterKind::kPhatgoose)) return;
+    if (routes_with("arrow")) compute_arrow_prototypes(library, Recompute::kMissing);
+    if (!routes_with("phatgoose")) return;
     const auto experts = static_cast<std::int64_t>(library.names().size());
     std::optional<Progress> progress;
     train_phatgoose_gates(library, *base_, data_, config_.gates, Recompute::kMissing, {},
@@ -120,7 +120,7 @@ class Tutorial {
     for (const auto& [library, label] :
          {std::pair{&tasks, kTaskLibrary}, std::pair{&clusters, kClusterLibrary}}) {
       for (const RoutedModel& model : RoutedModel::compose_all(base_, *library, routers)) {
-        const bool is_base = model.router().kind == RouterKind::kBase;
+        const bool is_base = model.router().router == "base";
         if (is_base && label == kClusterLibrary) continue;
         result.push_back({model, is_base ? "" : label});
       }

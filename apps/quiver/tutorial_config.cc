@@ -68,8 +68,8 @@ std::vector<RouterOptions> read_routers(const Json& section, const std::string& 
   std::vector<RouterOptions> routers;
   for (const std::string& name : json_require<std::vector<std::string>>(section, "routers", where)) {
     RouterOptions router = read_router(name, where);
-    const bool selects = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
-    if (selects) router.top_k = static_cast<int>(Numbers(section, where).whole("top_k", router.top_k, 0));
+    if (router_info(router).selects)
+      router.top_k = static_cast<int>(Numbers(section, where).whole("top_k", router.top_k, 0));
     routers.push_back(std::move(router));
   }
   return routers;

@@ -16,8 +16,17 @@
 
 namespace quiver {
 
-struct ExpertSet;
+class ExpertSet;
+struct FittedRouter;
 class TextBeginning;
+
+// What serves one sequence. Holds what it needs of its model.
+struct Binding {
+  std::shared_ptr<const LinearAdapter> adapter;  // null: the base alone
+  // The weight of every expert, where it is one for all tokens and slots: sums to 1, or to 0 where no expert
+  // serves the sequence. Empty: each token has its own, or there are no experts.
+  std::vector<double> expert_weights = {};
+};
 
 // A base model, experts and a router. Immutable and thread-safe; cheap to copy: base and experts are shared,
 // so many routers can stand on one loaded base.
@@ -52,7 +61,7 @@ class RoutedModel {
 
   const BaseModel& base() const { return *base_; }
   std::shared_ptr<const BaseModel> shared_base() const { return base_; }
-  const RouterOptions& router() const { return router_; }
+  const RouterOptions& router() const;
   std::vector<std::string> expert_names() const;  // of those that were read, sorted
 
   // The same model with another begin-of-text before every text. Throws Error(kInvalidArgument) for kAlways
@@ -62,10 +71,23 @@ class RoutedModel {
   // What stands before the model's texts (src/text/text_beginning.h).
   const TextBeginning& text_beginning() const { return *beginning_; }
 
-  // What a sequence of this task is run with: null for the base alone. Oracle: throws Error(kNotFound) with
-  // the nearest names for a task that no expert covers, unless there is a default expert. Lives as long as
-  // the model.
-  const LinearAdapter* adapter_for(const std::string& task_name) const;
+  // What the sequence that begins with `prompt` is run with, from the prompt's ids and its task's name alone:
+  // the same whatever is run beside it. Routers that look at neither return one adapter for all. Sequence
+  // routers run the base over the prompt, as far as they look. Throws Error(kNotFound) with the nearest names
+  // for the oracle and a task that no expert covers, unless there is a default expert; kNotFinite.
+  Binding bind(std::span<const std::int32_t> prompt, const std::string& task_name = {}) const;
+
+  // Whether bind() reads the prompt's ids.
+  bool looks_at_prompts() const;
+  // Whether the other is a copy of this model.
+  bool shares_state(const RoutedModel& other) const { return state_ == other.state_; }
+
+  // The index, in expert_names(), of the expert that was trained on a task.
+  std::optional<std::size_t> expert_of_task(const std::string& task_name) const;
+
+  // The same model with one expert left out. Throws Error(kNotFound) for a name that is not among the
+  // experts, kInvalidArgument where it is the only one, or where fewer than top_k would be left.
+  RoutedModel without_expert(const std::string& name) const;
 
   // Hidden states (T, hidden) of a ragged batch, one task name per sequence (needed by the oracle only).
   at::Tensor forward(const RaggedBatch& batch, std::span<const std::string> task_names = {}) const;
@@ -74,19 +96,17 @@ class RoutedModel {
   // without its one trailing space; one id at least.
   std::vector<std::int32_t> prompt_ids(const std::string& prompt) const;
 
-  // The routing weights of every adapted slot for a prompt: slot path -> (T, E) float32 for the T tokens of
-  // prompt_ids(), zero for experts not chosen.
+  // The routing weights of every adapted slot for a prompt, a record of a run: slot path -> (T, E) float32
+  // for the T tokens of prompt_ids(), zero for experts not chosen.
   std::map<std::string, at::Tensor> route(const std::string& prompt, const std::string& task_name = {}) const;
 
  private:
   struct State;
-  RoutedModel(std::shared_ptr<const BaseModel> base, RouterOptions router,
-              std::shared_ptr<const State> state);
-  static RoutedModel assemble(std::shared_ptr<const BaseModel> base, std::shared_ptr<const ExpertSet> experts,
-                              std::map<std::int64_t, at::Tensor> vectors, RouterOptions router);
+  RoutedModel(std::shared_ptr<const BaseModel> base, std::shared_ptr<const State> state);
+  static RoutedModel assemble(std::shared_ptr<const BaseModel> base, ExpertSet experts, RouterOptions router,
+                              std::shared_ptr<const FittedRouter> fitted);
 
   std::shared_ptr<const BaseModel> base_;
-  RouterOptions router_;
   std::shared_ptr<const State> state_;
   std::shared_ptr<const TextBeginning> beginning_;
 };
@@ -115,6 +135,8 @@ struct GenerationOptions {
   bool ignore_stop_tokens = false;  // go on after an end-of-text token, up to max_new_tokens
   double sampling_temperature = 0;  // 0: greedy
   double top_p = 1;                 // sampling: the smallest set of tokens with this probability
+  // Keep the routing of every prompt, see Generation. Costs time where tokens route themselves.
+  bool record_routing = false;
   // With a request's place in the call it decides what is drawn for that request, whatever is decoded beside.
   std::uint64_t seed = 42;
 };
@@ -124,6 +146,12 @@ struct Generation {
   std::vector<std::int32_t> ids;    // new tokens, the end-of-text token that ended them left out
   std::int64_t prompt_tokens = 0;   // run
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
+  // With record_routing. By expert of RoutedModel::expert_names(), the mean over the prompt's tokens and the
+  // adapted slots of the weights that were used: sums to 1, or to 0 where the base alone served the prompt.
+  // Empty without experts.
+  std::vector<double> expert_weights = {};
+  // The expert with the largest weight, over all slots, of each of the prompt's tokens; -1: none.
+  std::vector<std::int32_t> token_experts = {};
   // Why this request failed: kInvalidArgument (too long, with Truncation::kError), kNotFound (a task that no
   // expert covers), kUnsupported (a text too long to tokenize), kNotFinite (NaN or infinite logits; text and
   // ids then hold what came before).

@@ -1,23 +1,44 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "quiver/begin_of_text.h"
 #include "quiver/error.h"
 
 namespace quiver {
 
-// Who decides which experts a token uses.
-enum class RouterKind {
-  kBase,          // no expert: the base model alone
-  kOracle,        // the expert of the sequence's task
-  kUniform,       // every expert with weight 1/E
-  kArrow,         // |x . p| with p the top right singular vector of B A (Ostapenko et al. 2024)
-  kPhatgoose,     // standardized x . standardized trained gate (Muqeeth et al. 2024)
-  kSingleExpert,  // one expert, given by name, for everything
+// What a router's decision belongs to.
+enum class RouterClass {
+  kFixed,     // the model, or a sequence's task: no text is looked at
+  kSequence,  // one decision for a prompt, from hidden states of the base; constant while decoding
+  kToken,     // each token in each slot
+};
+
+// One setting that a router has beside those of RouterOptions: an option --NAME of the program, a key of the
+// router in JSON.
+struct RouterSetting {
+  std::string name;
+  std::string help;                  // one line
+  std::string fallback;              // its value where nothing is said
+  std::vector<std::string> words{};  // what it may be; empty: a number, or, with `is_text`, any text
+  double least = 0, most = 1e9;      // of a number
+  bool is_whole = false;             // whole numbers alone
+  bool is_text = false;
+};
+
+// What is known of a router before it has experts.
+struct RouterInfo {
+  std::string name;  // as parse_router() reads it; "expert" for "expert:NAME"
+  RouterClass kind = RouterClass::kFixed;
+  std::string help;       // one line
+  bool combines = false;  // several experts may meet, so that `combine` counts
+  bool selects = false;   // `top_k` counts
+  std::vector<RouterSetting> settings{};
 };
 
 // How several experts of one token are joined, in the reference "merge after" and "merge before".
@@ -37,22 +58,41 @@ enum class Compat {
 
 // The choice of a router, as a value. parse_router() fills in each router's defaults.
 struct RouterOptions {
-  RouterKind kind = RouterKind::kBase;
-  std::string expert = {};             // kSingleExpert: its name; empty otherwise
-  int top_k = 0;                       // experts kept per token; <= 0: all. Read by kArrow and kPhatgoose
+  std::string router = "base";         // RouterInfo::name
+  std::string expert = {};             // router "expert": its name; empty otherwise
+  int top_k = 0;                       // experts kept; <= 0: all. Read where RouterInfo::selects
   double temperature = 0;              // divides the logits; 0: the router's own (arrow 1, phatgoose sqrt(d))
   Combine combine = Combine::kOutput;  // without effect where one expert is used
-  std::string default_expert = {};     // kOracle: for tasks that no expert covers; empty: an error
+  std::string default_expert = {};     // oracle: for tasks that no expert covers; empty: an error
   Compat compat = Compat::kNone;
   // What stands before every text. kAuto: none with kMttl; with experts as they were trained, else as the
   // base's tokenizer says.
   BeginOfText bos = BeginOfText::kAuto;
+  std::map<std::string, std::string> settings = {};  // RouterInfo::settings that were given, by name
 };
 
-// "base", "oracle", "uniform", "arrow", "phatgoose" or "expert:NAME", with the defaults of the reference:
-// combine kParameter for uniform and arrow, kOutput for phatgoose; top_k all for arrow, 2 for phatgoose. With
-// `compat`, the defaults of that implementation. Throws Error(kInvalidArgument) listing the names, or for a
-// router that the implementation does not have.
+// Every router of this build, in the order in which help texts list them.
+std::vector<RouterInfo> router_infos();
+
+// Of one that parse_router() made. Throws Error(kInvalidArgument) for a name that is not among
+// router_infos().
+RouterInfo router_info(const RouterOptions& options);
+
+// "base, oracle, uniform, ... or expert:NAME".
+std::string router_names_text();
+
+// Checks and keeps one setting. Throws Error(kInvalidArgument) for a setting that the router does not have,
+// naming those it has, and for a value that it cannot take.
+void set_router_setting(RouterOptions& options, const std::string& name, const std::string& value);
+
+// The value of one of the router's settings, given or its fallback.
+std::string router_setting(const RouterOptions& options, const std::string& name);
+double router_number(const RouterOptions& options, const std::string& name);
+
+// A name of router_infos() or "expert:NAME", with the defaults of the reference: combine kParameter for
+// uniform and arrow, kOutput for phatgoose; top_k all for arrow, 2 for phatgoose. With `compat`, the defaults
+// of that implementation. Throws Error(kInvalidArgument) listing the names, or for a router that the
+// implementation does not have.
 RouterOptions parse_router(const std::string& text, Compat compat = Compat::kNone);
 
 // The text that parse_router() reads: "arrow", "expert:NAME".
@@ -66,7 +106,8 @@ Combine parse_combine(const std::string& text);
 std::string compat_name(Compat compat);
 Compat parse_compat(const std::string& text);
 
-// {"router", "top_k", "combine"} and, where set, "temperature", "default_expert", "compat" and "bos".
+// {"router", "top_k", "combine"} and, where set, "temperature", "default_expert", "compat", "bos" and the
+// router's settings.
 nlohmann::json to_json(const RouterOptions& options);
 
 // Reads what to_json() wrote; absent keys take the router's defaults, "top_k": 0 means all. `where` goes into

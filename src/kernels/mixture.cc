@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -21,21 +22,6 @@ constexpr float kStandardizeEps = 1e-5f;  // as LayerNorm in both PhatGOOSE impl
 constexpr std::int64_t kBlockRows = 512;  // tokens that share the reading of an expert; measured
 constexpr std::int64_t kFewRows = 64;     // see add_mixture
 
-// One layer's experts as pointers.
-struct Experts {
-  const float* a;
-  const float* b;
-  std::int64_t count, rank, in, out;
-
-  explicit Experts(const MixtureSlot& slot)
-      : a(slot.a.const_data_ptr<float>()),
-        b(slot.b.const_data_ptr<float>()),
-        count(slot.a.size(0)),
-        rank(slot.a.size(1)),
-        in(slot.a.size(2)),
-        out(slot.b.size(2)) {}
-};
-
 // Mixes one slot for a block of rows at a time. Every token has `top_k` pairs (token, expert); pairs are
 // visited expert by expert, so that an expert's factors are read once a block. Scratch of one thread.
 class BlockMixer {
@@ -43,6 +29,7 @@ class BlockMixer {
   explicit BlockMixer(const MixtureRule& rule)
       : top_k_(rule.top_k),
         merge_before_(rule.merge_before),
+        equal_weights_(rule.equal_weights),
         epsilon_(static_cast<float>(rule.kept_sum_epsilon)) {}
 
   // Chooses experts and weights from the block's logits, rows `stride` apart.
@@ -52,6 +39,10 @@ class BlockMixer {
       std::int32_t* chosen = &expert_[static_cast<std::size_t>(row * top_k_)];
       float* weight = &weight_[static_cast<std::size_t>(row * top_k_)];
       choose_largest(logits, experts, top_k_, chosen);
+      if (equal_weights_) {
+        std::fill_n(weight, top_k_, 1.0f / static_cast<float>(top_k_));
+        continue;
+      }
       const float largest = logits[chosen[0]];
       float sum = 0;
       for (std::int64_t j = 0; j < top_k_; ++j) sum += weight[j] = std::exp(logits[chosen[j]] - largest);
@@ -64,24 +55,34 @@ class BlockMixer {
     }
   }
 
-  void route_to_first(std::int64_t rows) {
+  // Every row uses expert j with weights[j].
+  void route_all(std::int64_t rows, std::span<const float> weights) {
     resize(rows);
-    std::fill(expert_.begin(), expert_.end(), 0);
-    std::fill(weight_.begin(), weight_.end(), 1.0f);
+    for (std::size_t pair = 0; pair < expert_.size(); ++pair) {
+      expert_[pair] = static_cast<std::int32_t>(pair % weights.size());
+      weight_[pair] = weights[pair % weights.size()];
+    }
+  }
+
+  // Writes the weights of the rows routed last into rows of `dense`, `stride` apart.
+  void record(float* dense, std::int64_t stride) const {
+    for (std::size_t pair = 0; pair < expert_.size(); ++pair)
+      dense[static_cast<std::int64_t>(pair) / top_k_ * stride + expert_[pair]] = weight_[pair];
   }
 
   // y += the mixture, for the rows routed last.
-  void add(const Experts& experts, const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride) {
-    sort_by_expert(experts.count);
-    hidden_.resize(expert_.size() * static_cast<std::size_t>(experts.rank));
-    project(experts, x, x_stride);
-    weigh(experts.rank);
-    for (std::int64_t e = 0; e < experts.count; ++e) {
-      const float* b = experts.b + e * experts.rank * experts.out;
-      for (std::int64_t i = begin_[static_cast<std::size_t>(e)]; i < begin_[static_cast<std::size_t>(e + 1)];
-           ++i) {
+  void add(const MixtureSlot& slot, const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride) {
+    sort_by_expert(slot.count());
+    hidden_.assign(expert_.size() * static_cast<std::size_t>(slot.rank()), 0.0f);
+    project(slot, x, x_stride);
+    weigh(slot.rank());
+    for (std::size_t e = 0; e < slot.experts().size(); ++e) {
+      if (begin_[e] == begin_[e + 1] || !slot.experts()[e].b.defined()) continue;
+      const at::Tensor& factor = slot.experts()[e].b;
+      const float* b = factor.const_data_ptr<float>();
+      for (std::int64_t i = begin_[e]; i < begin_[e + 1]; ++i) {
         const std::int64_t pair = order_[static_cast<std::size_t>(i)];
-        row_loops::add_scaled_rows(b, experts.rank, hidden(pair, experts.rank), experts.out,
+        row_loops::add_scaled_rows(b, factor.size(0), hidden(pair, slot.rank()), slot.out(),
                                    y + pair / top_k_ * y_stride);
       }
     }
@@ -109,22 +110,24 @@ class BlockMixer {
           static_cast<std::int32_t>(pair);
   }
 
-  // hidden (pairs, r) = A_e x of each pair.
-  void project(const Experts& experts, const float* x, std::int64_t x_stride) {
+  // hidden (pairs, r) = A_e x of each pair; rows beyond an expert's rank stay 0.
+  void project(const MixtureSlot& slot, const float* x, std::int64_t x_stride) {
     constexpr std::int64_t kTogether = 8;
-    for (std::int64_t e = 0; e < experts.count; ++e) {
-      const std::int64_t end = begin_[static_cast<std::size_t>(e + 1)];
-      for (std::int64_t i = begin_[static_cast<std::size_t>(e)]; i < end; i += kTogether) {
+    for (std::size_t e = 0; e < slot.experts().size(); ++e) {
+      const std::int64_t end = begin_[e + 1];
+      if (begin_[e] == end || !slot.experts()[e].a.defined()) continue;
+      const at::Tensor& factor = slot.experts()[e].a;
+      const float* a = factor.const_data_ptr<float>();
+      for (std::int64_t i = begin_[e]; i < end; i += kTogether) {
         const float* rows[kTogether];
         float* results[kTogether];
         const std::int64_t count = std::min(kTogether, end - i);
         for (std::int64_t j = 0; j < count; ++j) {
           const std::int64_t pair = order_[static_cast<std::size_t>(i + j)];
           rows[j] = x + pair / top_k_ * x_stride;
-          results[j] = hidden(pair, experts.rank);
+          results[j] = hidden(pair, slot.rank());
         }
-        row_loops::dot_products(rows, count, experts.a + e * experts.rank * experts.in, experts.in,
-                                experts.rank, experts.in, results);
+        row_loops::dot_products(rows, count, a, slot.in(), factor.size(0), slot.in(), results);
       }
     }
   }
@@ -148,7 +151,7 @@ class BlockMixer {
   }
 
   std::int64_t top_k_;
-  bool merge_before_;
+  bool merge_before_, equal_weights_;
   float epsilon_;
   std::vector<std::int32_t> expert_;  // (rows, top_k)
   std::vector<float> weight_;         // (rows, top_k)
@@ -157,17 +160,72 @@ class BlockMixer {
   std::vector<std::int32_t> order_;
 };
 
-// Products of one token with every routing vector -> logits.
-void logits_from_products(float* products, std::int64_t count, const float* x, std::int64_t width,
-                          const MixtureRule& rule) {
-  auto factor = static_cast<float>(1.0 / rule.temperature);
-  if (rule.logits == LogitKind::kAbsolute) {
-    for (std::int64_t i = 0; i < count; ++i) products[i] = std::fabs(products[i]) * factor;
-  } else {
-    factor /= std::sqrt(row_loops::variance(x, width) + kStandardizeEps);
-    for (std::int64_t i = 0; i < count; ++i) products[i] *= factor;
+// Of one token: products with every routing vector of `experts` experts -> logits, one an expert, in front.
+class LogitMaker {
+ public:
+  explicit LogitMaker(const MixtureRule& rule) : rule_(rule) {}
+
+  // 1 / (temperature times what the input is divided by).
+  float factor(const float* x, std::int64_t width) const {
+    const auto factor = static_cast<float>(1.0 / rule_.temperature);
+    switch (rule_.input) {
+      case RouterInput::kPlain:
+        return factor;
+      case RouterInput::kUnit:
+        return factor / std::max(std::sqrt(row_loops::dot(x, x, width)), kSmallestNorm);
+      case RouterInput::kStandardized:
+        return factor / std::sqrt(row_loops::variance(x, width) + kStandardizeEps);
+    }
+    QUIVER_CHECK(false, "unknown router input");
   }
-}
+
+  void make(float* products, std::int64_t experts, float factor) {
+    if (rule_.vectors == 1 && rule_.prior.empty() && rule_.prefilter <= 0) {
+      if (rule_.logits == LogitKind::kSigned) {
+        for (std::int64_t e = 0; e < experts; ++e) products[e] *= factor;
+      } else {
+        for (std::int64_t e = 0; e < experts; ++e) products[e] = std::fabs(products[e]) * factor;
+      }
+      return;
+    }
+    if (rule_.prefilter > 0 && rule_.prefilter < experts) choose_first(products, experts);
+    for (std::int64_t e = 0; e < experts; ++e) {
+      const float* own = products + e * rule_.vectors;
+      float logit = *own;
+      if (rule_.logits == LogitKind::kAbsolute) logit = std::fabs(logit);
+      if (rule_.logits == LogitKind::kNorm) {
+        float square = 0;
+        for (std::int64_t v = 0; v < rule_.vectors; ++v) square += own[v] * own[v];
+        logit = std::sqrt(square);
+      }
+      logit *= factor;
+      if (!rule_.prior.empty()) logit += rule_.prior[static_cast<std::size_t>(e)];
+      products[e] = logit;
+    }
+    if (rule_.prefilter <= 0 || rule_.prefilter >= experts) return;
+    for (std::int64_t e = 0; e < experts; ++e) {
+      if (!is_kept_[static_cast<std::size_t>(e)]) products[e] = -std::numeric_limits<float>::infinity();
+    }
+  }
+
+ private:
+  static constexpr float kSmallestNorm = 1e-12f;  // as torch.nn.functional.normalize
+
+  void choose_first(const float* products, std::int64_t experts) {
+    first_.resize(static_cast<std::size_t>(experts));
+    for (std::int64_t e = 0; e < experts; ++e)
+      first_[static_cast<std::size_t>(e)] = std::fabs(products[e * rule_.vectors]);
+    chosen_.resize(static_cast<std::size_t>(rule_.prefilter));
+    choose_largest(first_.data(), experts, rule_.prefilter, chosen_.data());
+    is_kept_.assign(static_cast<std::size_t>(experts), 0);
+    for (const std::int32_t e : chosen_) is_kept_[static_cast<std::size_t>(e)] = 1;
+  }
+
+  const MixtureRule& rule_;
+  std::vector<float> first_;
+  std::vector<std::int32_t> chosen_;
+  std::vector<char> is_kept_;
+};
 
 // work(first row, last row) for blocks of rows, on all threads; `row_floats`: multiplications of a row.
 template <typename Work>
@@ -183,29 +241,43 @@ void check(const at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot
                    y.stride(1) == 1 && x.stride(1) == 1,
                "y ", y.sizes(), ", x ", x.sizes());
   for (const MixtureSlot& slot : slots) {
-    QUIVER_CHECK(fused_kernel_applies(slot.a) && fused_kernel_applies(slot.b) &&
-                     slot.a.size(2) == x.size(1) && slot.a.size(0) == slot.b.size(0) &&
-                     slot.a.size(1) == slot.b.size(1) && slot.column + slot.b.size(2) <= y.size(1),
-                 "a ", slot.a.sizes(), ", b ", slot.b.sizes(), ", x ", x.sizes(), ", y ", y.sizes());
+    QUIVER_CHECK(slot.in() == x.size(1) && slot.column() + slot.out() <= y.size(1), "in ", slot.in(),
+                 ", out ", slot.out(), ", column ", slot.column(), ", x ", x.sizes(), ", y ", y.sizes());
   }
 }
 
 std::int64_t row_work(std::span<const MixtureSlot> slots, std::int64_t top_k) {
   std::int64_t floats = 0;
   for (const MixtureSlot& slot : slots)
-    floats += top_k * slot.a.size(1) * (slot.a.size(2) + slot.b.size(2)) + slot.a.size(0);
+    floats += top_k * slot.rank() * (slot.in() + slot.out()) + slot.count();
   return floats;
 }
 
 }  // namespace
 
+MixtureSlot::MixtureSlot(std::vector<LoraFactors> experts, std::int64_t column)
+    : experts_(std::move(experts)), column_(column) {
+  for (const LoraFactors& factors : experts_) {
+    QUIVER_CHECK(factors.a.defined() == factors.b.defined(), "half an expert");
+    if (!factors.a.defined()) continue;
+    if (rank_ == 0) in_ = factors.a.size(1), out_ = factors.b.size(1);
+    rank_ = std::max(rank_, factors.a.size(0));
+    QUIVER_CHECK(fused_kernel_applies(factors.a) && fused_kernel_applies(factors.b) &&
+                     factors.a.size(0) == factors.b.size(0) && factors.a.size(1) == in_ &&
+                     factors.b.size(1) == out_,
+                 "a ", factors.a.sizes(), ", b ", factors.b.sizes());
+  }
+  QUIVER_CHECK(rank_ > 0, "no expert adapts the layer");
+}
+
 void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
-                 std::span<const MixtureSlot> slots, const MixtureRule& rule) {
+                 std::span<const MixtureSlot> slots, const MixtureRule& rule, at::Tensor* weights) {
   check(y, x, slots);
-  std::int64_t width = 0;  // of logits
+  std::int64_t width = 0;  // of products
   for (const MixtureSlot& slot : slots) {
-    width += slot.a.size(0);
-    QUIVER_CHECK(rule.top_k >= 1 && rule.top_k <= slot.a.size(0), "top_k ", rule.top_k);
+    width += slot.count() * rule.vectors;
+    QUIVER_CHECK(rule.top_k >= 1 && rule.top_k <= slot.count() && slot.count() == slots[0].count(), "top_k ",
+                 rule.top_k);
   }
   QUIVER_CHECK(fused_kernel_applies(vectors) && vectors.sizes() == at::IntArrayRef({width, x.size(1)}),
                "vectors ", vectors.sizes());
@@ -216,6 +288,8 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
   const float* x_data = x.const_data_ptr<float>();
   float* y_data = y.mutable_data_ptr<float>();
   float* products_data = products.mutable_data_ptr<float>();
+  float* weights_data = weights == nullptr ? nullptr : weights->mutable_data_ptr<float>();
+  const std::int64_t experts = slots[0].count(), recorded = static_cast<std::int64_t>(slots.size()) * experts;
   const std::int64_t work = row_work(slots, rule.top_k) + (is_product_apart ? 0 : vectors.numel());
   for_each_block(x.size(0), work, [&](std::int64_t first, std::int64_t last) {
     const float* x_rows = x_data + first * x.stride(0);
@@ -224,28 +298,35 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
     if (!is_product_apart)
       row_loops::dot_products(x_rows, x.stride(0), last - first, vectors.const_data_ptr<float>(), width,
                               x.size(1), logits);
-    for (std::int64_t row = 0; row < last - first; ++row)
-      logits_from_products(logits + row * width, width, x_rows + row * x.stride(0), x.size(1), rule);
+    LogitMaker maker(rule);
+    for (std::int64_t row = 0; row < last - first; ++row) {
+      const float factor = maker.factor(x_rows + row * x.stride(0), x.size(1));
+      for (std::size_t s = 0; s < slots.size(); ++s)
+        maker.make(logits + row * width + static_cast<std::int64_t>(s) * experts * rule.vectors, experts,
+                   factor);
+    }
     BlockMixer mixer(rule);
-    for (const MixtureSlot& slot : slots) {
-      const Experts experts(slot);
-      mixer.route(logits, width, last - first, experts.count);
-      mixer.add(experts, x_rows, x.stride(0), y_rows + slot.column, y.stride(0));
-      logits += experts.count;
+    for (std::size_t s = 0; s < slots.size(); ++s, logits += experts * rule.vectors) {
+      mixer.route(logits, width, last - first, experts);
+      if (weights_data != nullptr)
+        mixer.record(weights_data + first * recorded + static_cast<std::int64_t>(s) * experts, recorded);
+      mixer.add(slots[s], x_rows, x.stride(0), y_rows + slots[s].column(), y.stride(0));
     }
   });
 }
 
-void add_first_expert(at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots) {
+void add_weighted(at::Tensor& y, const at::Tensor& x, std::span<const MixtureSlot> slots,
+                  std::span<const float> weights) {
   check(y, x, slots);
   const float* x_data = x.const_data_ptr<float>();
   float* y_data = y.mutable_data_ptr<float>();
-  for_each_block(x.size(0), row_work(slots, 1), [&](std::int64_t first, std::int64_t last) {
-    BlockMixer mixer(MixtureRule{.top_k = 1});
-    mixer.route_to_first(last - first);
+  const auto count = static_cast<std::int64_t>(weights.size());
+  for_each_block(x.size(0), row_work(slots, count), [&](std::int64_t first, std::int64_t last) {
+    BlockMixer mixer(MixtureRule{.top_k = count});
+    mixer.route_all(last - first, weights);
     for (const MixtureSlot& slot : slots)
-      mixer.add(Experts(slot), x_data + first * x.stride(0), x.stride(0),
-                y_data + first * y.stride(0) + slot.column, y.stride(0));
+      mixer.add(slot, x_data + first * x.stride(0), x.stride(0), y_data + first * y.stride(0) + slot.column(),
+                y.stride(0));
   });
 }
 

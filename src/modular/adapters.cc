@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "routing/routing.h"
-
 namespace quiver {
 namespace {
 
@@ -19,63 +17,128 @@ at::Tensor add_update(at::Tensor y, const at::Tensor& x, const Add& add) {
   return y.add_(update.to(y.options()));
 }
 
-// The slots of one group that have experts. Factors without a first dimension of experts get one.
-std::vector<MixtureSlot> mixture_slots(const BaseModel& base, const LinearGroup& group,
-                                       const std::map<std::int64_t, SlotExperts>& slots) {
-  std::vector<MixtureSlot> result;
-  for (const std::int64_t slot : group.slots) {
-    const auto found = slots.find(slot);
-    if (found == slots.end()) continue;
-    const at::Tensor a = found->second.a.cpu(), b = found->second.b.cpu();
-    const bool single = a.dim() == 2;
-    result.push_back({(single ? a.unsqueeze(0) : a).contiguous(), (single ? b.unsqueeze(0) : b).contiguous(),
-                      base.slots()[static_cast<std::size_t>(slot)].column});
+// The factors of these experts in one slot.
+std::vector<LoraFactors> factors_in(const ExpertSet& experts, std::span<const ExpertShare> shares,
+                                    std::int64_t slot) {
+  std::vector<LoraFactors> result;
+  for (const ExpertShare& share : shares) {
+    const auto found = experts[share.expert].factors.find(slot);
+    result.push_back(found == experts[share.expert].factors.end() ? LoraFactors{} : found->second);
   }
   return result;
 }
 
-}  // namespace
-
-LoraAdapter::LoraAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots) {
-  for (const LinearGroup& group : base.groups()) groups_.push_back(mixture_slots(base, group, slots));
+bool adapts(const std::vector<LoraFactors>& factors) {
+  return std::ranges::any_of(factors, [](const LoraFactors& one) { return one.a.defined(); });
 }
 
-at::Tensor LoraAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
+}  // namespace
+
+WeightedAdapter::WeightedAdapter(const BaseModel& base, const ExpertSet& experts,
+                                 std::span<const ExpertShare> shares) {
+  for (const ExpertShare& share : shares) weights_.push_back(static_cast<float>(share.weight));
+  for (const LinearGroup& group : base.groups()) {
+    std::vector<MixtureSlot>& slots = groups_.emplace_back();
+    for (const std::int64_t slot : group.slots) {
+      std::vector<LoraFactors> factors = factors_in(experts, shares, slot);
+      if (adapts(factors))
+        slots.emplace_back(std::move(factors), base.slots()[static_cast<std::size_t>(slot)].column);
+    }
+  }
+}
+
+WeightedAdapter::WeightedAdapter(const BaseModel& base, const std::map<std::int64_t, LoraFactors>& factors)
+    : weights_{1.0f} {
+  for (const LinearGroup& group : base.groups()) {
+    std::vector<MixtureSlot>& slots = groups_.emplace_back();
+    for (const std::int64_t slot : group.slots) {
+      const auto found = factors.find(slot);
+      if (found == factors.end()) continue;
+      slots.emplace_back(std::vector<LoraFactors>{found->second},
+                         base.slots()[static_cast<std::size_t>(slot)].column);
+    }
+  }
+}
+
+at::Tensor WeightedAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
   const std::vector<MixtureSlot>& slots = groups_[static_cast<std::size_t>(group.index)];
   if (slots.empty()) return y;
-  return add_update(std::move(y), x,
-                    [&](at::Tensor& sum, const at::Tensor& input) { add_first_expert(sum, input, slots); });
+  return add_update(std::move(y), x, [&](at::Tensor& sum, const at::Tensor& input) {
+    add_weighted(sum, input, slots, weights_);
+  });
 }
 
 MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
                                const std::map<std::int64_t, at::Tensor>& vectors,
-                               const RouterOptions& router) {
-  const std::map<std::int64_t, SlotExperts>& slots = experts.slots;
+                               const RouterOptions& options) {
+  std::vector<ExpertShare> all;
+  for (std::size_t e = 0; e < experts.size(); ++e) all.push_back({e, 1});
+  const auto count = static_cast<std::int64_t>(experts.size());
+  auto groups = std::make_shared<std::vector<Group>>();
   for (const LinearGroup& group : base.groups()) {
     Group result;
-    result.slots = mixture_slots(base, group, slots);
     std::vector<at::Tensor> routing;
     for (const std::int64_t slot : group.slots) {
-      if (slots.count(slot) > 0) routing.push_back(vectors.at(slot).cpu());
+      std::vector<LoraFactors> factors = factors_in(experts, all, slot);
+      if (!adapts(factors)) continue;
+      result.indices.push_back(slot);
+      result.slots.emplace_back(std::move(factors), base.slots()[static_cast<std::size_t>(slot)].column);
+      routing.push_back(vectors.at(slot).cpu());
     }
-    if (!routing.empty()) result.vectors = at::cat(routing).contiguous();
-    const bool is_arrow = router.kind == RouterKind::kArrow;
-    result.rule = {
-        .logits = is_arrow ? LogitKind::kAbsolute : LogitKind::kStandardized,
-        .top_k = router.top_k > 0 ? router.top_k : static_cast<std::int64_t>(experts.experts.size()),
-        .temperature = logit_divisor(router, group.in),
-        .merge_before = router.combine == Combine::kParameter,
-        .kept_sum_epsilon = kept_sum_epsilon(router)};
-    groups_.push_back(std::move(result));
+    result.rule = router_method(options.router).rule(options, group.in);
+    result.rule.top_k = options.top_k > 0 ? options.top_k : count;
+    result.rule.merge_before = options.combine == Combine::kParameter;
+    if (!routing.empty()) {
+      result.rule.vectors = routing.front().size(0) / count;
+      result.vectors = at::cat(routing).contiguous();
+    }
+    groups->push_back(std::move(result));
   }
+  groups_ = std::move(groups);
+}
+
+std::shared_ptr<const MixtureAdapter> MixtureAdapter::with_prior(std::vector<float> prior) const {
+  auto result = std::make_shared<MixtureAdapter>(*this);
+  result->prior_ = std::move(prior);
+  return result;
+}
+
+at::Tensor MixtureAdapter::mix(const Group& group, const at::Tensor& x, at::Tensor y,
+                               at::Tensor* weights) const {
+  return add_update(std::move(y), x, [&](at::Tensor& sum, const at::Tensor& input) {
+    if (prior_.empty()) {
+      add_mixture(sum, input, group.vectors, group.slots, group.rule, weights);
+    } else {
+      MixtureRule rule = group.rule;
+      rule.prior = prior_;
+      add_mixture(sum, input, group.vectors, group.slots, rule, weights);
+    }
+  });
 }
 
 at::Tensor MixtureAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
-  const Group& own = groups_[static_cast<std::size_t>(group.index)];
+  const Group& own = (*groups_)[static_cast<std::size_t>(group.index)];
+  return own.slots.empty() ? y : mix(own, x, std::move(y), nullptr);
+}
+
+at::Tensor MixtureAdapter::apply_recorded(const LinearGroup& group, const at::Tensor& x, at::Tensor y,
+                                          at::Tensor& weights) const {
+  const Group& own = (*groups_)[static_cast<std::size_t>(group.index)];
   if (own.slots.empty()) return y;
-  return add_update(std::move(y), x, [&](at::Tensor& sum, const at::Tensor& input) {
-    add_mixture(sum, input, own.vectors, own.slots, own.rule);
-  });
+  weights = at::zeros({x.size(0), static_cast<std::int64_t>(own.slots.size()), own.slots[0].count()});
+  return mix(own, x, std::move(y), &weights);
+}
+
+std::vector<std::int64_t> MixtureAdapter::slots_of(const LinearGroup& group) const {
+  return (*groups_)[static_cast<std::size_t>(group.index)].indices;
+}
+
+at::Tensor RecordingAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
+  if (x.size(0) != tokens_) return mixture_->apply(group, x, std::move(y));
+  at::Tensor weights;
+  at::Tensor result = mixture_->apply_recorded(group, x, std::move(y), weights);
+  if (weights.defined()) sink_(group, weights);
+  return result;
 }
 
 void RowRangeAdapter::add(std::int64_t begin, std::int64_t end, const LinearAdapter* adapter) {
@@ -107,24 +170,26 @@ std::unique_ptr<const LinearAdapter> RowRangeAdapter::for_rows(std::span<const s
   return result;
 }
 
-std::map<std::int64_t, SlotExperts> average_experts(const ExpertSet& experts, Combine combine) {
-  std::map<std::int64_t, SlotExperts> result;
-  const double count = static_cast<double>(experts.experts.size());
-  for (const auto& [slot, stacked] : experts.slots) {
-    if (combine == Combine::kParameter) {
-      result[slot] = {stacked.a.mean(0), stacked.b.mean(0)};
-    } else {
-      result[slot] = {stacked.a.flatten(0, 1), stacked.b.flatten(0, 1) / count};
+std::map<std::int64_t, LoraFactors> merged_factors(const ExpertSet& experts,
+                                                   std::span<const ExpertShare> shares) {
+  std::map<std::int64_t, LoraFactors> result;
+  for (const std::int64_t slot : experts.slots()) {
+    const std::vector<LoraFactors> factors = factors_in(experts, shares, slot);
+    if (!adapts(factors)) continue;
+    std::int64_t rank = 0;
+    for (const LoraFactors& one : factors) rank = std::max(rank, one.a.defined() ? one.a.size(0) : 0);
+    LoraFactors sum;
+    for (std::size_t i = 0; i < factors.size(); ++i) {
+      if (!factors[i].a.defined()) continue;
+      if (!sum.a.defined()) {
+        sum.a = at::zeros({rank, factors[i].a.size(1)});
+        sum.b = at::zeros({rank, factors[i].b.size(1)});
+      }
+      const std::int64_t own = factors[i].a.size(0);
+      sum.a.narrow(0, 0, own).add_(factors[i].a, shares[i].weight);
+      sum.b.narrow(0, 0, own).add_(factors[i].b, shares[i].weight);
     }
-  }
-  return result;
-}
-
-std::map<std::int64_t, SlotExperts> single_expert(const ExpertSet& experts, std::size_t index) {
-  std::map<std::int64_t, SlotExperts> result;
-  for (const auto& [slot, stacked] : experts.slots) {
-    const auto row = static_cast<std::int64_t>(index);
-    result[slot] = {stacked.a[row], stacked.b[row]};
+    result[slot] = std::move(sum);
   }
   return result;
 }

@@ -1,44 +1,78 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
 
 #include "kernels/mixture.h"
-#include "modular/expert_set.h"
 #include "quiver/base_model.h"
+#include "routing/expert_set.h"
+#include "routing/routers/router_method.h"
+#include "routing/sequence_rule.h"
 
 namespace quiver {
 
-// One LoRA for every token, without gradients: an expert, or experts averaged beforehand. Immutable,
-// thread-safe.
-class LoraAdapter : public LinearAdapter {
+// Experts with constant weights for every token: y += sum_e w_e B_e A_e x. Immutable, thread-safe; shares the
+// experts' factors.
+class WeightedAdapter : public LinearAdapter {
  public:
-  // Per slot index: a (r, in) and b (r, out) float32 with the scale folded in.
-  LoraAdapter(const BaseModel& base, const std::map<std::int64_t, SlotExperts>& slots);
+  WeightedAdapter(const BaseModel& base, const ExpertSet& experts, std::span<const ExpertShare> shares);
+  // One LoRA, by slot.
+  WeightedAdapter(const BaseModel& base, const std::map<std::int64_t, LoraFactors>& factors);
 
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
 
  private:
-  std::vector<std::vector<MixtureSlot>> groups_;  // by group index, one expert each; empty: not adapted
+  std::vector<std::vector<MixtureSlot>> groups_;  // by group index; empty: not adapted
+  std::vector<float> weights_;                    // by expert of every slot
 };
 
-// Weights per token and slot from routing vectors: Arrow or PhatGOOSE. Immutable, thread-safe.
+// Weights per token and slot from routing vectors. Immutable, thread-safe.
 class MixtureAdapter : public LinearAdapter {
  public:
-  // vectors: (E, in) by slot index, for the same slots as the experts; standardized already for PhatGOOSE.
+  // vectors: (E V, in) by slot index, for every slot that an expert adapts, as method.prepare leaves them.
   MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
-                 const std::map<std::int64_t, at::Tensor>& vectors, const RouterOptions& router);
+                 const std::map<std::int64_t, at::Tensor>& vectors, const RouterOptions& options);
+
+  // The same with `prior` (E) added to all logits.
+  std::shared_ptr<const MixtureAdapter> with_prior(std::vector<float> prior) const;
 
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
+  // The same; `weights` becomes the weights that were used, (T, slots, E) for the group's adapted slots, or
+  // is left undefined where the group has none.
+  at::Tensor apply_recorded(const LinearGroup& group, const at::Tensor& x, at::Tensor y,
+                            at::Tensor& weights) const;
+  // The adapted slots of a group, in the order of apply_recorded.
+  std::vector<std::int64_t> slots_of(const LinearGroup& group) const;
 
  private:
   struct Group {
-    std::vector<MixtureSlot> slots;  // empty: not adapted
-    at::Tensor vectors;              // (slots E, in): the routing vectors of every slot
+    std::vector<std::int64_t> indices;  // of `slots`, in BaseModel::slots()
+    std::vector<MixtureSlot> slots;     // empty: not adapted
+    at::Tensor vectors;                 // (slots E V, in): the routing vectors of every slot
     MixtureRule rule;
   };
-  std::vector<Group> groups_;
+
+  at::Tensor mix(const Group& group, const at::Tensor& x, at::Tensor y, at::Tensor* weights) const;
+
+  std::shared_ptr<const std::vector<Group>> groups_;
+  std::vector<float> prior_;
+};
+
+// Runs a mixture and hands over the weights that it used wherever all `tokens` of the batch go through it.
+class RecordingAdapter : public LinearAdapter {
+ public:
+  using Sink = std::function<void(const LinearGroup&, const at::Tensor& weights)>;  // (T, slots, E)
+  RecordingAdapter(std::shared_ptr<const MixtureAdapter> mixture, std::int64_t tokens, Sink sink)
+      : mixture_(std::move(mixture)), tokens_(tokens), sink_(std::move(sink)) {}
+
+  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
+
+ private:
+  std::shared_ptr<const MixtureAdapter> mixture_;
+  std::int64_t tokens_;
+  Sink sink_;
 };
 
 // Different adapters for different rows of one batch: how requests with different routers or tasks share it.
@@ -60,11 +94,9 @@ class RowRangeAdapter : public LinearAdapter {
   std::vector<Range> ranges_;
 };
 
-// The mean of all experts as one LoRA per slot. `output`: the mean of the updates B_e A_e, a LoRA of rank E
-// r; `parameter`: mean B times mean A.
-std::map<std::int64_t, SlotExperts> average_experts(const ExpertSet& experts, Combine combine);
-
-// One expert of the set as one LoRA per slot.
-std::map<std::int64_t, SlotExperts> single_expert(const ExpertSet& experts, std::size_t index);
+// sum_e w_e B_e and sum_e w_e A_e as one LoRA per slot, "parameter" combination with constant weights.
+// Smaller ranks count as padded with zeros.
+std::map<std::int64_t, LoraFactors> merged_factors(const ExpertSet& experts,
+                                                   std::span<const ExpertShare> shares);
 
 }  // namespace quiver

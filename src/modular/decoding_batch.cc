@@ -47,33 +47,70 @@ bool DecodingBatch::has_room() const {
 }
 
 void DecodingBatch::add(std::size_t place, const GenerationRequest& request) {
-  const LinearAdapter* adapter = request.model.adapter_for(request.task_name);
   auto [ids, begin, dropped] = fitting_prompt(request, options_);
+  Binding binding = request.model.bind(ids, request.task_name);
   const auto length = static_cast<std::int64_t>(ids.size());
   prompt_tokens_ += length;
-  ranks_.try_emplace(adapter, ranks_.size());
+  ranks_.try_emplace(binding.adapter, next_rank_++);
   active_.push_back({.place = place,
                      .request = &request,
-                     .adapter = adapter,
+                     .binding = std::move(binding),
+                     .recorder = nullptr,
                      .ids = ids,
                      .pending = std::move(ids),
                      .cache = base_.make_cache(length + options_.max_new_tokens),
                      .stops = StopSearch(base_.tokenizer(), options_.stop),
                      .sampler = {},
-                     .result = {.text = {}, .ids = {}, .prompt_tokens = length, .dropped_tokens = dropped}});
+                     .result = {.text = {}, .ids = {}, .prompt_tokens = length, .dropped_tokens = dropped},
+                     .recorded = {}});
+  if (options_.record_routing) record(active_.back());
   if (options_.sampling_temperature > 0) active_.back().sampler.emplace(options_, place);
+}
+
+void DecodingBatch::record(Sequence& sequence) const {
+  const auto experts = static_cast<std::int64_t>(sequence.request->model.expert_names().size());
+  if (experts == 0) return;
+  const auto tokens = static_cast<std::int64_t>(sequence.pending.size());
+  sequence.recorded = at::zeros({tokens, experts});
+  const auto mixture = std::dynamic_pointer_cast<const MixtureAdapter>(sequence.binding.adapter);
+  if (mixture) {
+    sequence.recorder = std::make_shared<RecordingAdapter>(
+        mixture, tokens, [sum = sequence.recorded](const LinearGroup&, const at::Tensor& weights) {
+          sum.add_(weights.sum(1));
+        });
+  } else {
+    sequence.recorded.add_(at::tensor(sequence.binding.expert_weights, at::kFloat));
+  }
+}
+
+void DecodingBatch::keep_record(Sequence& sequence) {
+  sequence.recorder = nullptr;
+  if (!sequence.recorded.defined()) return;
+  const at::Tensor sums = sequence.recorded;
+  sequence.recorded = at::Tensor();
+  const at::Tensor per_expert = sums.to(at::kDouble).sum(0).contiguous();
+  const double all = per_expert.sum().item<double>();
+  const double* own = per_expert.const_data_ptr<double>();
+  for (std::int64_t e = 0; e < per_expert.size(0); ++e)
+    sequence.result.expert_weights.push_back(all > 0 ? own[e] / all : 0);
+  const auto [largest, expert] = sums.max(1);
+  for (std::int64_t t = 0; t < sums.size(0); ++t) {
+    const bool is_served = largest[t].item<float>() > 0;
+    sequence.result.token_experts.push_back(
+        is_served ? static_cast<std::int32_t>(expert[t].item<std::int64_t>()) : -1);
+  }
 }
 
 at::Tensor DecodingBatch::run() {
   // Sequences with one adapter stand together, so that it runs once for all their rows.
-  std::ranges::stable_sort(active_, {}, [&](const Sequence& one) { return ranks_.at(one.adapter); });
+  std::ranges::stable_sort(active_, {}, [&](const Sequence& one) { return ranks_.at(one.binding.adapter); });
   RaggedBatch batch;
   RowRangeAdapter adapter;
   std::vector<SequenceCache*> caches;
   std::vector<std::int64_t> last_rows;
   for (Sequence& sequence : active_) {
     batch.add(sequence.pending);
-    adapter.add(batch.offsets[batch.offsets.size() - 2], batch.tokens(), sequence.adapter);
+    adapter.add(batch.offsets[batch.offsets.size() - 2], batch.tokens(), sequence.adapter());
     caches.push_back(&sequence.cache);
     last_rows.push_back(batch.tokens() - 1);
   }
@@ -90,10 +127,11 @@ std::vector<std::pair<std::size_t, Generation>> DecodingBatch::step() {
   std::vector<std::pair<std::size_t, Generation>> ended;
   for (std::size_t i = 0; i < active_.size(); ++i) {
     Sequence& sequence = active_[i];
+    keep_record(sequence);
     const at::Tensor row = logits[static_cast<std::int64_t>(i)];
     bool goes_on = false;
     if (!finite && !all_finite(row)) {
-      sequence.result.error = not_finite_error(base_, sequence.ids, sequence.adapter);
+      sequence.result.error = not_finite_error(base_, sequence.ids, sequence.binding.adapter.get());
       end(sequence, std::nullopt);
     } else {
       goes_on = advance(sequence, sequence.sampler ? sequence.sampler->draw(row)
@@ -106,6 +144,7 @@ std::vector<std::pair<std::size_t, Generation>> DecodingBatch::step() {
     }
   }
   active_ = std::move(running);
+  std::erase_if(ranks_, [](const auto& entry) { return entry.first.use_count() == 1; });
   return ended;
 }
 

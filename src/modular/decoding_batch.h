@@ -1,6 +1,9 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -33,15 +36,21 @@ class DecodingBatch {
   struct Sequence {
     std::size_t place;
     const GenerationRequest* request;
-    const LinearAdapter* adapter;
-    std::vector<std::int32_t> ids;      // all tokens so far
-    std::vector<std::int32_t> pending;  // tokens not yet run: the prompt, then one token a step
+    Binding binding;
+    std::shared_ptr<const LinearAdapter> recorder;  // runs the prompt, where routing is recorded
+    std::vector<std::int32_t> ids;                  // all tokens so far
+    std::vector<std::int32_t> pending;              // tokens not yet run: the prompt, then one token a step
     SequenceCache cache;
     StopSearch stops;
     std::optional<TokenSampler> sampler;  // none: greedy
     Generation result;
+    at::Tensor recorded;  // (T, E): the weights of the prompt's tokens, summed over slots
+
+    const LinearAdapter* adapter() const { return recorder ? recorder.get() : binding.adapter.get(); }
   };
 
+  void record(Sequence& sequence) const;        // lets the first step keep the prompt's routing
+  static void keep_record(Sequence& sequence);  // after that step
   at::Tensor run();  // (sequences, V): the logits after every sequence's last token
   bool advance(Sequence& sequence, std::int32_t token) const;  // whether it goes on
   void run_next(Sequence& sequence, std::int32_t token) const;
@@ -50,7 +59,9 @@ class DecodingBatch {
   const BaseModel& base_;
   const GenerationOptions& options_;
   std::vector<Sequence> active_;  // those of an adapter stand together, in the order in which they came
-  std::map<const LinearAdapter*, std::size_t> ranks_;  // adapters in the order of their first sequences
+  // Adapters in the order of their first sequences, kept while a sequence has them.
+  std::map<std::shared_ptr<const LinearAdapter>, std::size_t> ranks_;
+  std::size_t next_rank_ = 0;
   std::int64_t prompt_tokens_ = 0;
 };
 

@@ -6,130 +6,107 @@
 
 #include "core/strings.h"
 #include "model/first_not_finite.h"
+#include "modular/bind_experts.h"
 #include "modular/prompt_ids.h"
 #include "modular/recorded_beginning.h"
 #include "modular/routed_model_state.h"
-#include "routing/routing.h"
 #include "tensor/finite.h"
 #include "text/text_beginning.h"
 
 namespace quiver {
 namespace {
 
-// Records the routing of every slot while it runs the model's own adapter.
-class TracingAdapter : public LinearAdapter {
- public:
-  TracingAdapter(const BaseModel& base, const std::map<std::int64_t, at::Tensor>& vectors,
-                 const RouterOptions& router, const LinearAdapter& inner,
-                 std::map<std::string, at::Tensor>& trace)
-      : base_(base), vectors_(vectors), router_(router), inner_(inner), trace_(trace) {}
+bool is_base(const RouterOptions& router) { return router.router == kBaseRouter.info.name; }
 
-  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override {
-    for (const std::int64_t slot : group.slots) {
-      const auto found = vectors_.find(slot);
-      if (found == vectors_.end()) continue;
-      const at::Tensor logits = router_.kind == RouterKind::kArrow
-                                    ? arrow_logits(x, found->second, logit_divisor(router_, group.in))
-                                    : standardized_gate_logits(x, standardize_gates(found->second),
-                                                               logit_divisor(router_, group.in));
-      const Routing routing = top_k_softmax(logits, router_.top_k, kept_sum_epsilon(router_));
-      trace_[base_.slots()[static_cast<std::size_t>(slot)].path] =
-          at::zeros_like(logits).scatter_(1, routing.indices, routing.weights);
-    }
-    return inner_.apply(group, x, std::move(y));
+// Fits a router to the experts of a library, and the one it falls back to.
+std::shared_ptr<const FittedRouter> fit_router(const BaseModel& base, const ExpertSet& experts,
+                                               const LoadedExperts& loaded, const RouterOptions& router,
+                                               const std::string& uri) {
+  validate(router, experts.names());
+  auto fitted = std::make_shared<FittedRouter>();
+  const RouterMethod& method = router_method(router.router);
+  if (method.info.kind == RouterClass::kToken) {
+    fitted->vectors = make_routing_vectors(base, experts, loaded.artefacts, router, uri);
+  } else {
+    const BaseFacts facts = base_facts(base);
+    fitted->rule =
+        method.fit({router, experts, facts}, require_artefacts(experts, loaded.artefacts, router, uri));
   }
+  if (const std::optional<RouterOptions> fallback = fallback_router(router))
+    fitted->fallback = fit_router(base, experts, loaded, *fallback, uri);
+  return fitted;
+}
 
- private:
-  const BaseModel& base_;
-  const std::map<std::int64_t, at::Tensor>& vectors_;
-  const RouterOptions& router_;
-  const LinearAdapter& inner_;
-  std::map<std::string, at::Tensor>& trace_;
-};
+// The rows (E V, d) without those of one expert.
+at::Tensor without_rows(const at::Tensor& vectors, std::size_t expert, std::size_t experts) {
+  const std::int64_t own = vectors.size(0) / static_cast<std::int64_t>(experts);
+  const std::int64_t first = own * static_cast<std::int64_t>(expert);
+  return at::cat({vectors.narrow(0, 0, first), vectors.slice(0, first + own)});
+}
+
+std::shared_ptr<const FittedRouter> without(const BaseModel& base, const FittedRouter& fitted,
+                                            const RouterOptions& router, const ExpertSet& others,
+                                            std::size_t expert) {
+  validate(router, others.names());
+  auto result = std::make_shared<FittedRouter>();
+  for (const auto& [slot, vectors] : fitted.vectors)
+    result->vectors[slot] = without_rows(vectors, expert, others.size() + 1);
+  if (fitted.rule) result->rule = fitted.rule->without(expert);
+  if (fitted.rule && !result->rule) {
+    const BaseFacts facts = base_facts(base);
+    result->rule = router_method(router.router).fit({router, others, facts}, {});
+  }
+  if (fitted.fallback)
+    result->fallback = without(base, *fitted.fallback, *fallback_router(router), others, expert);
+  return result;
+}
 
 }  // namespace
 
 RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base, BeginOfText bos)
-    : RoutedModel(std::move(base), RouterOptions{.bos = bos}, std::make_shared<State>()) {}
+    : RoutedModel(base, State::make(*base, {}, RouterOptions{.bos = bos}, nullptr)) {}
 
-RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base, RouterOptions router,
-                         std::shared_ptr<const State> state)
-    : base_(std::move(base)), router_(std::move(router)), state_(std::move(state)) {
-  const std::span<const ExpertInfo> experts =
-      state_->experts ? std::span<const ExpertInfo>(state_->experts->experts) : std::span<const ExpertInfo>();
+RoutedModel::RoutedModel(std::shared_ptr<const BaseModel> base, std::shared_ptr<const State> state)
+    : base_(std::move(base)), state_(std::move(state)) {
   beginning_ = std::make_shared<const TextBeginning>(
-      base_->tokenizer(), resolve_begin_of_text(router_, experts), base_->eos_id());
+      base_->tokenizer(), resolve_begin_of_text(state_->router, state_->experts.infos()), base_->eos_id());
 }
 
+const RouterOptions& RoutedModel::router() const { return state_->router; }
+
 RoutedModel RoutedModel::with_begin_of_text(BeginOfText bos) const {
-  RouterOptions router = router_;
-  router.bos = bos;
-  return RoutedModel(base_, std::move(router), state_);
+  auto state = std::make_shared<State>(*state_);
+  state->router.bos = bos;
+  return RoutedModel(base_, std::move(state));
 }
 
 std::vector<std::int32_t> RoutedModel::prompt_ids(const std::string& prompt) const {
   return quiver::prompt_ids(*this, prompt).ids;
 }
 
-RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base,
-                                  std::shared_ptr<const ExpertSet> experts,
-                                  std::map<std::int64_t, at::Tensor> vectors, RouterOptions router) {
-  validate(router, experts->names());
-  auto state = std::make_shared<State>();
-  state->experts = experts;
-  state->vectors = std::move(vectors);
-  switch (router.kind) {
-    case RouterKind::kBase:
-      break;
-    case RouterKind::kOracle:
-      for (std::size_t e = 0; e < experts->experts.size(); ++e) {
-        state->by_expert.push_back(std::make_unique<LoraAdapter>(*base, single_expert(*experts, e)));
-      }
-      break;
-    case RouterKind::kUniform:
-      state->shared = std::make_unique<LoraAdapter>(*base, average_experts(*experts, router.combine));
-      break;
-    case RouterKind::kSingleExpert:
-      state->shared =
-          std::make_unique<LoraAdapter>(*base, single_expert(*experts, experts->index_of(router.expert)));
-      break;
-    case RouterKind::kArrow:
-    case RouterKind::kPhatgoose: {
-      std::map<std::int64_t, at::Tensor> used = state->vectors;
-      if (router.kind == RouterKind::kPhatgoose) {
-        for (auto& [slot, gates] : used) gates = standardize_gates(gates);
-      }
-      state->shared = std::make_unique<MixtureAdapter>(*base, *experts, used, router);
-      break;
-    }
-  }
-  return RoutedModel(std::move(base), std::move(router), std::move(state));
+RoutedModel RoutedModel::assemble(std::shared_ptr<const BaseModel> base, ExpertSet experts,
+                                  RouterOptions router, std::shared_ptr<const FittedRouter> fitted) {
+  validate(router, experts.names());
+  std::shared_ptr<const State> state =
+      State::make(*base, std::move(experts), std::move(router), std::move(fitted));
+  return RoutedModel(std::move(base), std::move(state));
 }
 
 std::vector<RoutedModel> RoutedModel::compose_all(std::shared_ptr<const BaseModel> base,
                                                   const ExpertLibrary& library,
                                                   std::span<const RouterOptions> routers) {
-  const auto is_base = [](const RouterOptions& router) { return router.kind == RouterKind::kBase; };
-  std::vector<ExpertWithArtefacts> loaded;
-  if (!std::ranges::all_of(routers, is_base)) loaded = load_experts(library, routers);
-  std::vector<Expert> all;
-  for (const ExpertWithArtefacts& one : loaded) all.push_back(one.expert);
-  std::map<ExpertScales, std::shared_ptr<const ExpertSet>> sets;
+  const at::NoGradGuard no_gradients;
+  LoadedExperts loaded;
+  if (!std::ranges::all_of(routers, is_base)) loaded = load_experts(*base, library, routers);
   std::vector<RoutedModel> models;
   for (const RouterOptions& router : routers) {
     if (is_base(router)) {
       models.emplace_back(base, resolve_begin_of_text(router, {}));
       continue;
     }
-    const ExpertScales scales =
-        router.compat == Compat::kMttl ? ExpertScales::kOfTheFirst : ExpertScales::kOwn;
-    std::shared_ptr<const ExpertSet>& experts = sets[scales];
-    if (!experts) experts = make_expert_set(*base, all, scales);
-    validate(router, experts->names());
-    std::map<std::int64_t, at::Tensor> vectors;
-    if (needs_vectors(router.kind))
-      vectors = make_routing_vectors(*base, *experts, loaded, router, library.uri());
-    models.push_back(assemble(base, experts, std::move(vectors), router));
+    const ExpertSet& experts = loaded.sets.at(scales_of(router));
+    models.push_back(
+        assemble(base, experts, router, fit_router(*base, experts, loaded, router, library.uri())));
   }
   return models;
 }
@@ -139,30 +116,38 @@ RoutedModel RoutedModel::compose(std::shared_ptr<const BaseModel> base, const Ex
   return compose_all(std::move(base), library, {&router, 1}).front();
 }
 
-std::vector<std::string> RoutedModel::expert_names() const {
-  return state_->experts ? state_->experts->names() : std::vector<std::string>();
+RoutedModel RoutedModel::without_expert(const std::string& name) const {
+  const std::size_t index = state_->experts.index_of(name);
+  ExpertSet others = state_->experts.without(index);
+  std::shared_ptr<const FittedRouter> fitted =
+      without(*base_, *state_->fitted, state_->router, others, index);
+  return assemble(base_, std::move(others), state_->router, std::move(fitted));
 }
 
-const LinearAdapter* RoutedModel::adapter_for(const std::string& task_name) const {
-  if (router_.kind != RouterKind::kOracle) return state_->shared.get();
-  if (const auto index = state_->experts->find_task(task_name)) return state_->by_expert[*index].get();
-  if (!router_.default_expert.empty()) {
-    return state_->by_expert[state_->experts->index_of(router_.default_expert)].get();
-  }
-  const std::vector<std::string> tasks = state_->experts->tasks();
-  const std::string near = did_you_mean(task_name, tasks);
-  throw Error(ErrorKind::kNotFound,
-              task_name.empty() ? "the oracle router needs a task name for every text"
-                                : "no expert was trained on task '" + task_name + "'",
-              near.empty() ? "give --default-expert, or route with arrow or uniform" : near);
+std::vector<std::string> RoutedModel::expert_names() const { return state_->experts.names(); }
+
+std::optional<std::size_t> RoutedModel::expert_of_task(const std::string& task_name) const {
+  return state_->experts.find_task(task_name);
+}
+
+bool RoutedModel::looks_at_prompts() const {
+  return !state_->needs.layers.empty() || !state_->needs.slots.empty();
+}
+
+Binding RoutedModel::bind(std::span<const std::int32_t> prompt, const std::string& task_name) const {
+  return state_->bind(*base_, prompt, task_name);
 }
 
 at::Tensor RoutedModel::forward(const RaggedBatch& batch, std::span<const std::string> task_names) const {
   RowRangeAdapter adapter;
+  std::vector<Binding> bindings;
   for (std::int64_t s = 0; s < batch.sequences(); ++s) {
     const auto index = static_cast<std::size_t>(s);
-    adapter.add(batch.offsets[index], batch.offsets[index + 1],
-                adapter_for(index < task_names.size() ? task_names[index] : std::string()));
+    const std::int64_t begin = batch.offsets[index], end = batch.offsets[index + 1];
+    const std::span<const std::int32_t> ids =
+        std::span(batch.ids).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    bindings.push_back(bind(ids, index < task_names.size() ? task_names[index] : std::string()));
+    adapter.add(begin, end, bindings.back().adapter.get());
   }
   return base_->forward(batch, adapter.for_batch(batch.tokens()));
 }
@@ -170,33 +155,29 @@ at::Tensor RoutedModel::forward(const RaggedBatch& batch, std::span<const std::s
 std::map<std::string, at::Tensor> RoutedModel::route(const std::string& prompt,
                                                      const std::string& task_name) const {
   const at::NoGradGuard no_gradients;
+  std::map<std::string, at::Tensor> trace;
+  if (state_->experts.empty()) return trace;
   RaggedBatch batch;
   batch.add(prompt_ids(prompt));
-  std::map<std::string, at::Tensor> trace;
-  if (!state_->vectors.empty()) {
-    const TracingAdapter adapter(*base_, state_->vectors, router_, *state_->shared, trace);
-    base_->forward(batch, &adapter);
-    for (const auto& [path, weights] : trace) {
-      if (!all_finite(weights)) throw not_finite_error(*base_, batch.ids, state_->shared.get());
+  const Binding binding = bind(batch.ids, task_name);
+  const auto path = [&](std::int64_t slot) { return base_->slots()[static_cast<std::size_t>(slot)].path; };
+  if (const auto mixture = std::dynamic_pointer_cast<const MixtureAdapter>(binding.adapter)) {
+    const RecordingAdapter recorder(
+        mixture, batch.tokens(), [&](const LinearGroup& group, const at::Tensor& weights) {
+          const std::vector<std::int64_t> slots = mixture->slots_of(group);
+          for (std::size_t s = 0; s < slots.size(); ++s)
+            trace[path(slots[s])] = weights.select(1, static_cast<std::int64_t>(s)).contiguous();
+        });
+    base_->forward(batch, &recorder);
+    for (const auto& [slot, weights] : trace) {
+      if (!all_finite(weights)) throw not_finite_error(*base_, batch.ids, mixture.get());
     }
     return trace;
   }
-  // The other routers choose the same experts for every token and slot.
-  if (!state_->experts) return trace;
-  const auto experts = static_cast<std::int64_t>(state_->experts->experts.size());
-  at::Tensor weights = at::zeros({batch.tokens(), experts});
-  if (router_.kind == RouterKind::kUniform) {
-    weights.fill_(1.0 / static_cast<double>(experts));
-  } else {
-    const LinearAdapter* chosen = adapter_for(task_name);
-    std::size_t index =
-        router_.kind == RouterKind::kSingleExpert ? state_->experts->index_of(router_.expert) : 0;
-    while (router_.kind == RouterKind::kOracle && state_->by_expert[index].get() != chosen) ++index;
-    weights.select(1, static_cast<std::int64_t>(index)).fill_(1.0);
-  }
-  for (const auto& [slot, stacked] : state_->experts->slots) {
-    trace[base_->slots()[static_cast<std::size_t>(slot)].path] = weights;
-  }
+  // One decision for all tokens and slots.
+  const at::Tensor weights =
+      at::tensor(binding.expert_weights, at::kFloat).expand({batch.tokens(), -1}).contiguous();
+  for (const std::int64_t slot : state_->experts.slots()) trace[path(slot)] = weights;
   return trace;
 }
 

@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "core/strings.h"
+#include "modular/bind_experts.h"
 #include "modular/routed_model_state.h"
 #include "routing/prototypes.h"
 #include "tensor/finite.h"
@@ -15,7 +16,10 @@ namespace {
 
 constexpr char kModelFile[] = "quiver_model.json";
 constexpr char kTensorFile[] = "experts.safetensors";
-constexpr int kFormat = 1;
+// 1: all experts of a slot stacked as PATH.a (E, r, in) and PATH.b, of the largest rank. 2: each expert's
+// own, experts.NUMBER.PATH.a (r, in) and .b (r, out).
+constexpr int kFirstFormat = 1, kFormat = 2;
+constexpr char kRoutingEnd[] = ".routing", kRuleStart[] = "rule.", kFallbackStart[] = "fallback.";
 
 Json expert_to_json(const ExpertInfo& info) {
   return {{"name", info.name},
@@ -39,23 +43,125 @@ ExpertInfo expert_from_json(const Json& json, const std::string& where) {
   return info;
 }
 
-// A tensor of the folder, with the shape that the base and the number of experts ask for; rank 0 means any.
-at::Tensor read_checked(const SafetensorsFile& file, const std::string& name,
-                        std::vector<std::int64_t> shape) {
-  if (!file.contains(name)) {
-    throw Error(ErrorKind::kCorruptFile, std::string(kTensorFile) + ": tensor '" + name + "' is missing");
+// The tensors of a folder.
+class TensorReader {
+ public:
+  explicit TensorReader(const fs::path& file) : file_(SafetensorsFile::open(file)) {}
+
+  bool contains(const std::string& name) const { return file_.contains(name); }
+  std::vector<std::string> names() const { return file_.names(); }
+
+  // A tensor with this shape, -1 for any size. Throws Error(kCorruptFile).
+  at::Tensor read(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    if (!file_.contains(name)) fail("tensor '" + name + "' is missing");
+    const at::Tensor tensor = file_.read(name);
+    bool fits = tensor.scalar_type() == at::kFloat && tensor.dim() == static_cast<std::int64_t>(shape.size());
+    for (std::size_t i = 0; fits && i < shape.size(); ++i)
+      fits = shape[i] < 0 || tensor.size(static_cast<std::int64_t>(i)) == shape[i];
+    if (!fits || tensor.numel() == 0) fail("tensor '" + name + "' has another shape or type");
+    if (!all_finite(tensor)) fail("'" + name + "' holds numbers that are not finite");
+    return tensor;
   }
-  const at::Tensor tensor = file.read(name);
-  if (tensor.dim() == static_cast<std::int64_t>(shape.size()) && shape.size() == 3) shape[1] = tensor.size(1);
-  if (tensor.scalar_type() != at::kFloat || tensor.sizes() != at::IntArrayRef(shape)) {
-    throw Error(ErrorKind::kCorruptFile,
-                std::string(kTensorFile) + ": tensor '" + name + "' has another shape or type");
+
+  // A tensor of any shape and type, with finite numbers.
+  at::Tensor read_any(const std::string& name) const {
+    const at::Tensor tensor = file_.read(name);
+    if (tensor.is_floating_point() && !all_finite(tensor))
+      fail("'" + name + "' holds numbers that are not finite");
+    return tensor;
   }
-  if (!all_finite(tensor)) {
-    throw Error(ErrorKind::kCorruptFile,
-                std::string(kTensorFile) + ": '" + name + "' holds numbers that are not finite");
+
+  [[noreturn]] static void fail(const std::string& what) {
+    throw Error(ErrorKind::kCorruptFile, std::string(kTensorFile) + ": " + what);
   }
-  return tensor;
+
+ private:
+  SafetensorsFile file_;
+};
+
+LoraFactors read_factors(const TensorReader& file, const std::string& name, const LinearSlot& layer) {
+  const LoraFactors factors{file.read(name + ".a", {-1, layer.in}), file.read(name + ".b", {-1, layer.out})};
+  if (factors.a.size(0) != factors.b.size(0))
+    TensorReader::fail("'" + name + "' has A and B of different rank");
+  return factors;
+}
+
+void check_all_experts_are_named(const TensorReader& file, std::size_t experts) {
+  const std::string start = "experts.";
+  for (const std::string& name : file.names()) {
+    if (!name.starts_with(start)) continue;
+    const std::string number = name.substr(start.size(), name.find('.', start.size()) - start.size());
+    if (number.empty() || number.size() > 9 || number.find_first_not_of("0123456789") != std::string::npos ||
+        std::stoull(number) >= experts) {
+      TensorReader::fail("'" + name + "' belongs to none of the " + std::to_string(experts) + " experts in " +
+                         kModelFile);
+    }
+  }
+}
+
+// The factors of every expert of a folder.
+void read_experts(const TensorReader& file, const BaseModel& base, int format,
+                  std::vector<BoundExpert>& experts) {
+  if (format != kFirstFormat) check_all_experts_are_named(file, experts.size());
+  for (std::size_t i = 0; i < base.slots().size(); ++i) {
+    const LinearSlot& layer = base.slots()[i];
+    const auto slot = static_cast<std::int64_t>(i), count = static_cast<std::int64_t>(experts.size());
+    if (format == kFirstFormat) {
+      if (!file.contains(layer.path + ".a")) continue;
+      const at::Tensor a = file.read(layer.path + ".a", {count, -1, layer.in});
+      const at::Tensor b = file.read(layer.path + ".b", {count, -1, layer.out});
+      if (a.size(1) != b.size(1)) TensorReader::fail("'" + layer.path + "' has A and B of different rank");
+      for (std::int64_t e = 0; e < count; ++e)
+        experts[static_cast<std::size_t>(e)].factors[slot] = {a[e], b[e]};
+      continue;
+    }
+    for (std::size_t e = 0; e < experts.size(); ++e) {
+      const std::string name = "experts." + std::to_string(e) + "." + layer.path;
+      if (file.contains(name + ".a")) experts[e].factors[slot] = read_factors(file, name, layer);
+    }
+  }
+}
+
+// Puts what a router was fitted to, and its fallback, under names that begin with `start`.
+void add_fitted(const FittedRouter& fitted, const BaseModel& base, const std::string& start,
+                std::map<std::string, at::Tensor>& tensors) {
+  for (const auto& [slot, vectors] : fitted.vectors)
+    tensors[start + base.slots()[static_cast<std::size_t>(slot)].path + kRoutingEnd] = vectors.cpu();
+  if (fitted.rule) {
+    for (const auto& [name, tensor] : fitted.rule->tensors()) tensors[start + kRuleStart + name] = tensor;
+  }
+  if (fitted.fallback) add_fitted(*fitted.fallback, base, start + kFallbackStart, tensors);
+}
+
+std::shared_ptr<const FittedRouter> read_fitted(const TensorReader& file, const BaseModel& base,
+                                                const ExpertSet& experts, const RouterOptions& router,
+                                                const std::string& start) {
+  auto fitted = std::make_shared<FittedRouter>();
+  const RouterMethod& method = router_method(router.router);
+  const auto count = static_cast<std::int64_t>(experts.size());
+  if (method.info.kind == RouterClass::kToken) {
+    for (const std::int64_t slot : experts.slots()) {
+      const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
+      const at::Tensor vectors = file.read(start + layer.path + kRoutingEnd, {-1, layer.in});
+      if (vectors.size(0) % count != 0)
+        TensorReader::fail("tensor '" + start + layer.path + kRoutingEnd + "' has another shape or type");
+      // The first of each expert's; others may be rows of zeros.
+      check_prototypes(vectors.view({count, -1, layer.in}).select(1, 0), experts.names(), layer.path);
+      fitted->vectors[slot] = vectors;
+    }
+  } else {
+    FittedTensors tensors;
+    const std::string names = start + kRuleStart;
+    for (const std::string& name : file.names()) {
+      if (name.starts_with(names)) tensors[name.substr(names.size())] = file.read_any(name);
+    }
+    const BaseFacts facts = base_facts(base);
+    const RouterParts parts{router, experts, facts};
+    fitted->rule = method.restore != nullptr ? method.restore(parts, tensors) : method.fit(parts, {});
+  }
+  if (const std::optional<RouterOptions> fallback = fallback_router(router))
+    fitted->fallback = read_fitted(file, base, experts, *fallback, start + kFallbackStart);
+  return fitted;
 }
 
 }  // namespace
@@ -84,21 +190,20 @@ void RoutedModel::save(const fs::path& directory) const {
   const TemporaryDirectory scratch(target.parent_path());
   Json experts = Json::array();
   std::map<std::string, at::Tensor> tensors;
-  if (state_->experts) {
-    for (const ExpertInfo& info : state_->experts->experts) experts.push_back(expert_to_json(info));
-    for (const auto& [slot, stacked] : state_->experts->slots) {
-      const std::string& path = base_->slots()[static_cast<std::size_t>(slot)].path;
-      tensors[path + ".a"] = stacked.a.cpu();
-      tensors[path + ".b"] = stacked.b.cpu();
-      if (const auto found = state_->vectors.find(slot); found != state_->vectors.end()) {
-        tensors[path + ".routing"] = found->second.cpu();
-      }
+  for (std::size_t e = 0; e < state_->experts.size(); ++e) {
+    experts.push_back(expert_to_json(state_->experts[e].info));
+    for (const auto& [slot, factors] : state_->experts[e].factors) {
+      const std::string name =
+          "experts." + std::to_string(e) + "." + base_->slots()[static_cast<std::size_t>(slot)].path;
+      tensors[name + ".a"] = factors.a;
+      tensors[name + ".b"] = factors.b;
     }
   }
+  if (state_->fitted) add_fitted(*state_->fitted, *base_, "", tensors);
   const Json model = {
       {"format", kFormat},
       {"base", {{"path", fs::absolute(base_->name()).string()}, {"fingerprint", base_->fingerprint()}}},
-      {"router", to_json(router_)},
+      {"router", to_json(state_->router)},
       {"experts", experts}};
   write_safetensors(scratch.path() / kTensorFile, tensors);
   write_file_atomic(scratch.path() / kModelFile, dump_json(model, 2) + "\n");
@@ -109,7 +214,8 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
                               const BaseModelOptions& options) {
   const std::string where = (directory / kModelFile).string();
   const Json json = read_json_file(directory / kModelFile);
-  if (json_require<int>(json, "format", where) != kFormat) {
+  const int format = json_require<int>(json, "format", where);
+  if (format != kFormat && format != kFirstFormat) {
     throw Error(ErrorKind::kUnsupported,
                 where + ": format " + dump_json(json.at("format")) + " is not known");
   }
@@ -128,36 +234,21 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
                                                  base->name());
   }
   const RouterOptions router = router_options_from_json(json_require<Json>(json, "router", where), where);
-  if (router.kind == RouterKind::kBase) return RoutedModel(base, router.bos);
+  if (router.router == kBaseRouter.info.name) return RoutedModel(base, router.bos);
 
-  auto experts = std::make_shared<ExpertSet>();
-  for (const Json& expert : json_require<Json>(json, "experts", where)) {
-    experts->experts.push_back(expert_from_json(expert, where));
-  }
-  const auto count = static_cast<std::int64_t>(experts->experts.size());
-  const SafetensorsFile file = SafetensorsFile::open(directory / kTensorFile);
-  std::map<std::int64_t, at::Tensor> vectors;
-  const bool routed = router.kind == RouterKind::kArrow || router.kind == RouterKind::kPhatgoose;
-  const auto device = base->device();
-  for (std::size_t slot = 0; slot < base->slots().size(); ++slot) {
-    const LinearSlot& layer = base->slots()[slot];
-    if (!file.contains(layer.path + ".a")) continue;
-    const auto index = static_cast<std::int64_t>(slot);
-    const SlotExperts stacked{read_checked(file, layer.path + ".a", {count, 0, layer.in}).to(device),
-                              read_checked(file, layer.path + ".b", {count, 0, layer.out}).to(device)};
-    if (stacked.a.size(1) != stacked.b.size(1)) {
-      throw Error(ErrorKind::kCorruptFile,
-                  std::string(kTensorFile) + ": '" + layer.path + "' has A and B of different rank");
-    }
-    experts->slots[index] = stacked;
-    if (routed) {
-      vectors[index] = read_checked(file, layer.path + ".routing", {count, layer.in}).to(device);
-      check_prototypes(vectors[index], experts->names(), layer.path);
-    }
-  }
-  if (experts->slots.empty())
+  std::vector<BoundExpert> bound;
+  for (const Json& expert : json_require<Json>(json, "experts", where))
+    bound.push_back({.info = expert_from_json(expert, where), .digest = {}, .factors = {}});
+  const TensorReader file(directory / kTensorFile);
+  read_experts(file, *base, format, bound);
+  std::vector<std::shared_ptr<const BoundExpert>> shared;
+  for (BoundExpert& expert : bound) shared.push_back(std::make_shared<const BoundExpert>(std::move(expert)));
+  ExpertSet experts(std::move(shared));
+  if (experts.slots().empty())
     throw Error(ErrorKind::kCorruptFile, directory.string() + " holds no expert weights");
-  return assemble(std::move(base), std::move(experts), std::move(vectors), router);
+  validate(router, experts.names());
+  std::shared_ptr<const FittedRouter> fitted = read_fitted(file, *base, experts, router, "");
+  return assemble(std::move(base), std::move(experts), router, std::move(fitted));
 }
 
 }  // namespace quiver

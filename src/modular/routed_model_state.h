@@ -1,18 +1,42 @@
 #pragma once
 
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
 #include "modular/adapters.h"
-#include "modular/expert_set.h"
 #include "quiver/routed_model.h"
+#include "routing/expert_set.h"
+#include "routing/routers/router_method.h"
 
 namespace quiver {
 
-// What a routed model holds besides its base: the experts, their routing vectors and the adapters made from
-// both.
+// What a router was fitted to: kept in composed folders, from which the model is put together again.
+struct FittedRouter {
+  std::map<std::int64_t, at::Tensor> vectors = {};    // token routers: (E V, in) by slot
+  std::shared_ptr<const SequenceRule> rule = {};      // the others'
+  std::shared_ptr<const FittedRouter> fallback = {};  // of the router that the options name
+};
+
+// What a routed model holds besides its base.
 struct RoutedModel::State {
-  std::shared_ptr<const ExpertSet> experts;     // null for the base alone
-  std::map<std::int64_t, at::Tensor> vectors;   // (E, in) by slot; empty where the router needs none
-  std::unique_ptr<const LinearAdapter> shared;  // for every task; null for oracle and base
-  std::vector<std::unique_ptr<const LinearAdapter>> by_expert;  // oracle: one per expert
+  RouterOptions router;
+  ExpertSet experts;  // none for the base alone
+  std::shared_ptr<const FittedRouter> fitted;
+  SequenceNeeds needs;                                        // of the rule
+  std::shared_ptr<const MixtureAdapter> mixture;              // token routers
+  std::vector<std::shared_ptr<const LinearAdapter>> singles;  // by expert, where a rule chooses
+  std::optional<SequenceDecision> constant;                   // of a rule that needs nothing of a sequence
+  std::shared_ptr<const LinearAdapter> constant_adapter;      // what serves it
+  std::shared_ptr<const State> fallback;                      // null: the base alone
+
+  static std::shared_ptr<const State> make(const BaseModel& base, ExpertSet experts, RouterOptions router,
+                                           std::shared_ptr<const FittedRouter> fitted);
+
+  Binding bind(const BaseModel& base, std::span<const std::int32_t> prompt, const std::string& task) const;
+  std::shared_ptr<const LinearAdapter> adapter_of(const BaseModel& base,
+                                                  std::span<const ExpertShare> shares) const;
 };
 
 }  // namespace quiver

@@ -16,7 +16,39 @@ namespace {
 
 constexpr std::size_t kCachedPerToken = 4;  // positions in a batch's caches for each token of its budget
 
-TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options) {
+// Binds requests in their order; neighbours with one model, task and prompt once.
+class Binder {
+ public:
+  // From the prompt alone, whatever completion stands behind it: as generate() decides for it.
+  const Binding& bind(const ScoreRequest& request, const ScoreOptions& options) {
+    if (!request.model.looks_at_prompts()) {
+      last_ = nullptr;
+      return binding_ = request.model.bind({}, request.task_name);
+    }
+    if (last_ != nullptr && last_->model.shares_state(request.model) &&
+        last_->task_name == request.task_name && last_->prompt == request.prompt &&
+        (!request.prompt.empty() || last_->ids == request.ids)) {
+      return binding_;
+    }
+    const bool is_text = !request.prompt.empty() || request.ids.empty();
+    TextIds prompt =
+        is_text ? prompt_ids(request.model, request.prompt) : TextIds{request.ids, request.begin};
+    prompt.ids.resize(prompt.begin);
+    const std::int64_t limit = std::min(options.max_input_length, request.model.base().shape().max_positions);
+    // A prompt that is too long is an error of the text as a whole, or has none.
+    prompt = fit(std::move(prompt), limit,
+                 options.truncation == Truncation::kError ? Truncation::kLeft : options.truncation);
+    binding_ = request.model.bind(prompt.ids, request.task_name);
+    last_ = &request;
+    return binding_;
+  }
+
+ private:
+  const ScoreRequest* last_ = nullptr;
+  Binding binding_;
+};
+
+TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options, Binder& binder) {
   const BaseModel& base = request.model.base();
   TextIds text = request.ids.empty() ? completion_ids(request.model, request.prompt, request.completion)
                                      : TextIds{request.ids, request.begin};
@@ -24,10 +56,12 @@ TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options)
   // The last token is predicted, and needs no position.
   const std::int64_t limit = std::min(options.max_input_length, base.shape().max_positions + 1);
   text = fit(std::move(text), limit, options.truncation);
+  const Binding& binding = binder.bind(request, options);
   return {.ids = std::move(text.ids),
           .begin = text.begin,
           .dropped = text.dropped,
-          .adapter = request.model.adapter_for(request.task_name),
+          .adapter = binding.adapter.get(),
+          .binding = binding,
           .request = &request};
 }
 
@@ -145,12 +179,13 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
   if (requests.empty()) return scores;
   const BaseModel& base = requests.front().model.base();
   std::vector<TokenizedText> texts;
+  Binder binder;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (&requests[i].model.base() != &base) {
       throw Error(ErrorKind::kInvalidArgument, "the requests of one call must share their base model");
     }
     try {
-      texts.push_back(tokenize(requests[i], options));
+      texts.push_back(tokenize(requests[i], options, binder));
       texts.back().place = i;
     } catch (const Error& error) {
       scores[i].error = error;

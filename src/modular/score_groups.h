@@ -14,8 +14,9 @@ namespace quiver {
 struct TokenizedText {
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
-  std::int64_t dropped = 0;  // tokens of a prompt that was too long
-  const LinearAdapter* adapter = nullptr;
+  std::int64_t dropped = 0;                // tokens of a prompt that was too long
+  const LinearAdapter* adapter = nullptr;  // of `binding`
+  Binding binding = {};
   const ScoreRequest* request = nullptr;
   std::size_t place = 0;  // of the request in its call
 

@@ -2,56 +2,73 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <vector>
 
 #include "core/json.h"
 #include "core/strings.h"
+#include "routing/routers/router_method.h"
 
 namespace quiver {
 namespace {
 
 constexpr std::string_view kExpertPrefix = "expert:";
 
-struct NamedKind {
-  RouterKind kind;
-  const char* name;
-};
-constexpr std::array kNamedKinds = {
-    NamedKind{RouterKind::kBase, "base"}, NamedKind{RouterKind::kOracle, "oracle"},
-    NamedKind{RouterKind::kUniform, "uniform"}, NamedKind{RouterKind::kArrow, "arrow"},
-    NamedKind{RouterKind::kPhatgoose, "phatgoose"}};
-
 constexpr std::array kCompatNames = {"none", "mttl", "peft", "phatgoose"};  // by Compat
 
-RouterOptions defaults_of(RouterKind kind, Compat compat) {
-  RouterOptions options{.kind = kind, .compat = compat};
-  const bool keeps_mttl = compat == Compat::kNone || compat == Compat::kMttl;
-  if (keeps_mttl && (kind == RouterKind::kUniform || kind == RouterKind::kArrow))
-    options.combine = Combine::kParameter;
-  if (kind == RouterKind::kPhatgoose) options.top_k = 2;
-  if (kind == RouterKind::kArrow && compat == Compat::kPhatgoose) options.top_k = 2;
-  if (kind == RouterKind::kArrow && compat == Compat::kPeft) options.top_k = 3;
+// With the defaults of that implementation, which may not have the router.
+RouterOptions with_defaults(const RouterMethod& method, Compat compat) {
+  if (method.exists_in != nullptr && !method.exists_in(compat)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                compat_name(compat) + " has no router '" + method.info.name + "'",
+                "leave out --compat for this router");
+  }
+  RouterOptions options{.router = method.info.name, .compat = compat};
+  if (method.set_defaults != nullptr) method.set_defaults(options);
   return options;
-}
-
-// Implementations do not have all routers.
-void check_has_router(const RouterOptions& options) {
-  const bool absent = (options.compat == Compat::kPeft && options.kind == RouterKind::kPhatgoose) ||
-                      (options.compat == Compat::kPeft && options.kind == RouterKind::kUniform) ||
-                      (options.compat == Compat::kPhatgoose && options.kind == RouterKind::kUniform);
-  if (!absent) return;
-  throw Error(ErrorKind::kInvalidArgument,
-              compat_name(options.compat) + " has no router '" + router_name(options) + "'",
-              "leave out --compat for this router");
 }
 
 std::string number_text(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
+}
+
+std::optional<double> number_of(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+RouterSetting find_setting(const RouterOptions& options, const std::string& name) {
+  std::vector<std::string> names;
+  for (const RouterSetting& setting : router_info(options).settings) {
+    if (setting.name == name) return setting;
+    names.push_back(setting.name);
+  }
+  throw Error(ErrorKind::kInvalidArgument,
+              "router '" + router_name(options) + "' has no setting '" + name + "'",
+              names.empty() ? "leave it out" : "it has " + join(names, ", "));
+}
+
+bool is_value(const RouterSetting& setting, const std::string& value) {
+  if (setting.is_text) return !value.empty();
+  if (!setting.words.empty()) return std::ranges::find(setting.words, value) != setting.words.end();
+  const std::optional<double> number = number_of(value);
+  return number && *number >= setting.least && *number <= setting.most &&
+         (!setting.is_whole || *number == std::floor(*number));
+}
+
+std::string wanted_value(const RouterSetting& setting) {
+  if (setting.is_text) return "a text";
+  if (!setting.words.empty()) return "one of " + join(setting.words, ", ");
+  return std::string(setting.is_whole ? "a whole number" : "a number") + " between " +
+         number_text(setting.least) + " and " + number_text(setting.most);
 }
 
 void check_known_expert(const char* role, const std::string& name, std::span<const std::string> names) {
@@ -62,31 +79,54 @@ void check_known_expert(const char* role, const std::string& name, std::span<con
 
 }  // namespace
 
-RouterOptions parse_router(const std::string& text, Compat compat) {
-  for (const auto& [kind, name] : kNamedKinds) {
-    if (text != name) continue;
-    const RouterOptions options = defaults_of(kind, compat);
-    check_has_router(options);
-    return options;
+std::vector<RouterInfo> router_infos() {
+  std::vector<RouterInfo> infos;
+  for (const RouterMethod* method : router_methods()) infos.push_back(method->info);
+  return infos;
+}
+
+RouterInfo router_info(const RouterOptions& options) { return router_method(options.router).info; }
+
+std::string router_names_text() {
+  std::string text;
+  for (const RouterMethod* method : router_methods()) {
+    if (method != &kExpertRouter) text += (text.empty() ? "" : ", ") + method->info.name;
   }
+  return text + " or expert:NAME";
+}
+
+RouterOptions parse_router(const std::string& text, Compat compat) {
   if (text.starts_with(kExpertPrefix)) {
-    RouterOptions options = defaults_of(RouterKind::kSingleExpert, compat);
+    RouterOptions options = with_defaults(kExpertRouter, compat);
     options.expert = text.substr(kExpertPrefix.size());
     if (!options.expert.empty()) return options;
     throw Error(ErrorKind::kInvalidArgument, "router 'expert:' names no expert", "write expert:NAME");
   }
-  std::vector<std::string> names;
-  for (const auto& named : kNamedKinds) names.emplace_back(named.name);
-  const std::string nearest = did_you_mean(text, names);
-  throw Error(ErrorKind::kInvalidArgument,
-              "unknown router '" + text + "'; routers are " + join(names, ", ") + ", expert:NAME", nearest);
+  if (text == kExpertRouter.info.name) return parse_router(std::string(kExpertPrefix), compat);
+  return with_defaults(router_method(text), compat);
 }
 
 std::string router_name(const RouterOptions& options) {
-  for (const auto& [kind, name] : kNamedKinds) {
-    if (kind == options.kind) return name;
+  return options.expert.empty() ? options.router : std::string(kExpertPrefix) + options.expert;
+}
+
+void set_router_setting(RouterOptions& options, const std::string& name, const std::string& value) {
+  const RouterSetting setting = find_setting(options, name);
+  const std::string wanted = wanted_value(setting);
+  if (!is_value(setting, value)) {
+    throw Error(ErrorKind::kInvalidArgument, "'" + name + "' of router '" + router_name(options) + "' is '" +
+                                                 value.substr(0, 100) + "', must be " + wanted);
   }
-  return std::string(kExpertPrefix) + options.expert;
+  options.settings[name] = value;
+}
+
+std::string router_setting(const RouterOptions& options, const std::string& name) {
+  const auto found = options.settings.find(name);
+  return found != options.settings.end() ? found->second : find_setting(options, name).fallback;
+}
+
+double router_number(const RouterOptions& options, const std::string& name) {
+  return *number_of(router_setting(options, name));
 }
 
 std::string combine_name(Combine combine) { return combine == Combine::kOutput ? "output" : "parameter"; }
@@ -114,15 +154,21 @@ Json to_json(const RouterOptions& options) {
   if (!options.default_expert.empty()) object["default_expert"] = options.default_expert;
   if (options.compat != Compat::kNone) object["compat"] = compat_name(options.compat);
   if (options.bos != BeginOfText::kAuto) object["bos"] = begin_of_text_name(options.bos);
+  for (const auto& [name, value] : options.settings) object[name] = value;
   return object;
 }
 
 RouterOptions router_options_from_json(const Json& object, const std::string& where) {
-  static const std::vector<std::string> keys = {"router",         "top_k",  "combine", "temperature",
-                                                "default_expert", "compat", "bos"};
   if (!object.is_object()) {
     throw Error(ErrorKind::kInvalidArgument, where + ": a router is an object, not " + object.type_name());
   }
+  if (!object.contains("router")) throw Error(ErrorKind::kInvalidArgument, where + ": 'router' is missing");
+  RouterOptions options =
+      parse_router(json_value<std::string>(object, "router", "", where),
+                   parse_compat(json_value<std::string>(object, "compat", "none", where)));
+  std::vector<std::string> keys = {"router",         "top_k",  "combine", "temperature",
+                                   "default_expert", "compat", "bos"};
+  for (const RouterSetting& setting : router_info(options).settings) keys.push_back(setting.name);
   for (const auto& [key, value] : object.items()) {
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       throw Error(ErrorKind::kInvalidArgument,
@@ -130,10 +176,6 @@ RouterOptions router_options_from_json(const Json& object, const std::string& wh
                   did_you_mean(key, keys));
     }
   }
-  if (!object.contains("router")) throw Error(ErrorKind::kInvalidArgument, where + ": 'router' is missing");
-  RouterOptions options =
-      parse_router(json_value<std::string>(object, "router", "", where),
-                   parse_compat(json_value<std::string>(object, "compat", "none", where)));
   const Json top_k = json_value<Json>(object, "top_k", options.top_k, where);
   // nlohmann converts 2.7 and 2^40 to int without a word.
   if (!top_k.is_number_integer() || std::abs(top_k.get<double>()) > 1e9) {
@@ -149,6 +191,12 @@ RouterOptions router_options_from_json(const Json& object, const std::string& wh
     options.temperature = json_value<double>(object, "temperature", 0, where);
     check_temperature(options.temperature);
   }
+  for (const RouterSetting& setting : router_info(options).settings) {
+    if (!object.contains(setting.name)) continue;
+    const Json& value = object.at(setting.name);
+    set_router_setting(options, setting.name,
+                       value.is_string() ? value.get<std::string>() : dump_json(value));
+  }
   return options;
 }
 
@@ -161,7 +209,7 @@ void check_temperature(double temperature) {
 
 void validate(const RouterOptions& options, std::int64_t expert_count) {
   if (options.temperature != 0) check_temperature(options.temperature);
-  if (options.kind == RouterKind::kBase) return;
+  if (options.router == kBaseRouter.info.name) return;
   if (expert_count < 1) {
     throw Error(ErrorKind::kInvalidArgument, "router '" + router_name(options) + "' has no experts to choose",
                 "add experts to the library, or use the router 'base'");
@@ -176,7 +224,7 @@ void validate(const RouterOptions& options, std::int64_t expert_count) {
 
 void validate(const RouterOptions& options, std::span<const std::string> expert_names) {
   validate(options, static_cast<std::int64_t>(expert_names.size()));
-  if (options.kind == RouterKind::kSingleExpert && options.expert.empty()) {
+  if (options.router == kExpertRouter.info.name && options.expert.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "router 'expert:' names no expert", "write expert:NAME");
   }
   check_known_expert("expert", options.expert, expert_names);

@@ -45,7 +45,7 @@ ExpertLibrary random_library(const BaseModel& base, const std::string& name) {
 
 RouterOptions arrow() {
   RouterOptions options;
-  options.kind = RouterKind::kArrow;
+  options.router = "arrow";
   options.top_k = 2;
   return options;
 }

@@ -9,20 +9,20 @@ namespace quiver {
 namespace {
 
 // A LoRA of rank 2 in every linear layer, those behind the attention of the last layer among them.
-LoraAdapter random_adapter(const BaseModel& base, std::uint64_t seed) {
-  std::map<std::int64_t, SlotExperts> slots;
+WeightedAdapter random_adapter(const BaseModel& base, std::uint64_t seed) {
+  std::map<std::int64_t, LoraFactors> slots;
   for (std::size_t i = 0; i < base.slots().size(); ++i) {
     const LinearSlot& slot = base.slots()[i];
     slots[static_cast<std::int64_t>(i)] = {test::random_tensor({2, slot.in}, seed + 2 * i) * 0.1,
                                            test::random_tensor({2, slot.out}, seed + 2 * i + 1)};
   }
-  return LoraAdapter(base, slots);
+  return WeightedAdapter(base, slots);
 }
 
 TEST(RowRangeAdapter, WantedRowsKeepTheirAdapters) {
   const at::NoGradGuard no_gradients;
   const auto base = test::golden_base("tiny_llama");
-  const LoraAdapter first = random_adapter(*base, 1), second = random_adapter(*base, 1000);
+  const WeightedAdapter first = random_adapter(*base, 1), second = random_adapter(*base, 1000);
   RaggedBatch batch = test::batch_of({{5, 90, 200, 7}, {33, 1}, {8, 9, 10}});
   RowRangeAdapter adapter;
   adapter.add(0, 4, &first);

@@ -69,8 +69,7 @@ TEST(RecordedBeginning, DecidesForAModel) {
   EXPECT_EQ(resolve({}, {unknown}), BeginOfText::kAuto);
   EXPECT_EQ(resolve({}, {unknown, with}), BeginOfText::kAlways);
   EXPECT_EQ(resolve({}, {without, unknown}), BeginOfText::kNever);
-  EXPECT_EQ(resolve({.kind = RouterKind::kSingleExpert, .expert = "with"}, {without, with}),
-            BeginOfText::kAlways);
+  EXPECT_EQ(resolve({.router = "expert", .expert = "with"}, {without, with}), BeginOfText::kAlways);
   EXPECT_EQ(resolve({.compat = Compat::kMttl}, {with}), BeginOfText::kNever);
   EXPECT_EQ(test::error_message([&] {
               resolve({}, {with, without});

@@ -73,8 +73,8 @@ TEST_F(RoutedModelTest, TheOracleKnowsItsTasksAfterLoading) {
   ASSERT_EQ(weights.size(), 6u);
   const at::Tensor expected = at::tensor({0.0f, 0.0f, 0.0f, 1.0f}).expand_as(weights.begin()->second);
   for (const auto& [path, slot] : weights) EXPECT_TRUE(at::equal(slot, expected)) << path;
-  EXPECT_EQ(error_message([&] { loaded.adapter_for("task_33"); }),
-            error_message([&] { library_.compose("oracle").adapter_for("task_33"); }));
+  EXPECT_EQ(error_message([&] { loaded.bind({}, "task_33"); }),
+            error_message([&] { library_.compose("oracle").bind({}, "task_33"); }));
 }
 
 TEST_F(RoutedModelTest, ASavedModelStandsWithoutItsLibrary) {
@@ -105,11 +105,11 @@ TEST_F(RoutedModelTest, RouteSaysWhatTheRoutersWithoutVectorsDo) {
 
 TEST_F(RoutedModelTest, UnknownTasks) {
   const RoutedModel oracle = library_.compose("oracle");
-  EXPECT_EQ(error_message([&] { oracle.adapter_for("task_"); }).find("no expert was trained on task 'task_'"),
+  EXPECT_EQ(error_message([&] { oracle.bind({}, "task_"); }).find("no expert was trained on task 'task_'"),
             0u);
-  EXPECT_NE(error_message([&] { oracle.adapter_for("task_"); }).find("did you mean 'task_0'"),
+  EXPECT_NE(error_message([&] { oracle.bind({}, "task_"); }).find("did you mean 'task_0'"),
             std::string::npos);
-  EXPECT_EQ(error_message([&] { oracle.adapter_for("summarization"); }),
+  EXPECT_EQ(error_message([&] { oracle.bind({}, "summarization"); }),
             "no expert was trained on task 'summarization' | give --default-expert, or route with arrow or "
             "uniform");
   EXPECT_NE(error_message([&] {
@@ -273,8 +273,9 @@ TEST_F(DamagedModelTest, AnotherBase) {
 }
 
 TEST_F(DamagedModelTest, NumbersThatAreNotFinite) {
-  for (const std::string part : {".a", ".b", ".routing"}) {
-    const std::string name = "model.layers.1.self_attn.v_proj" + part;
+  const std::string slot = "model.layers.1.self_attn.v_proj";
+  for (const std::string& name :
+       {"experts.2." + slot + ".a", "experts.2." + slot + ".b", slot + ".routing"}) {
     edit_tensors(
         [&](std::map<std::string, at::Tensor>& tensors) { tensors.at(name).view(-1)[3] = INFINITY; });
     EXPECT_EQ(load_error(), "experts.safetensors: '" + name + "' holds numbers that are not finite");
@@ -282,8 +283,8 @@ TEST_F(DamagedModelTest, NumbersThatAreNotFinite) {
 }
 
 TEST_F(DamagedModelTest, BrokenDescription) {
-  edit_json([](Json& json) { json["format"] = 2; });
-  EXPECT_NE(load_error().find("format 2 is not known"), std::string::npos);
+  edit_json([](Json& json) { json["format"] = 3; });
+  EXPECT_NE(load_error().find("format 3 is not known"), std::string::npos);
   for (const char* key : {"format", "base", "router", "experts"}) {
     edit_json([&](Json& json) { json.erase(key); });
     EXPECT_NE(load_error().find("'" + std::string(key) + "' is missing"), std::string::npos);
@@ -293,7 +294,7 @@ TEST_F(DamagedModelTest, BrokenDescription) {
     EXPECT_NE(load_error(), "") << experts;
   }
   edit_json([](Json& json) { json["experts"].erase(0); });
-  EXPECT_NE(load_error().find("has another shape or type"), std::string::npos);
+  EXPECT_NE(load_error().find("belongs to none of the 3 experts in quiver_model.json"), std::string::npos);
   edit_json([](Json& json) { json["router"]["top_k"] = 5; });
   EXPECT_NE(load_error().find("top_k 5"), std::string::npos);
   write_file_atomic(directory() / "quiver_model.json", "{");
@@ -301,18 +302,19 @@ TEST_F(DamagedModelTest, BrokenDescription) {
 }
 
 TEST_F(DamagedModelTest, BrokenTensors) {
-  const std::string slot = "model.layers.0.self_attn.q_proj";
-  edit_tensors([&](auto& tensors) { tensors.erase(slot + ".b"); });
-  EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + slot + ".b' is missing");
+  const std::string slot = "model.layers.0.self_attn.q_proj", expert = "experts.1." + slot;
+  edit_tensors([&](auto& tensors) { tensors.erase(expert + ".b"); });
+  EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + expert + ".b' is missing");
   edit_tensors([&](auto& tensors) { tensors.erase(slot + ".routing"); });
   EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + slot + ".routing' is missing");
-  for (const at::Tensor& other :
-       {at::ones({4, 8, 31}), at::ones({3, 8, 32}), at::ones({4, 8}), at::ones({4, 8, 32}, at::kDouble)}) {
-    edit_tensors([&](auto& tensors) { tensors[slot + ".a"] = other; });
-    EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + slot + ".a' has another shape or type");
+  edit_tensors([&](auto& tensors) { tensors[slot + ".routing"] = at::ones({3, 32}); });
+  EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + slot + ".routing' has another shape or type");
+  for (const at::Tensor& other : {at::ones({8, 31}), at::ones({8}), at::ones({8, 32}, at::kDouble)}) {
+    edit_tensors([&](auto& tensors) { tensors[expert + ".a"] = other; });
+    EXPECT_EQ(load_error(), "experts.safetensors: tensor '" + expert + ".a' has another shape or type");
   }
-  edit_tensors([&](auto& tensors) { tensors[slot + ".a"] = at::ones({4, 7, 32}); });
-  EXPECT_EQ(load_error(), "experts.safetensors: '" + slot + "' has A and B of different rank");
+  edit_tensors([&](auto& tensors) { tensors[expert + ".a"] = at::ones({7, 32}); });
+  EXPECT_EQ(load_error(), "experts.safetensors: '" + expert + "' has A and B of different rank");
   edit_tensors([&](auto& tensors) { tensors[slot + ".routing"].zero_(); });
   EXPECT_NE(load_error().find("is all zeros"), std::string::npos);
   edit_tensors([](auto& tensors) { tensors = {{"unrelated", at::ones({1})}}; });

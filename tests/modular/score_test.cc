@@ -118,7 +118,7 @@ TEST_F(ScoreTest, WhatAllPromptsOfAnAdapterBeginWithIsRunOnce) {
   EXPECT_LT(steps, requests.size() * 3 / 4);
   // Neighbours with one prompt share its rest as well.
   std::ranges::stable_sort(requests, {}, [](const ScoreRequest& request) {
-    return std::pair(request.model.adapter_for(request.task_name), request.prompt);
+    return std::pair(request.model.bind({}, request.task_name).adapter, request.prompt);
   });
   expect_scores(requests, score(requests));
 }

@@ -4,7 +4,7 @@
 #include "core/json.h"
 #include "quiver/router.h"
 #include "routing/prototypes.h"
-#include "routing/routing.h"
+#include "routing/routers/router_method.h"
 #include "support/mixture_reference.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
@@ -43,10 +43,11 @@ TEST_F(PeftArrowGoldenTest, RoutingAndCombinationOfThatCompat) {
     experts.push_back({a[e], b[e], scale});
   }
   ASSERT_EQ(router.combine, Combine::kOutput);
-  const at::Tensor logits = arrow_logits(x, tensor("prototypes"), logit_divisor(router, x.size(1)));
-  const Routing routing = top_k_softmax(logits, router.top_k, kept_sum_epsilon(router));
+  MixtureRule rule = router_method("arrow").rule(router, x.size(1));
+  rule.top_k = router.top_k;
+  const at::Tensor weights = mixture_weights(mixture_logits(x, tensor("prototypes"), rule), rule);
   // Sums of up to 24 products of magnitude 1 in float32.
-  EXPECT_LT(max_difference(combine_output_reference(x, experts, routing), tensor("delta")), 1e-5);
+  EXPECT_LT(max_difference(combine_output_reference(x, experts, weights), tensor("delta")), 1e-5);
 }
 
 }  // namespace

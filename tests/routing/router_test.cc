@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/json.h"
+#include "routing/routers/router_method.h"
 #include "support/test_support.h"
 
 namespace quiver {
@@ -18,7 +19,7 @@ TEST(ParseRouter, GivesTheDefaultsOfTheReference) {
   EXPECT_EQ(parse_router("phatgoose").combine, Combine::kOutput);
   EXPECT_EQ(parse_router("phatgoose").top_k, 2);
   EXPECT_EQ(parse_router("phatgoose").temperature, 0);
-  EXPECT_EQ(parse_router("expert:a:b").kind, RouterKind::kSingleExpert);
+  EXPECT_EQ(parse_router("expert:a:b").router, "expert");
   EXPECT_EQ(parse_router("expert:a:b").expert, "a:b");
 }
 
@@ -53,6 +54,19 @@ TEST(ParseRouter, RefusesOtherNames) {
             "router 'expert:' names no expert | write expert:NAME");
   EXPECT_NE(error_message([] { parse_router(""); }).find("unknown router ''"), std::string::npos);
   EXPECT_NE(error_message([] { parse_router("Arrow"); }).find("'arrow'"), std::string::npos);
+}
+
+TEST(RouterMethods, DivideTheirLogitsAsTheImplementationDoes) {
+  const auto divisor = [](const RouterOptions& options) {
+    return router_method(options.router).rule(options, 64).temperature;
+  };
+  EXPECT_EQ(divisor(parse_router("arrow")), 1);
+  EXPECT_EQ(divisor(parse_router("phatgoose")), 8);
+  EXPECT_EQ(divisor(parse_router("arrow", Compat::kPhatgoose)), 80);
+  EXPECT_EQ(divisor(parse_router("phatgoose", Compat::kPhatgoose)), 8);
+  RouterOptions warmer = parse_router("phatgoose");
+  warmer.temperature = 3;
+  EXPECT_EQ(divisor(warmer), 3);
 }
 
 TEST(RouterJson, ComesBack) {

@@ -1,4 +1,4 @@
-#include "modular/expert_set.h"
+#include "modular/bind_experts.h"
 
 #include "support/golden.h"
 #include "support/tensors.h"
@@ -17,14 +17,13 @@ Expert expert(const std::string& name, double scale) {
   return result;
 }
 
-TEST(ExpertSet, ScalesAreEachExpertsOwnOrTheFirstByName) {
+TEST(BindExpert, ScalesAreItsOwnOrTheFirst) {
   const auto base = test::golden_base("tiny_llama");
   const at::Tensor b = random_tensor({32, 2}, 2).t();
-  const auto own = make_expert_set(*base, {expert("late", 3), expert("early", 0.5)});
-  EXPECT_LT(max_difference(own->slots.at(0).b, at::stack({b * 0.5, b * 3})), 1e-6);
-  const auto first =
-      make_expert_set(*base, {expert("late", 3), expert("early", 0.5)}, ExpertScales::kOfTheFirst);
-  EXPECT_LT(max_difference(first->slots.at(0).b, at::stack({b * 0.5, b * 0.5})), 1e-6);
+  EXPECT_LT(max_difference(bind_expert(*base, expert("late", 3)).factors.at(0).b, b * 3), 1e-6);
+  std::map<std::int64_t, double> first;
+  bind_expert(*base, expert("early", 0.5), &first);
+  EXPECT_LT(max_difference(bind_expert(*base, expert("late", 3), &first).factors.at(0).b, b * 0.5), 1e-6);
 }
 
 }  // namespace

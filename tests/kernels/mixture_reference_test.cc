@@ -1,4 +1,4 @@
-#include "routing/routing.h"
+#include "kernels/mixture_reference.h"
 
 #include <ATen/ATen.h>
 
@@ -11,16 +11,13 @@
 namespace quiver {
 namespace {
 
+using test::arrow_logits;
 using test::combine_output_reference;
 using test::combine_parameter_reference;
 using test::error_message;
 using test::phatgoose_logits;
-
-std::vector<std::int64_t> integers(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.contiguous();
-  const std::int64_t* data = flat.const_data_ptr<std::int64_t>();
-  return {data, data + flat.numel()};
-}
+using test::slot_of;
+using test::top_k_softmax;
 
 void expect_near(const at::Tensor& actual, const at::Tensor& expected, double tolerance = 1e-6) {
   ASSERT_EQ(actual.sizes(), expected.sizes());
@@ -60,7 +57,6 @@ TEST(PhatgooseLogits, AgreeWithTheFormulaInFloat64) {
   const at::Tensor expected = (at::mm(standard(x), standard(gates).t()) / std::sqrt(24.0)).to(at::kFloat);
   expect_near(phatgoose_logits(x, gates, 0), expected, 1e-5);
   expect_near(phatgoose_logits(x, gates, -1), expected, 1e-5);
-  expect_near(standardized_gate_logits(x, standardize_gates(gates), 0), expected, 1e-5);
 }
 
 TEST(Logits, RefuseOtherWidths) {
@@ -74,56 +70,76 @@ TEST(Logits, RefuseOtherWidths) {
             std::string::npos);
 }
 
-TEST(TopKSoftmax, KeepsTheLargestAndNormalizesOverThem) {
-  const at::Tensor logits = at::tensor({1.0f, 3.0f, 2.0f, 0.0f}).view({1, 4});
-  const Routing routing = top_k_softmax(logits, 2);
-  EXPECT_EQ(integers(routing.indices), (std::vector<std::int64_t>{1, 2}));
+TEST(MixtureWeights, KeepTheLargestAndNormalizeOverThem) {
   const double e = std::exp(1.0);
-  EXPECT_NEAR(routing.weights[0][0].item<double>(), e / (e + 1), 1e-6);
-  EXPECT_NEAR(routing.weights[0][1].item<double>(), 1 / (e + 1), 1e-6);
+  const auto large = static_cast<float>(e / (e + 1)), small = static_cast<float>(1 / (e + 1));
+  expect_near(top_k_softmax(at::tensor({1.0f, 3.0f, 2.0f, 0.0f}).view({1, 4}), 2),
+              at::tensor({0.0f, large, small, 0.0f}).view({1, 4}));
 }
 
-TEST(TopKSoftmax, GivesTiesToTheLowestNumber) {
+TEST(MixtureWeights, GiveTiesToTheLowestNumber) {
   const at::Tensor logits = at::tensor({1.0f, 2.0f, 2.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f}).view({2, 4});
-  const Routing routing = top_k_softmax(logits, 2);
-  EXPECT_EQ(integers(routing.indices), (std::vector<std::int64_t>{1, 2, 0, 1}));
-  expect_near(routing.weights, at::full({2, 2}, 0.5));
+  expect_near(top_k_softmax(logits, 2),
+              at::tensor({0.0f, 0.5f, 0.5f, 0.0f, 0.5f, 0.5f, 0.0f, 0.0f}).view({2, 4}));
 }
 
-TEST(TopKSoftmax, AllExpertsStandInTheirOrder) {
+TEST(MixtureWeights, OfAllExperts) {
   const at::Tensor logits = at::tensor({0.0f, 2.0f, 1.0f}).view({1, 3});
-  for (const int top_k : {3, 0, -1}) {
-    const Routing routing = top_k_softmax(logits, top_k);
-    EXPECT_EQ(integers(routing.indices), (std::vector<std::int64_t>{0, 1, 2}));
-    expect_near(routing.weights, at::softmax(logits, 1));
-  }
+  for (const int top_k : {3, 0, -1}) expect_near(top_k_softmax(logits, top_k), at::softmax(logits, 1));
 }
 
-TEST(TopKSoftmax, AgreesWithAStableSort) {
+TEST(MixtureWeights, AgreeWithAStableSort) {
   at::manual_seed(6);
   const at::Tensor logits = at::randint(0, 9, {300, 17}).to(at::kFloat);  // many ties
   for (const int top_k : {1, 2, 5, 16}) {
-    const Routing routing = top_k_softmax(logits, top_k);
     const auto [values, indices] = at::sort(logits, /*stable=*/true, 1, /*descending=*/true);
-    EXPECT_TRUE(at::equal(routing.indices, indices.narrow(1, 0, top_k)));
-    expect_near(routing.weights, at::softmax(values.narrow(1, 0, top_k), 1));
-    expect_near(routing.weights.sum(1), at::ones({300}));
+    const at::Tensor kept = at::softmax(values.narrow(1, 0, top_k), 1);
+    expect_near(top_k_softmax(logits, top_k),
+                at::zeros_like(logits).scatter_(1, indices.narrow(1, 0, top_k), kept));
   }
 }
 
-TEST(TopKSoftmax, OfNoTokensAndOfBrokenLogits) {
-  EXPECT_EQ(top_k_softmax(at::empty({0, 5}), 2).indices.sizes(), (at::IntArrayRef{0, 2}));
-  EXPECT_EQ(top_k_softmax(at::empty({0, 5}), 0).weights.sizes(), (at::IntArrayRef{0, 5}));
+TEST(MixtureWeights, OfNoTokensAndOfBrokenLogits) {
+  EXPECT_EQ(top_k_softmax(at::empty({0, 5}), 2).sizes(), (at::IntArrayRef{0, 5}));
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const Routing routing = top_k_softmax(at::tensor({nan, 1.0f, nan, -1.0f}).view({1, 4}), 2);
-  EXPECT_EQ(integers(routing.indices), (std::vector<std::int64_t>{1, 3}));
-  const Routing broken = top_k_softmax(at::full({1, 4}, nan), 2);
-  EXPECT_EQ(integers(broken.indices), (std::vector<std::int64_t>{0, 1}));
-  EXPECT_TRUE(broken.weights.isnan().all().item<bool>());
+  const at::Tensor weights = top_k_softmax(at::tensor({nan, 1.0f, nan, -1.0f}).view({1, 4}), 2);
+  EXPECT_FALSE(weights.isnan().any().item<bool>());
+  EXPECT_TRUE(at::equal(weights.gt(0), at::tensor({0, 1, 0, 1}).to(at::kBool).view({1, 4})));
+  EXPECT_TRUE(top_k_softmax(at::full({1, 4}, nan), 2).isnan().any().item<bool>());
   EXPECT_EQ(error_message([] {
               top_k_softmax(at::ones({1, 4}), 5);
             }),
             "top_k 5 is above the number of experts, 4");
+}
+
+TEST(MixtureWeights, MayBeEqual) {
+  const MixtureRule rule{.top_k = 2, .equal_weights = true};
+  expect_near(mixture_weights(at::tensor({1.0f, 3.0f, 2.0f}).view({1, 3}), rule),
+              at::tensor({0.0f, 0.5f, 0.5f}).view({1, 3}));
+}
+
+// Three experts of two vectors in two dimensions, x = (3, 4).
+TEST(MixtureLogits, NormsOfSeveralProductsAPriorAndAPrefilter) {
+  const at::Tensor x = at::tensor({3.0f, 4.0f}).view({1, 2});
+  const at::Tensor vectors = at::tensor({1.0f, 0.0f, 0.0f, 1.0f,  // products 3, 4: norm 5
+                                         0.0f, 1.0f, 0.0f, 0.0f,  // 4, 0: 4
+                                         0.0f, -2.0f, 0.0f, 0.0f})
+                                 .view({6, 2});  // -8, 0: 8
+  MixtureRule rule{.logits = LogitKind::kNorm, .vectors = 2, .temperature = 2};
+  expect_near(mixture_logits(x, vectors, rule), at::tensor({2.5f, 2.0f, 4.0f}).view({1, 3}));
+  rule.prior = {10, 0, 0};
+  expect_near(mixture_logits(x, vectors, rule), at::tensor({12.5f, 2.0f, 4.0f}).view({1, 3}));
+  rule.prefilter = 2;  // by the first vectors alone: 3, 4 and 8
+  const at::Tensor filtered = mixture_logits(x, vectors, rule);
+  EXPECT_TRUE(std::isinf(filtered[0][0].item<float>()));
+  expect_near(filtered.narrow(1, 1, 2), at::tensor({2.0f, 4.0f}).view({1, 2}));
+}
+
+TEST(MixtureLogits, OfInputsOfUnitLengthWithTheirSign) {
+  const MixtureRule rule{.input = RouterInput::kUnit, .logits = LogitKind::kSigned};
+  expect_near(
+      mixture_logits(at::tensor({3.0f, 4.0f}).view({1, 2}), at::tensor({0.0f, -5.0f}).view({1, 2}), rule),
+      at::full({1, 1}, -4.0));
 }
 
 // Experts with A and B filled with one number each, in = 1, out = 2.
@@ -131,11 +147,7 @@ LoraWeights constant_expert(double a, double b, std::int64_t rank, double scale 
   return {at::full({rank, 1}, a, at::kFloat), at::full({2, rank}, b, at::kFloat), scale};
 }
 
-Routing rows(std::vector<float> weights) {
-  const std::int64_t tokens = static_cast<std::int64_t>(weights.size()) / 2;
-  return {at::arange(2, at::kLong).expand({tokens, 2}).contiguous(),
-          at::tensor(weights, at::kFloat).view({tokens, 2})};
-}
+at::Tensor rows(std::vector<float> weights) { return at::tensor(weights, at::kFloat).view({-1, 2}); }
 
 at::Tensor both_outputs(std::vector<float> values) {
   const at::Tensor column = at::tensor(values, at::kFloat).unsqueeze(1);
@@ -175,10 +187,12 @@ TEST(Combine, OfOneExpertIsThatExpert) {
     experts.push_back({at::randn({rank, 8}), at::randn({6, rank}), 1.0 / static_cast<double>(rank)});
   }
   const at::Tensor x = at::randn({4, 8});
-  const Routing routing = {at::tensor({2, 0, 1, 1}, at::kLong).unsqueeze(1), at::ones({4, 1})};
+  const std::size_t own_of[] = {2, 0, 1, 1};
+  at::Tensor routing = at::zeros({4, 3});
+  for (std::int64_t t = 0; t < 4; ++t) routing[t][static_cast<std::int64_t>(own_of[t])] = 1;
   at::Tensor expected = at::empty({4, 6});
   for (std::int64_t t = 0; t < 4; ++t) {
-    const LoraWeights& own = experts[routing.indices[t][0].item<std::int64_t>()];
+    const LoraWeights& own = experts[own_of[t]];
     expected[t] = own.b.matmul(own.a.matmul(x[t])) * own.scale;
   }
   expect_near(combine_output_reference(x, experts, routing), expected, 1e-5);
@@ -190,7 +204,7 @@ TEST(Combine, OfMixedRanksAndScalesAgreesWithDenseMatrices) {
   const std::vector<LoraWeights> experts = {{at::randn({2, 5}), at::randn({3, 2}), 0.5},
                                             {at::randn({4, 5}), at::randn({3, 4}), 2.0}};
   const at::Tensor x = at::randn({1, 5});
-  const Routing routing = rows({.25, .75});
+  const at::Tensor routing = rows({.25, .75});
   const auto dense = [&](int i, int j) {  // B_i A_j over their common rank, with the scale of B_i
     const std::int64_t rank = std::min(experts[i].a.size(0), experts[j].a.size(0));
     return experts[i].scale * at::mm(experts[i].b.narrow(1, 0, rank), experts[j].a.narrow(0, 0, rank));
@@ -199,23 +213,16 @@ TEST(Combine, OfMixedRanksAndScalesAgreesWithDenseMatrices) {
   expect_near(combine_output_reference(x, experts, routing), at::mm(x, own.t()), 1e-5);
   const at::Tensor crossed = .0625 * dense(0, 0) + .1875 * (dense(0, 1) + dense(1, 0)) + .5625 * dense(1, 1);
   expect_near(combine_parameter_reference(x, experts, routing), at::mm(x, crossed.t()), 1e-5);
+  // The twin of the kernel gives the same.
+  expect_near(mixture_update(x, slot_of(experts), routing, false), at::mm(x, own.t()), 1e-5);
+  expect_near(mixture_update(x, slot_of(experts), routing, true), at::mm(x, crossed.t()), 1e-5);
 }
 
 TEST(Combine, OfNoTokensIsEmpty) {
   const std::vector<LoraWeights> experts = {constant_expert(1, 1, 1), constant_expert(2, 1, 1)};
-  const Routing none = {at::empty({0, 2}, at::kLong), at::empty({0, 2})};
+  const at::Tensor none = at::empty({0, 2});
   EXPECT_EQ(combine_output_reference(at::empty({0, 1}), experts, none).sizes(), (at::IntArrayRef{0, 2}));
   EXPECT_EQ(combine_parameter_reference(at::empty({0, 1}), experts, none).sizes(), (at::IntArrayRef{0, 2}));
-}
-
-TEST(LogitDivisor, IsTheImplementations) {
-  EXPECT_EQ(logit_divisor(parse_router("arrow"), 64), 1);
-  EXPECT_EQ(logit_divisor(parse_router("phatgoose"), 64), 8);
-  EXPECT_EQ(logit_divisor(parse_router("arrow", Compat::kPhatgoose), 64), 80);
-  EXPECT_EQ(logit_divisor(parse_router("phatgoose", Compat::kPhatgoose), 64), 8);
-  RouterOptions warmer = parse_router("phatgoose");
-  warmer.temperature = 3;
-  EXPECT_EQ(logit_divisor(warmer, 64), 3);
 }
 
 }  // namespace

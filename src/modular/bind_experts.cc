@@ -1,0 +1,192 @@
+#include "modular/bind_experts.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/strings.h"
+#include "quiver/error.h"
+#include "routing/prototypes.h"
+
+namespace quiver {
+namespace {
+
+std::int64_t slot_index(const BaseModel& base, const std::string& path, const std::string& expert) {
+  const std::vector<LinearSlot>& slots = base.slots();
+  const auto found =
+      std::find_if(slots.begin(), slots.end(), [&](const LinearSlot& slot) { return slot.path == path; });
+  if (found == slots.end()) {
+    std::vector<std::string> paths;
+    for (const LinearSlot& slot : slots) paths.push_back(slot.path);
+    throw Error(ErrorKind::kInvalidArgument,
+                "expert '" + expert + "' adapts '" + path + "', which the base model " + base.name() +
+                    " does not have",
+                did_you_mean(path, paths));
+  }
+  return found - slots.begin();
+}
+
+void check_shape(const LoraWeights& weights, const LinearSlot& slot, const std::string& expert) {
+  if (weights.a.size(1) == slot.in && weights.b.size(0) == slot.out) return;
+  throw Error(ErrorKind::kInvalidArgument,
+              "expert '" + expert + "' has a (" + std::to_string(weights.b.size(0)) + " x " +
+                  std::to_string(weights.a.size(1)) + ") update for '" + slot.path +
+                  "', the base model's layer is (" + std::to_string(slot.out) + " x " +
+                  std::to_string(slot.in) + ")",
+              "the expert was trained on another base model");
+}
+
+std::string kind_of(const RouterOptions& router) {
+  const RouterMethod& method = router_method(router.router);
+  return method.artefact == nullptr ? "" : method.artefact(router);
+}
+
+std::set<std::string> names_needed(const ExpertLibrary& library, std::span<const RouterOptions> routers) {
+  std::set<std::string> names;
+  for (const RouterOptions& router : routers) {
+    if (router.router == kBaseRouter.info.name) continue;
+    // mttl takes the scale of the first expert for all.
+    if (router.expert.empty() || router.compat == Compat::kMttl) {
+      const std::vector<std::string> present = library.names();
+      if (!present.empty()) return {present.begin(), present.end()};
+      throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert",
+                  "train one with `quiver train`, or import one with `quiver library import`");
+    }
+    if (!library.contains(router.expert)) validate(router, library.names());
+    names.insert(router.expert);
+  }
+  return names;
+}
+
+}  // namespace
+
+ExpertScales scales_of(const RouterOptions& router) {
+  return router.compat == Compat::kMttl ? ExpertScales::kOfTheFirst : ExpertScales::kOwn;
+}
+
+std::optional<RouterOptions> fallback_router(const RouterOptions& router) {
+  for (const RouterSetting& setting : router_info(router).settings) {
+    if (setting.name == "fallback" && router_setting(router, "fallback") != kBaseRouter.info.name)
+      return parse_router(router_setting(router, "fallback"), router.compat);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> artefact_kinds(const RouterOptions& router) {
+  std::vector<std::string> kinds;
+  if (const std::string own = kind_of(router); !own.empty()) kinds.push_back(own);
+  if (const std::optional<RouterOptions> fallback = fallback_router(router)) {
+    for (const std::string& kind : artefact_kinds(*fallback)) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+BaseFacts base_facts(const BaseModel& base) {
+  BaseFacts facts{base.shape().layers, base.shape().hidden, base.fingerprint(), base.name(), {}};
+  for (const LinearSlot& slot : base.slots()) facts.slots.push_back(slot.path);
+  return facts;
+}
+
+BoundExpert bind_expert(const BaseModel& base, const Expert& expert,
+                        std::map<std::int64_t, double>* first_scales) {
+  check_base(expert.info, base.fingerprint(), base.name());
+  BoundExpert bound{.info = expert.info, .digest = {}, .factors = {}};
+  for (const auto& [path, weights] : expert.modules) {
+    const std::int64_t slot = slot_index(base, path, expert.info.name);
+    check_shape(weights, base.slots()[static_cast<std::size_t>(slot)], expert.info.name);
+    const double scale = first_scales == nullptr
+                             ? weights.scale
+                             : first_scales->try_emplace(slot, weights.scale).first->second;
+    bound.factors[slot] = {weights.a.contiguous(), (weights.b.t() * scale).contiguous()};
+  }
+  return bound;
+}
+
+LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
+                           std::span<const RouterOptions> routers) {
+  std::set<std::string> kinds;
+  std::set<ExpertScales> scales;
+  for (const RouterOptions& router : routers) {
+    if (router.router == kBaseRouter.info.name) continue;
+    for (const std::string& kind : artefact_kinds(router)) kinds.insert(kind);
+    scales.insert(scales_of(router));
+  }
+  const std::vector<std::string> wanted(kinds.begin(), kinds.end());
+  LoadedExperts loaded;
+  std::map<ExpertScales, std::vector<std::shared_ptr<const BoundExpert>>> bound;
+  std::map<std::int64_t, double> first_scales;
+  for (const std::string& name : names_needed(library, routers)) {
+    ExpertWithArtefacts one = library.load_with_artefacts(name, wanted);
+    for (const ExpertScales scale : scales) {
+      bound[scale].push_back(std::make_shared<const BoundExpert>(
+          bind_expert(base, one.expert, scale == ExpertScales::kOwn ? nullptr : &first_scales)));
+    }
+    loaded.artefacts.push_back(std::move(one.artefacts));
+  }
+  for (auto& [scale, experts] : bound) {
+    loaded.sets[scale] = ExpertSet(std::move(experts));
+    check_tasks(loaded.sets[scale]);
+  }
+  return loaded;
+}
+
+std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
+                                               std::span<const std::map<std::string, Artefact>> artefacts,
+                                               const RouterOptions& router, const std::string& uri) {
+  std::vector<const Artefact*> result;
+  const std::string kind = kind_of(router);
+  if (kind.empty()) return result;
+  for (std::size_t e = 0; e < experts.size(); ++e) {
+    const auto found = artefacts[e].find(kind);
+    if (found == artefacts[e].end()) {
+      throw Error(ErrorKind::kNotFound,
+                  "expert '" + experts[e].info.name + "' has no " + kind +
+                      (router_info(router).kind == RouterClass::kToken ? " prototypes" : "") + " in " + uri,
+                  "compute them with `quiver " + router_method(router.router).command(router, uri) + "`");
+    }
+    result.push_back(&found->second);
+  }
+  return result;
+}
+
+std::map<std::int64_t, at::Tensor> make_routing_vectors(
+    const BaseModel& base, const ExpertSet& experts,
+    std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
+    const std::string& uri) {
+  const RouterMethod& method = router_method(router.router);
+  const std::vector<const Artefact*> own = require_artefacts(experts, artefacts, router, uri);
+  const std::string kind = kind_of(router);
+  std::map<std::int64_t, at::Tensor> vectors;
+  for (const std::int64_t slot : experts.slots()) {
+    const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
+    const std::string key = method.vector_key == nullptr ? layer.path : method.vector_key(layer.path);
+    std::vector<at::Tensor> rows;
+    std::int64_t most = 1;  // vectors an expert
+    for (std::size_t e = 0; e < experts.size(); ++e) {
+      at::Tensor of_expert;
+      if (method.vectors_of != nullptr) {
+        const auto factors = experts[e].factors.find(slot);
+        if (factors != experts[e].factors.end()) of_expert = method.vectors_of(router, factors->second);
+      } else if (const auto found = own[e]->tensors.find(key); found != own[e]->tensors.end()) {
+        of_expert = found->second.dim() == 1 ? found->second.unsqueeze(0) : found->second;
+      }
+      if (!of_expert.defined() || of_expert.dim() != 2 || of_expert.size(1) != layer.in) {
+        throw Error(ErrorKind::kInvalidArgument,
+                    "expert '" + experts[e].info.name + "' has no " + (kind.empty() ? router.router : kind) +
+                        " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",
+                    "all experts of a routed model must adapt the same layers" +
+                        (method.command == nullptr ? std::string()
+                                                   : "; recompute with `quiver " +
+                                                         method.command(router, uri) + "` and --recompute"));
+      }
+      check_prototypes(of_expert.narrow(0, 0, 1), std::vector<std::string>{experts[e].info.name}, layer.path);
+      most = std::max(most, of_expert.size(0));
+      rows.push_back(of_expert.to(at::kFloat));
+    }
+    // Rows of zeros change no norm.
+    for (at::Tensor& row : rows) row = at::constant_pad_nd(row, {0, 0, 0, most - row.size(0)});
+    vectors[slot] = at::cat(rows);
+  }
+  return vectors;
+}
+
+}  // namespace quiver

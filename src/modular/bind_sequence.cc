@@ -1,0 +1,112 @@
+#include <ATen/core/grad_mode.h>
+
+#include "model/first_not_finite.h"
+#include "modular/bind_experts.h"
+#include "modular/routed_model_state.h"
+#include "tensor/finite.h"
+
+namespace quiver {
+namespace {
+
+// Keeps what the base gives to some slots.
+class CapturingAdapter : public LinearAdapter {
+ public:
+  CapturingAdapter(std::span<const std::int64_t> slots, std::map<std::int64_t, at::Tensor>& inputs)
+      : slots_(slots), inputs_(inputs) {}
+
+  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override {
+    for (const std::int64_t slot : slots_) {
+      if (std::ranges::find(group.slots, slot) != group.slots.end())
+        inputs_[slot] = x.to(at::kCPU, at::kFloat);
+    }
+    return y;
+  }
+
+ private:
+  std::span<const std::int64_t> slots_;
+  std::map<std::int64_t, at::Tensor>& inputs_;
+};
+
+// What a rule needs of a sequence. The prompt is run alone, so that it gets the same numbers whatever else is
+// decided.
+SequenceInput run_for(const BaseModel& base, const SequenceNeeds& needs, std::span<const std::int32_t> prompt,
+                      const std::string& task) {
+  SequenceInput input{.task = task};
+  if (needs.layers.empty() && needs.slots.empty()) return input;
+  const at::NoGradGuard no_gradients;
+  RaggedBatch batch;
+  batch.add(prompt);
+  std::vector<std::int64_t> layers = needs.layers;
+  // A slot's input is known when its layer has run.
+  for (const std::int64_t slot : needs.slots)
+    layers.push_back(base.slots()[static_cast<std::size_t>(slot)].layer + 1);
+  const CapturingAdapter capture(needs.slots, input.slot_inputs);
+  const std::vector<at::Tensor> states = base.hidden_states(batch, layers, &capture);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (!all_finite(states[i])) throw not_finite_error(base, prompt, nullptr);
+    input.states[layers[i]] = states[i].to(at::kCPU, at::kFloat);
+  }
+  return input;
+}
+
+std::vector<double> weights_of(const SequenceDecision& decision, std::size_t experts) {
+  std::vector<double> weights(experts);
+  for (const ExpertShare& share : decision.shares) weights[share.expert] += share.weight;
+  return weights;
+}
+
+}  // namespace
+
+std::shared_ptr<const RoutedModel::State> RoutedModel::State::make(
+    const BaseModel& base, ExpertSet experts, RouterOptions router,
+    std::shared_ptr<const FittedRouter> fitted) {
+  auto state = std::make_shared<State>();
+  state->router = std::move(router);
+  state->experts = std::move(experts);
+  state->fitted = std::move(fitted);
+  if (!state->fitted) return state;
+  const RouterMethod& method = router_method(state->router.router);
+  if (method.info.kind == RouterClass::kToken) {
+    std::map<std::int64_t, at::Tensor> vectors = state->fitted->vectors;
+    for (auto& [slot, rows] : vectors) {
+      if (method.prepare != nullptr) rows = method.prepare(state->router, rows);
+    }
+    state->mixture = std::make_shared<const MixtureAdapter>(base, state->experts, vectors, state->router);
+  }
+  if (!state->fitted->rule) return state;
+  state->needs = state->fitted->rule->needs();
+  if (!state->needs.task && state->needs.layers.empty() && state->needs.slots.empty()) {
+    state->constant = state->fitted->rule->decide({});
+    state->constant_adapter = state->adapter_of(base, state->constant->shares);
+  } else {
+    for (std::size_t e = 0; e < state->experts.size(); ++e) {
+      const ExpertShare own{e, 1};
+      state->singles.push_back(std::make_shared<WeightedAdapter>(base, state->experts, std::span(&own, 1)));
+    }
+  }
+  if (state->fitted->fallback)
+    state->fallback = make(base, state->experts, *fallback_router(state->router), state->fitted->fallback);
+  return state;
+}
+
+std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(
+    const BaseModel& base, std::span<const ExpertShare> shares) const {
+  if (shares.empty()) return nullptr;
+  if (shares.size() == 1 && shares[0].weight == 1 && shares[0].expert < singles.size())
+    return singles[shares[0].expert];
+  if (shares.size() > 1 && router.combine == Combine::kParameter)
+    return std::make_shared<WeightedAdapter>(base, merged_factors(experts, shares));
+  return std::make_shared<WeightedAdapter>(base, experts, shares);
+}
+
+Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int32_t> prompt,
+                                 const std::string& task) const {
+  if (mixture) return {mixture};
+  if (constant) return {constant_adapter, weights_of(*constant, experts.size())};
+  if (!fitted) return {};
+  const SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
+  if (decision.is_foreign && fallback) return fallback->bind(base, prompt, task);
+  return {adapter_of(base, decision.shares), weights_of(decision, experts.size())};
+}
+
+}  // namespace quiver
