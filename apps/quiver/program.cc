@@ -83,6 +83,7 @@ int run_program(int argc, char** argv) {
   add_route(program, global);
   add_eval(program, global);
   add_plot(program);
+  add_report(program);
   add_tutorial(program, global);
   add_bench(program, global);
   try {
