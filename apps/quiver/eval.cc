@@ -64,9 +64,10 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
       });
   Results results;
   results.base = arguments.model.model;
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    results.rows.push_back(result_row(models[i], evaluations[i], arguments.model.library));
-  }
+  std::vector<ScoredRow> rows;
+  for (std::size_t i = 0; i < models.size(); ++i)
+    rows.push_back({result_row(models[i], evaluations[i], arguments.model.library), evaluations[i].scores});
+  results.rows = with_oracle_shares(rows);
   report_results(results, arguments.out);
 }
 
