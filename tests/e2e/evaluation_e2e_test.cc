@@ -161,5 +161,40 @@ TEST_F(Evaluate, PlotsAndAReport) {
   EXPECT_FALSE(std::filesystem::exists(path("chart.gif")));
 }
 
+// A validation loss is measured by the training's own adapter, the oracle's Rouge-L by `eval`.
+TEST_F(Evaluate, TransferGivesEachExpertOnEachTask) {
+  train("colour,taste");
+  const std::string command =
+      "transfer " + arg("library") + " " + base() + " -c " + arg("config.json") + " --tasks colour,taste";
+  run_ok(command + " --split validation --out " + arg("transfer.json"));
+  const Json matrix = Json::parse(test::content(path("transfer.json")));
+  EXPECT_EQ(matrix.at("tasks"), (Json{"colour", "taste"}));
+  EXPECT_EQ(matrix.at("n"), (Json{2, 2}));
+  EXPECT_EQ(matrix.at("split"), "validation");
+  const Json& rows = matrix.at("rows");
+  ASSERT_EQ(rows.size(), 3u);
+  for (const std::size_t own : {0, 1}) {
+    const Json& row = rows[own + 1];
+    EXPECT_EQ(row.at("expert"), matrix.at("tasks")[own]);
+    const Json shown =
+        Json::parse(run_ok("library show " + arg("library") + " " + row.at("expert").get<std::string>()));
+    EXPECT_NEAR(row.at("loss")[own], shown.at("metrics").at("validation_loss"), 1e-4);
+    EXPECT_LT(row.at("loss")[own], rows[0].at("loss")[own]) << "better than the base on its own task";
+    EXPECT_LT(row.at("loss")[own], rows[2 - own].at("loss")[own]) << "and than the other expert";
+  }
+
+  const Json limited = Json::parse(run_ok(command + " --limit 1 --experts taste --max-new-tokens 4"));
+  EXPECT_EQ(limited.at("n"), (Json{1, 1}));
+  ASSERT_EQ(limited.at("rows").size(), 2u);
+  const Json oracle =
+      Json::parse(run_ok("eval rouge " + base() + " -c " + arg("config.json") + " --library " +
+                         arg("library") + " --tasks taste --router oracle --limit 1"));
+  EXPECT_EQ(limited.at("rows")[1].at("rougeL")[1], oracle.at("rows")[0].at("value"));
+
+  const test::ProgramResult unknown = run(command + " --experts tast");
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_NE(unknown.err.find("did you mean 'taste'"), std::string::npos) << unknown.err;
+}
+
 }  // namespace
 }  // namespace quiver
