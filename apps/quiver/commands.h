@@ -35,7 +35,9 @@ void add_score(Command& program, GlobalOptions& global);
 void add_tokenize(Command& program);
 void add_route(Command& program, GlobalOptions& global);
 void add_eval(Command& program, GlobalOptions& global);
+void add_transfer(Command& program, GlobalOptions& global);
 void add_plot(Command& program);
+void add_report(Command& program);
 void add_tutorial(Command& program, GlobalOptions& global);
 void add_bench(Command& program, GlobalOptions& global);
 

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/strings.h"
+#include "data_arguments.h"
 #include "eval_tasks.h"
 #include "json_lines.h"
 #include "model_arguments.h"
@@ -15,34 +16,16 @@ namespace {
 
 struct Arguments {
   ModelArguments model;
-  std::string config, data, out;
-  std::vector<std::string> overrides, tasks;
-  std::string split = "test";
+  DataArguments data;
+  std::string out, split = "test";
   std::optional<std::int64_t> max_new_tokens;
   std::int64_t limit = 0;
   Truncation truncation = Truncation::kLeft;
 };
 
-Split parse_split(const std::string& text) {
-  if (text == "train") return Split::kTrain;
-  if (text == "validation" || text == "dev" || text == "valid") return Split::kValidation;
-  if (text == "test") return Split::kTest;
-  throw Error(ErrorKind::kInvalidArgument, "unknown split '" + text + "'", "train, validation or test");
-}
-
 void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   check_output(arguments.out);
-  std::vector<std::string> overrides = arguments.overrides;
-  ExperimentConfig config = load_config(arguments.config, overrides);
-  apply_global_options(global, config);
-  if (!arguments.data.empty()) {
-    config.dataset = arguments.data;
-    if (arguments.config.empty()) config.include_task_source = "*";
-  }
-  if (!arguments.tasks.empty()) {
-    config.finetune_task_name = arguments.tasks;
-    if (arguments.tasks == std::vector<std::string>{"all"}) config.finetune_task_name.clear();
-  }
+  const ExperimentConfig config = arguments.data.load(global);
   const TaskDataset data = load_dataset(config);
   std::vector<Example> examples = data.examples(parse_split(arguments.split));
   if (arguments.limit > 0 && arguments.limit < static_cast<std::int64_t>(examples.size())) {
@@ -55,7 +38,7 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;
   options.truncation = arguments.truncation;
-  if (!arguments.config.empty()) options.batch_size = config.predict_batch_size;
+  if (!arguments.data.config.empty()) options.batch_size = config.predict_batch_size;
   Progress progress("rouge", static_cast<std::int64_t>(examples.size() * models.size()), "texts");
   const std::vector<Evaluation> evaluations =
       evaluate_rouge(models, examples, options, [&](std::int64_t done) {
@@ -64,9 +47,10 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
       });
   Results results;
   results.base = arguments.model.model;
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    results.rows.push_back(result_row(models[i], evaluations[i], arguments.model.library));
-  }
+  std::vector<ScoredRow> rows;
+  for (std::size_t i = 0; i < models.size(); ++i)
+    rows.push_back({result_row(models[i], evaluations[i], arguments.model.library), evaluations[i].scores});
+  results.rows = with_oracle_shares(rows);
   report_results(results, arguments.out);
 }
 
@@ -132,15 +116,8 @@ void add_eval(Command& program, GlobalOptions& global) {
   arguments->model.add_to(*rouge);
   rouge->add_option("--limit", arguments->limit, "Only the first N examples")->check(Number::kPositive);
   rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
-  rouge->add_option("-c,--config", arguments->config, "Config with the data set and tasks");
-  rouge->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
-  rouge->add_option("--data", arguments->data, "Data set file or folder, instead of the config's");
-  rouge->add_option("--tasks", arguments->tasks, "Tasks, comma-separated, or all")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  rouge->add_option("--split", arguments->split)
-      ->check(OneOf{{"train", "validation", "valid", "dev", "test"}})
-      ->capture_default_str();
+  arguments->data.add_to(*rouge);
+  add_split_option(*rouge, arguments->split);
   add_truncate_option(*rouge, arguments->truncation);
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length")
       ->check(Number::kPositive);

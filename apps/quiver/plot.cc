@@ -18,16 +18,24 @@ void check_picture_name(const std::string& name) {
 void add_plot(Command& program) {
   struct Arguments {
     std::string results, out;
+    bool heat_map = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  Command* command = program.add_subcommand("plot", "Bar charts of a results.json");
+  Command* command = program.add_subcommand("plot", "Bar charts or heat maps of a results.json");
   command->add_option("RESULTS", arguments->results, "results.json")->required();
   command->add_option("--out", arguments->out, "Picture to write, .svg or .png")
       ->required()
       ->check(parsed_by(check_picture_name));
+  command->add_flag("--heat-map", arguments->heat_map,
+                    "Instead of bars: tasks by experts, where each router sent the prompts");
   command->callback([arguments] {
     check_output(arguments->out);
-    plot_results(read_results(arguments->results), arguments->out);
+    const Results results = read_results(arguments->results);
+    if (arguments->heat_map) {
+      plot_heat_maps(results, arguments->out);
+    } else {
+      plot_results(results, arguments->out);
+    }
   });
 }
 

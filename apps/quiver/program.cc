@@ -82,7 +82,9 @@ int run_program(int argc, char** argv) {
   add_tokenize(program);
   add_route(program, global);
   add_eval(program, global);
+  add_transfer(program, global);
   add_plot(program);
+  add_report(program);
   add_tutorial(program, global);
   add_bench(program, global);
   try {

@@ -1,5 +1,6 @@
 #include "result_rows.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "json_lines.h"
@@ -24,6 +25,31 @@ ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, con
   row.seconds = evaluation.seconds;
   row.tokens = evaluation.tokens;
   return row;
+}
+
+namespace {
+
+const ScoredRow* find_row(const std::vector<ScoredRow>& rows, const ScoredRow& like,
+                          const std::string& router, const std::string& library) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const ScoredRow& other) {
+    return other.row.router == router && other.row.library == library &&
+           other.row.metric == like.row.metric && other.scores.size() == like.scores.size();
+  });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::vector<ResultRow> with_oracle_shares(const std::vector<ScoredRow>& rows) {
+  std::vector<ResultRow> result;
+  for (const ScoredRow& scored : rows) {
+    ResultRow& row = result.emplace_back(scored.row);
+    const ScoredRow* base = find_row(rows, scored, "base", "");
+    const ScoredRow* oracle = find_row(rows, scored, "oracle", row.library);
+    if (base == nullptr || oracle == nullptr || oracle == &scored || scored.scores.empty()) continue;
+    row.share_of_oracle = share_of_oracle(scored.scores, base->scores, oracle->scores);
+  }
+  return result;
 }
 
 void report_results(const Results& results, const std::string& out) {

@@ -24,6 +24,7 @@ Evaluation TaskResults::pooled(const std::vector<Entry>& entries, const std::str
     sum.n += part.n;
     sum.seconds += part.seconds;
     sum.tokens += part.tokens;
+    sum.scores.insert(sum.scores.end(), part.scores.begin(), part.scores.end());
     sum.per_task.insert(part.per_task.begin(), part.per_task.end());
   }
   sum.value /= static_cast<double>(sum.n);
@@ -31,7 +32,7 @@ Evaluation TaskResults::pooled(const std::vector<Entry>& entries, const std::str
 }
 
 std::vector<ResultRow> TaskResults::rows(bool complete) const {
-  std::vector<ResultRow> rows;
+  std::vector<ScoredRow> rows;
   for (std::size_t i = 0; i < models_.size(); ++i) {
     std::vector<std::string> metrics;
     Evaluation mean;
@@ -47,13 +48,15 @@ std::vector<ResultRow> TaskResults::rows(bool complete) const {
       mean.seconds += evaluation.seconds;
       mean.tokens += evaluation.tokens;
     }
-    for (const std::string& metric : metrics)
-      rows.push_back(result_row(models_[i], pooled(entries_[i], metric), library_));
+    for (const std::string& metric : metrics) {
+      const Evaluation all = pooled(entries_[i], metric);
+      rows.push_back({result_row(models_[i], all, library_), all.scores});
+    }
     if (!complete || mean.per_task.size() < 2) continue;
     mean.value /= static_cast<double>(mean.per_task.size());
-    rows.push_back(result_row(models_[i], mean, library_));
+    rows.push_back({result_row(models_[i], mean, library_), {}});
   }
-  return rows;
+  return with_oracle_shares(rows);
 }
 
 std::vector<ResultRow> TaskResults::rows_by_task() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -145,6 +146,13 @@ class BaseModel {
   at::Tensor forward(const RaggedBatch& batch, const LinearAdapter* adapter = nullptr,
                      std::span<SequenceCache* const> caches = {}) const;
 
+  // For each of `layers` the residual stream that enters that decoder layer, (T or batch.rows, hidden)
+  // float32: transformers' hidden_states[l]. 0 is the embeddings, scaled and with learned positions;
+  // shape().layers is what forward() gives. No layer above the largest one asked for is run. Throws as
+  // forward(), and Error(kInvalidArgument) for a layer outside 0 .. shape().layers.
+  std::vector<at::Tensor> hidden_states(const RaggedBatch& batch, std::span<const std::int64_t> layers,
+                                        const LinearAdapter* adapter = nullptr) const;
+
   // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
   // sum_i -log softmax(logits(hidden)_i)[targets_i] for hidden (N, hidden) and targets (N) int64: a float32
@@ -157,6 +165,12 @@ class BaseModel {
   explicit BaseModel(std::unique_ptr<const Parts> parts);
 
  private:
+  using LayerObserver = std::function<void(std::int64_t layer, const at::Tensor& entering)>;
+  // Runs the first `layers` decoder layers and returns the residual stream behind them. `observe`, if any,
+  // sees the stream (T, hidden) in front of each; it changes in place afterwards.
+  at::Tensor run_layers(const RaggedBatch& batch, std::int64_t layers, const LinearAdapter* adapter,
+                        std::span<SequenceCache* const> caches, const LayerObserver& observe) const;
+
   std::unique_ptr<const Parts> parts_;
 };
 

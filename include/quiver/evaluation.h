@@ -23,7 +23,9 @@ struct Evaluation {
   std::int64_t n = 0;                      // examples
   double seconds = 0;                      // of the whole call, shared out among the models by their tokens
   std::int64_t tokens = 0;                 // generated, or scored
+  std::vector<double> scores = {};         // of every example, on the metric's scale; `value` is their mean
   std::vector<std::size_t> chosen = {};    // multiple choice: the answer taken, by question
+  std::vector<std::string> texts = {};     // rougeL: the continuation, by example
 };
 
 // Called with the number of finished examples since the last call, over all models.

@@ -6,8 +6,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "quiver/measures.h"
 
 namespace quiver {
 
@@ -24,6 +27,27 @@ struct ResultRow {
   std::map<std::string, double> per_task = {};  // the same metric for each task; may be empty
   double seconds = 0;                           // wall-clock time of the evaluation
   std::int64_t tokens = 0;                      // tokens generated or scored in that time
+  // Against the base and the oracle over the same library and prompts; nothing where these were not run.
+  std::optional<OracleShare> share_of_oracle = {};
+  std::optional<RoutingMeasures> routing = {};  // nothing for the base alone and where it was not recorded
+};
+
+// What one row's model made of a sample prompt.
+struct SampleAnswer {
+  std::size_t row = 0;    // index into Results::rows
+  std::string text = {};  // the answer
+  double score = 0;       // on the scale of the row's metric
+  // The prompt's tokens as text, each with the expert of the largest weight, "" for none; empty where it was
+  // not recorded.
+  std::vector<std::pair<std::string, std::string>> tokens = {};
+};
+
+// A prompt with the answers of every model to it.
+struct Sample {
+  std::string task = {};
+  std::string prompt = {};
+  std::string target = {};
+  std::vector<SampleAnswer> answers = {};
 };
 
 // The content of a results.json.
@@ -32,6 +56,7 @@ struct Results {
   std::string version = {};  // of the Quiver that wrote the file; write_results puts its own here when empty
   nlohmann::json machine = nlohmann::json::object();  // write_results describes this machine when empty
   std::vector<ResultRow> rows = {};
+  std::vector<Sample> samples = {};  // a dozen prompts at most, to look at
 };
 
 // Writes results.json whole (see write_file_atomic). Throws Error(kInvalidArgument) when a row breaks a rule
@@ -42,7 +67,8 @@ void write_results(const Results& results, const std::filesystem::path& path);
 std::string results_text(const Results& results);
 
 // Reads results.json, at most 64 MB. Strict: a missing, unknown or mistyped key, an unknown metric and a
-// value out of its range are refused with the row and the key. Throws Error(kNotFound, kIo, kCorruptFile).
+// value out of its range are refused with the row and the key. Files without shares, routing and samples,
+// as older versions wrote them, are read. Throws Error(kNotFound, kIo, kCorruptFile).
 Results read_results(const std::filesystem::path& path);
 
 // The mean over tasks, which weighs every task alike; nothing where the row has no per-task values.
@@ -62,6 +88,23 @@ std::string format_table(const Results& results, const TableOptions& options = {
 // wider). The picture appears whole or not at all. Throws Error(kInvalidArgument) for another extension, no
 // rows, or more than 200 bars in a panel; Error(kNotFound) where gnuplot is not installed; Error(kIo).
 void plot_results(const Results& results, const std::filesystem::path& out);
+
+// Draws where the routers sent the prompts: tasks by experts, one panel a row with routing weights, the
+// weights in percent in the cells. Of more than 24 experts in a panel those with the most weight are shown,
+// and the sum of the others. Format and errors as plot_results; Error(kInvalidArgument) where no row has
+// routing weights, for more than 40 panels and for more than 100 tasks.
+void plot_heat_maps(const Results& results, const std::filesystem::path& out);
+
+// One results.json of a report.
+struct ReportPart {
+  std::string title = {};  // its heading, e.g. the file's name
+  Results results = {};
+};
+
+// An HTML page of its own, without scripts and outside resources: for each part the table, bars, heat maps,
+// per-task values and samples. Every text is escaped; the same parts give the same bytes. Throws
+// Error(kInvalidArgument) where there are no rows at all.
+std::string report_page(std::span<const ReportPart> parts);
 
 // This machine: {"cpu", "cores", "memory_bytes", "os", "compiler"}. What cannot be found is "unknown" or 0.
 nlohmann::json machine_description();

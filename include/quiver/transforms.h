@@ -10,6 +10,7 @@
 #include "quiver/base_model.h"
 #include "quiver/dataset.h"
 #include "quiver/library.h"
+#include "quiver/router.h"
 #include "quiver/training.h"
 
 namespace quiver {
@@ -77,9 +78,12 @@ enum class MergeMethod {
   kDareTiesSvd,
   kMagnitudePrune,  // prunes each tensor to its largest numbers, sums
   kMagnitudePruneSvd,
+  kSubtract,  // GenKnowSub (Bagherifard et al. 2025): one expert's update less the mean of the general ones',
+              // s B A - sum_g w_g s_g B_g A_g, exactly, of rank sum of ranks. With Compat::kPeft as PEFT does
+              // it: A - sum_g w_g A_g and B - sum_g w_g B_g, whose product holds what neither has
 };
 
-// "mean", "mttl_ties", "wudi", "cat", "linear", "svd", "ties", "ties_svd", ...; and back.
+// "mean", "mttl_ties", "wudi", "cat", "linear", "svd", "ties", "ties_svd", ..., "subtract"; and back.
 // parse_merge_method() throws Error(kInvalidArgument) listing them.
 std::string merge_method_name(MergeMethod method);
 MergeMethod parse_merge_method(const std::string& text);
@@ -89,20 +93,27 @@ enum class MajoritySign { kTotal, kFrequency };
 
 struct MergeOptions {
   MergeMethod method = MergeMethod::kMean;
-  // One an expert. Empty: 1 for the ties, which average by themselves, 1 / experts for the others.
+  // One an expert; of kSubtract one a general expert. Empty: 1 for the ties, which average by themselves, 1 /
+  // experts for the others.
   std::vector<double> weights = {};
-  double density = 0.2;  // share of the numbers that is kept
+  std::vector<std::string> general = {};  // experts that kSubtract subtracts
+  Compat compat = Compat::kNone;          // kSubtract: kNone or kPeft
+  double density = 0.2;                   // share of the numbers that is kept
   MajoritySign majority_sign = MajoritySign::kTotal;
-  std::int64_t rank = 0;    // of the Svd methods' result; 0: the largest of the experts'
+  // Of the result, by singular value decomposition. Svd methods: 0 is the largest of the experts'. kSubtract
+  // without Compat::kPeft: at most this; 0 is all, which loses nothing.
+  std::int64_t rank = 0;
   std::uint64_t seed = 42;  // of the dare methods: module by module by path, A of every expert, then B
 };
 
-// The named experts of a library as one, called `name`, with the tasks of all. Its scale is 1 (but for
-// kMttlTies and kWudi, which keep the experts' common one), its `training` says how it was made. kMean reads
-// one expert at a time; the other methods hold all. Throws Error(kInvalidArgument): no expert, a number of
-// weights other than of experts, density outside (0, 1], a rank above a layer's size, experts of different
-// bases or shapes; of different rank where the method needs equal ones (all but cat and svd); of different
-// scale for kMttlTies and kWudi; with different modules for the first three.
+// The named experts of a library as one, called `name`, with the tasks of all but general ones. Its scale is
+// 1 (but for kMttlTies, kWudi and PEFT's subtraction, which keep the experts' common one), its `training`
+// says how it was made. kMean reads one expert at a time; the other methods hold all. Throws
+// Error(kInvalidArgument): no expert, a number of weights other than of experts, density outside (0, 1], a
+// rank above a layer's size, experts of different bases or shapes; of different rank where the method needs
+// equal ones (all but cat, svd and subtract); of different scale where the common one is kept; with different
+// modules for the first three and PEFT's subtraction; other than one expert and some general ones for
+// kSubtract, or `general`, `compat` or `rank` where they mean nothing.
 Expert merge_experts(const ExpertLibrary& library, const std::vector<std::string>& experts,
                      const MergeOptions& options, const std::string& name);
 

@@ -6,6 +6,7 @@ void AccuracyCounter::add(const std::string& task, bool right) {
   Count& count = tasks_[task];
   ++count.n;
   count.right += right ? 1 : 0;
+  scores_.push_back(right ? 1 : 0);
 }
 
 void AccuracyCounter::fill(Evaluation& evaluation) const {
@@ -16,6 +17,7 @@ void AccuracyCounter::fill(Evaluation& evaluation) const {
     all.n += count.n;
   }
   evaluation.n = all.n;
+  evaluation.scores = scores_;
   evaluation.value = static_cast<double>(all.right) / static_cast<double>(all.n);
 }
 

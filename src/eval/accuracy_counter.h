@@ -8,7 +8,7 @@
 
 namespace quiver {
 
-// Sets value, n and per_task of an evaluation from whether each example was right, and its task.
+// Sets value, n, scores and per_task of an evaluation from whether each example was right, and its task.
 class AccuracyCounter {
  public:
   void add(const std::string& task, bool right);
@@ -19,6 +19,7 @@ class AccuracyCounter {
     std::int64_t right = 0, n = 0;
   };
   std::map<std::string, Count> tasks_;
+  std::vector<double> scores_;
 };
 
 }  // namespace quiver

@@ -41,6 +41,8 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                    "example " + std::to_string(i + 1) + ", of task '" + examples[i].task_name + "'");
       const double score = 100.0 * rouge_l(generation.text, examples[i].target);
       result.value += score / static_cast<double>(result.n);
+      result.scores.push_back(score);
+      result.texts.push_back(generation.text);
       result.per_task[examples[i].task_name] += score;
       ++counts[examples[i].task_name];
       result.tokens += static_cast<std::int64_t>(generation.ids.size());

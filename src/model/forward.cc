@@ -138,8 +138,8 @@ void check_batch(const RaggedBatch& batch, std::span<SequenceCache* const> cache
 
 }  // namespace
 
-at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* adapter,
-                              std::span<SequenceCache* const> caches) const {
+at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, const LinearAdapter* adapter,
+                                 std::span<SequenceCache* const> caches, const LayerObserver& observe) const {
   const Parts& parts = *parts_;
   const DecoderConfig& config = parts.config;
   check_batch(batch, caches, parts.shape);
@@ -162,7 +162,8 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
                           std::move(y));
   };
   std::vector<KeyValueCache*> layer_caches(caches.size());
-  for (std::int64_t i = 0; i < config.layers; ++i) {
+  for (std::int64_t i = 0; i < layers; ++i) {
+    if (observe) observe(i, hidden);
     const DecoderLayer& layer = parts.layers[static_cast<std::size_t>(i)];
     AttentionShape attention = config.attention;
     attention.window = config.windows[static_cast<std::size_t>(i)];
@@ -204,7 +205,44 @@ at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* ada
     const std::int64_t added = batch.offsets[s + 1] - batch.offsets[s];
     for (KeyValueCache& layer : caches[s]->state_->layers) layer.length += added;
   }
-  return normalize(hidden, parts.final_norm, config);
+  return hidden;
+}
+
+at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* adapter,
+                              std::span<SequenceCache* const> caches) const {
+  const DecoderConfig& config = parts_->config;
+  return normalize(run_layers(batch, config.layers, adapter, caches, {}), parts_->final_norm, config);
+}
+
+std::vector<at::Tensor> BaseModel::hidden_states(const RaggedBatch& batch,
+                                                 std::span<const std::int64_t> layers,
+                                                 const LinearAdapter* adapter) const {
+  const DecoderConfig& config = parts_->config;
+  for (const std::int64_t layer : layers) {
+    if (layer < 0 || layer > config.layers) {
+      throw Error(ErrorKind::kInvalidArgument, "there are no hidden states of layer " +
+                                                   std::to_string(layer) + ": the model has layers 0 to " +
+                                                   std::to_string(config.layers) +
+                                                   ", the last one after its norm");
+    }
+  }
+  if (layers.empty()) return {};
+  std::vector<at::Tensor> states(layers.size());
+  const auto keep = [&](std::int64_t layer, const at::Tensor& state) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i] == layer) states[i] = state.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+    }
+  };
+  const std::int64_t last = *std::ranges::max_element(layers);
+  const at::Tensor behind = run_layers(batch, last, adapter, {}, keep);
+  keep(last, last == config.layers ? normalize(behind, parts_->final_norm, config) : behind);
+  if (batch.rows) {
+    const at::Tensor rows = at::tensor(*batch.rows).to(device());
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i] < config.layers) states[i] = states[i].index_select(0, rows);
+    }
+  }
+  return states;
 }
 
 }  // namespace quiver

@@ -182,6 +182,15 @@ std::string gnuplot_text(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string terminal_commands(ChartFormat format, double width, double height,
+                              const std::filesystem::path& picture) {
+  std::ostringstream out;
+  out << "set encoding utf8\nset terminal " << (format == ChartFormat::kPng ? "pngcairo" : "svg")
+      << " noenhanced size " << width << "," << height << " font \"sans-serif," << kFontPoints
+      << "\" background \"#ffffff\"\nset output " << gnuplot_text(picture.string()) << "\n";
+  return out.str();
+}
+
 std::string chart_script(const Results& results, ChartFormat format, const std::filesystem::path& picture) {
   std::vector<Panel> panels;
   for (const char* metric : {"rougeL", "acc", "acc_norm", "mttl", "exact_match", "mean"}) {
@@ -202,10 +211,8 @@ std::string chart_script(const Results& results, ChartFormat format, const std::
   height = std::ceil(height);
 
   std::ostringstream out;
-  out << "set encoding utf8\nset terminal " << (format == ChartFormat::kPng ? "pngcairo" : "svg")
-      << " noenhanced size " << width << "," << height << " font \"sans-serif," << kFontPoints
-      << "\" background \"#ffffff\"\nset output " << gnuplot_text(picture.string())
-      << "\nset multiplot\nunset key\nset border 3 linecolor rgb \"#444444\"\nunset xtics\n"
+  out << terminal_commands(format, width, height, picture)
+      << "set multiplot\nunset key\nset border 3 linecolor rgb \"#444444\"\nunset xtics\n"
          "set ytics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#dddddd\"\n"
          "set boxwidth 0.74\nset style fill solid 1.0 noborder\n";
   double panel_top = 0;

@@ -22,4 +22,8 @@ std::string chart_script(const Results& results, ChartFormat format, const std::
 // escapes, so none of them can be smuggled in.
 std::string gnuplot_text(const std::string& text);
 
+// The commands that begin a picture of this size in pixels: terminal, font, white background, output file.
+std::string terminal_commands(ChartFormat format, double width, double height,
+                              const std::filesystem::path& picture);
+
 }  // namespace quiver

@@ -3,6 +3,7 @@
 #include "quiver/report.h"
 #include "report/chart_script.h"
 #include "report/gnuplot.h"
+#include "report/heat_map_script.h"
 
 namespace quiver {
 namespace {
@@ -17,16 +18,26 @@ ChartFormat format_of(const std::filesystem::path& out) {
               "end the name in .svg or .png");
 }
 
-}  // namespace
+using ScriptWriter = std::string (*)(const Results&, ChartFormat, const std::filesystem::path&);
 
-void plot_results(const Results& results, const std::filesystem::path& out) {
+void draw(const Results& results, const std::filesystem::path& out, ScriptWriter script_of) {
   const ChartFormat format = format_of(out);
   const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
   const std::filesystem::path script = scratch.path() / "chart.gnuplot";
   const std::filesystem::path picture = scratch.path() / ("picture" + out.extension().string());
-  write_file_atomic(script, chart_script(results, format, picture));
+  write_file_atomic(script, script_of(results, format, picture));
   run_gnuplot(script, scratch.path());
   write_file_atomic(out, read_file(picture, kMaxPictureBytes));
+}
+
+}  // namespace
+
+void plot_results(const Results& results, const std::filesystem::path& out) {
+  draw(results, out, chart_script);
+}
+
+void plot_heat_maps(const Results& results, const std::filesystem::path& out) {
+  draw(results, out, heat_map_script);
 }
 
 }  // namespace quiver

@@ -1,64 +1,38 @@
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "quiver/report.h"
+#include "report/columns.h"
 #include "report/display_text.h"
-#include "report/metric_text.h"
 
 namespace quiver {
-namespace {
-
-constexpr std::size_t kColumns = 10;
-using Line = std::array<std::string, kColumns>;
-
-const Line kHeading = {"name",   "library", "router", "combine",   "top-k",
-                       "metric", "n",       "value",  "task mean", "tokens/s"};
-// Text stands left, numbers right.
-constexpr std::array<bool, kColumns> kRight = {false, false, false, false, true,
-                                               false, true,  true,  true,  true};
-
-Line line_of(const ResultRow& row, std::size_t width) {
-  const auto text = [width](const std::string& value) {
-    return value.empty() ? "-" : display_text(value, width);
-  };
-  const std::optional<double> mean = task_mean(row);
-  char rate[32] = "-";
-  if (row.seconds > 0)
-    std::snprintf(rate, sizeof rate, "%.1f", static_cast<double>(row.tokens) / row.seconds);
-  return {text(row.name),
-          text(row.library),
-          text(row.router),
-          text(row.combine),
-          row.top_k > 0 ? std::to_string(row.top_k) : "-",
-          text(row.metric),
-          std::to_string(row.n),
-          metric_value_text(row.metric, row.value),
-          mean ? metric_value_text(row.metric, *mean) : "-",
-          rate};
-}
-
-}  // namespace
 
 std::string format_table(const Results& results, const TableOptions& options) {
-  std::vector<Line> lines = {kHeading};
+  const std::vector<Column> columns = columns_of(results);
   const std::size_t width = std::max<std::size_t>(4, options.max_column_width);
-  for (const ResultRow& row : results.rows) lines.push_back(line_of(row, width));
-
-  std::array<std::size_t, kColumns> widths{};
-  for (const Line& line : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], character_count(line[i]));
+  std::vector<std::vector<std::string>> lines(1);
+  for (const Column& column : columns) lines[0].push_back(column.heading);
+  for (const ResultRow& row : results.rows) {
+    std::vector<std::string>& line = lines.emplace_back();
+    for (const Column& column : columns) {
+      const std::string text = column.text(row);
+      line.push_back(text.empty() ? "-" : display_text(text, width));
+    }
   }
-  Line rule;
-  for (std::size_t i = 0; i < kColumns; ++i) rule[i].assign(widths[i], '-');
+
+  std::vector<std::string> rule;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    std::size_t widest = 0;
+    for (const std::vector<std::string>& line : lines) widest = std::max(widest, character_count(line[i]));
+    rule.emplace_back(widest, '-');
+  }
   lines.insert(lines.begin() + 1, rule);
 
   std::string table;
-  for (const Line& line : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      const std::string padding(widths[i] - character_count(line[i]), ' ');
-      table += kRight[i] ? padding + line[i] : line[i] + padding;
-      table += i + 1 < kColumns ? "  " : "\n";
+  for (const std::vector<std::string>& line : lines) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::string padding(rule[i].size() - character_count(line[i]), ' ');
+      table += columns[i].is_number ? padding + line[i] : line[i] + padding;
+      table += i + 1 < columns.size() ? "  " : "\n";
     }
   }
   return table;

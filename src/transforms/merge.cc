@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
 #include "core/json.h"
 #include "core/strings.h"
-#include "expert/begin_of_text_record.h"
 #include "transforms/mbc.h"
 #include "transforms/merge_tensors.h"
+#include "transforms/merged_info.h"
 
 namespace quiver {
 namespace {
@@ -38,6 +37,7 @@ const std::array kMethods = {
     Method{MergeMethod::kDareTiesSvd, "dare_ties_svd", {Pruning::kRandom, true}, true},
     Method{MergeMethod::kMagnitudePrune, "magnitude_prune", {Pruning::kMagnitude, false}},
     Method{MergeMethod::kMagnitudePruneSvd, "magnitude_prune_svd", {Pruning::kMagnitude, false}, true},
+    Method{MergeMethod::kSubtract, "subtract"},
 };
 
 const Method& method_of(MergeMethod method) {
@@ -49,7 +49,37 @@ const Method& method_of(MergeMethod method) {
   throw Error(ErrorKind::kInvalidArgument, what, std::move(hint));
 }
 
-// The weights to use, one an expert.
+bool subtracts_as_peft(const MergeOptions& options) {
+  return options.method == MergeMethod::kSubtract && options.compat == Compat::kPeft;
+}
+
+// Whether the experts' common scale is that of the result.
+bool keeps_scale(const MergeOptions& options) {
+  return options.method == MergeMethod::kMttlTies || options.method == MergeMethod::kWudi ||
+         subtracts_as_peft(options);
+}
+
+void check_subtraction(const MergeOptions& options, const std::vector<std::string>& experts) {
+  const bool subtracts = options.method == MergeMethod::kSubtract;
+  if (!subtracts && !options.general.empty())
+    refuse("general experts are given, which " + merge_method_name(options.method) + " does not subtract",
+           "the method that does is subtract");
+  if (options.compat != Compat::kNone && !subtracts_as_peft(options))
+    refuse("there is no compat '" + compat_name(options.compat) + "' of the method " +
+               merge_method_name(options.method),
+           "subtract has compat peft");
+  if (!subtracts) return;
+  if (experts.size() != 1)
+    refuse("subtract takes one expert, and " + std::to_string(experts.size()) + " are given", "name it");
+  if (options.general.empty()) refuse("subtract needs general experts, and none are given");
+  if (std::ranges::find(options.general, experts.front()) != options.general.end())
+    refuse("expert '" + experts.front() + "' is among the general ones, which are subtracted from it");
+  if (options.rank > 0 && options.compat == Compat::kPeft)
+    refuse("rank " + std::to_string(options.rank) +
+           " is given, but PEFT's subtraction keeps the experts' rank");
+}
+
+// The weights to use, one for each of so many experts.
 std::vector<double> checked_weights(const MergeOptions& options, std::size_t experts) {
   if (experts == 0) refuse("no expert to merge");
   if (!(options.density > 0 && options.density <= 1))
@@ -75,9 +105,10 @@ struct Member {
   LoraWeights lora;
 };
 
-void check_members(const std::string& path, const std::vector<Member>& members, const Method& method) {
+void check_members(const std::string& path, const std::vector<Member>& members, const MergeOptions& options) {
   const LoraWeights& first = members.front().lora;
-  const bool any_rank = method.on_updates || method.method == MergeMethod::kCat;
+  const bool concatenates = options.method == MergeMethod::kCat || options.method == MergeMethod::kSubtract;
+  const bool any_rank = method_of(options.method).on_updates || (concatenates && !subtracts_as_peft(options));
   for (const Member& member : members) {
     const LoraWeights& lora = member.lora;
     const std::string both =
@@ -87,11 +118,13 @@ void check_members(const std::string& path, const std::vector<Member>& members, 
     if (!any_rank && lora.a.size(0) != first.a.size(0)) {
       refuse(both + "the rank of '" + path + "': " + std::to_string(first.a.size(0)) + " and " +
                  std::to_string(lora.a.size(0)),
-             "cat and the svd methods take experts of different rank");
+             subtracts_as_peft(options) ? "subtract without compat peft takes experts of different rank"
+                                        : "cat and the svd methods take experts of different rank");
     }
-    const bool needs_scale = method.method == MergeMethod::kMttlTies || method.method == MergeMethod::kWudi;
-    if (needs_scale && lora.scale != first.scale)
-      refuse(both + "alpha / rank in '" + path + "'", "mean and ties take each expert's own");
+    if (keeps_scale(options) && lora.scale != first.scale)
+      refuse(both + "alpha / rank in '" + path + "'",
+             subtracts_as_peft(options) ? "subtract without compat peft takes each expert's own"
+                                        : "mean and ties take each expert's own");
   }
 }
 
@@ -104,10 +137,20 @@ std::int64_t largest_rank(const std::vector<Member>& members) {
 LoraWeights concatenated(const std::vector<Member>& members) {
   std::vector<at::Tensor> a, b;
   for (const Member& member : members) {
-    a.push_back(member.lora.a * (member.weight * member.lora.scale));
-    b.push_back(member.lora.b);
+    a.push_back(member.lora.a);
+    b.push_back(member.lora.b * (member.weight * member.lora.scale));
   }
   return {at::cat(a, 0), at::cat(b, 1), 1};
+}
+
+// A and B each for itself.
+LoraWeights subtracted_factors(const std::vector<Member>& members) {
+  at::Tensor a = at::zeros_like(members.front().lora.a), b = at::zeros_like(members.front().lora.b);
+  for (const Member& member : members) {
+    a += member.lora.a * member.weight;
+    b += member.lora.b * member.weight;
+  }
+  return {a, b, members.front().lora.scale};
 }
 
 LoraWeights merged_factors(const std::vector<Member>& members, const Method& method,
@@ -164,66 +207,20 @@ LoraWeights merged_above(const std::vector<Member>& members, const std::vector<d
           members.front().lora.scale};
 }
 
-// Collects what the merged expert says about itself.
-class Description {
- public:
-  void add(const Expert& expert) {
-    const ExpertInfo& info = expert.info;
-    if (decoder_.empty()) decoder_ = expert.decoder;
-    if (names_.empty()) {
-      info_.base_model = info.base_model;
-      info_.base_fingerprint = info.base_fingerprint;
-      info_.lora = info.lora;
-    }
-    if (!info.base_fingerprint.empty() && !info_.base_fingerprint.empty() &&
-        info.base_fingerprint != info_.base_fingerprint) {
-      refuse("experts '" + names_.front() + "' and '" + info.name + "' were trained on different bases");
-    }
-    if (info_.base_fingerprint.empty()) info_.base_fingerprint = info.base_fingerprint;
-    add_beginning(info);
-    names_.push_back(info.name);
-    tasks_.insert(info.tasks.begin(), info.tasks.end());
-  }
-
-  const std::string& decoder() const { return decoder_; }
-
-  ExpertInfo finish(const std::string& name, const MergeOptions& options, const std::vector<double>& weights,
-                    const std::map<std::string, LoraWeights>& modules) {
-    info_.name = name;
-    info_.tasks.assign(tasks_.begin(), tasks_.end());
-    info_.lora.rank = 1;
-    for (const auto& [path, lora] : modules) info_.lora.rank = std::max(info_.lora.rank, lora.a.size(0));
-    info_.lora.alpha = static_cast<double>(info_.lora.rank) * modules.begin()->second.scale;
-    Json merge = {{"method", merge_method_name(options.method)}, {"experts", names_}, {"weights", weights}};
-    const Method& method = method_of(options.method);
-    if (method.recipe.pruning != Pruning::kNone || options.method == MergeMethod::kMttlTies)
-      merge["density"] = options.density;
-    if (method.recipe.pruning == Pruning::kRandom) merge["seed"] = options.seed;
-    if (method.recipe.elects_sign)
-      merge["majority_sign"] = options.majority_sign == MajoritySign::kTotal ? "total" : "frequency";
-    info_.training = {{"merge", merge}};
-    if (beginning_ != BeginOfText::kNever) info_.training["bos"] = begin_of_text_name(beginning_);
-    return info_;
-  }
-
- private:
-  // Experts that want different texts make none that fits either.
-  void add_beginning(const ExpertInfo& info) {
-    const BeginOfText recorded = recorded_begin_of_text(info);
-    if (recorded == BeginOfText::kAuto) return;
-    if (beginning_ != BeginOfText::kAuto && beginning_ != recorded) {
-      refuse("some of the experts were trained with begin-of-text, some without, such as '" + info.name +
-             "'");
-    }
-    beginning_ = recorded;
-  }
-
-  BeginOfText beginning_ = BeginOfText::kAuto;
-  ExpertInfo info_;
-  std::string decoder_;
-  std::vector<std::string> names_;
-  std::set<std::string> tasks_;
-};
+// How the expert was made, as it records it.
+Json record_of(const MergeOptions& options, const std::vector<std::string>& experts,
+               const std::vector<double>& weights) {
+  Json record = {{"method", merge_method_name(options.method)}, {"experts", experts}, {"weights", weights}};
+  if (options.method == MergeMethod::kSubtract && options.rank > 0) record["rank"] = options.rank;
+  if (options.compat != Compat::kNone) record["compat"] = compat_name(options.compat);
+  const Method& method = method_of(options.method);
+  if (method.recipe.pruning != Pruning::kNone || options.method == MergeMethod::kMttlTies)
+    record["density"] = options.density;
+  if (method.recipe.pruning == Pruning::kRandom) record["seed"] = options.seed;
+  if (method.recipe.elects_sign)
+    record["majority_sign"] = options.majority_sign == MajoritySign::kTotal ? "total" : "frequency";
+  return record;
+}
 
 void check_same_modules(const Expert& first, const Expert& other) {
   const auto same_path = [](const auto& left, const auto& right) { return left.first == right.first; };
@@ -237,20 +234,18 @@ void check_same_modules(const Expert& first, const Expert& other) {
 // Reads one expert at a time.
 std::map<std::string, LoraWeights> mean_modules(const ExpertLibrary& library,
                                                 const std::vector<std::string>& names,
-                                                const std::vector<double>& weights,
-                                                Description& description) {
-  const Method& method = method_of(MergeMethod::kMean);
+                                                const std::vector<double>& weights, MergedInfo& merged_info) {
   Expert sum;
   for (std::size_t e = 0; e < names.size(); ++e) {
     Expert expert = library.load(names[e]);
-    description.add(expert);
+    merged_info.add(expert);
     if (e == 0) sum.info.name = expert.info.name;
     if (e > 0) check_same_modules(sum, expert);
     for (auto& [path, lora] : expert.modules) {
       LoraWeights scaled{lora.a * weights[e], lora.b * (weights[e] * lora.scale), 1};
       const auto [place, is_new] = sum.modules.emplace(path, scaled);
       if (is_new) continue;
-      check_members(path, {{sum.info.name, 1, place->second}, {names[e], 1, scaled}}, method);
+      check_members(path, {{sum.info.name, 1, place->second}, {names[e], 1, scaled}}, {});
       place->second.a += scaled.a;
       place->second.b += scaled.b;
     }
@@ -261,16 +256,18 @@ std::map<std::string, LoraWeights> mean_modules(const ExpertLibrary& library,
 std::map<std::string, LoraWeights> merge_modules(const ExpertLibrary& library,
                                                  const std::vector<std::string>& names,
                                                  const std::vector<double>& weights,
-                                                 const MergeOptions& options, Description& description) {
+                                                 const MergeOptions& options, MergedInfo& merged_info) {
   const Method& method = method_of(options.method);
-  const bool is_mttl = options.method == MergeMethod::kMttlTies || options.method == MergeMethod::kWudi;
   std::map<std::string, std::vector<Member>> members;
   std::vector<double> thresholds;
   std::optional<Expert> first;
   for (std::size_t e = 0; e < names.size(); ++e) {
     const Expert expert = library.load(names[e]);
-    description.add(expert);
-    if (is_mttl && first) check_same_modules(*first, expert);
+    if (options.method == MergeMethod::kSubtract && first)
+      merged_info.add_without_tasks(expert);
+    else
+      merged_info.add(expert);
+    if (keeps_scale(options) && first) check_same_modules(*first, expert);
     if (!first) first = expert;
     for (const auto& [path, lora] : expert.modules) members[path].push_back({names[e], weights[e], lora});
     if (options.method == MergeMethod::kMttlTies)
@@ -279,8 +276,12 @@ std::map<std::string, LoraWeights> merge_modules(const ExpertLibrary& library,
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   std::map<std::string, LoraWeights> modules;
   for (const auto& [path, list] : members) {
-    check_members(path, list, method);
-    if (options.method == MergeMethod::kCat)
+    check_members(path, list, options);
+    if (subtracts_as_peft(options))
+      modules[path] = subtracted_factors(list);
+    else if (options.method == MergeMethod::kSubtract)
+      modules[path] = cut_to_rank(concatenated(list), options.rank);
+    else if (options.method == MergeMethod::kCat)
       modules[path] = concatenated(list);
     else if (options.method == MergeMethod::kWudi)
       modules[path] = merged_by_wudi(list);
@@ -310,14 +311,23 @@ MergeMethod parse_merge_method(const std::string& text) {
 Expert merge_experts(const ExpertLibrary& library, const std::vector<std::string>& experts,
                      const MergeOptions& options, const std::string& name) {
   const at::NoGradGuard no_gradients;
-  const std::vector<double> weights = checked_weights(options, experts.size());
-  Description description;
+  check_subtraction(options, experts);
+  std::vector<std::string> names = experts;
+  std::vector<double> weights;
+  if (options.method == MergeMethod::kSubtract) {
+    weights.push_back(1);
+    for (const double weight : checked_weights(options, options.general.size())) weights.push_back(-weight);
+    names.insert(names.end(), options.general.begin(), options.general.end());
+  } else {
+    weights = checked_weights(options, experts.size());
+  }
+  MergedInfo merged_info;
   Expert merged;
   merged.modules = options.method == MergeMethod::kMean
-                       ? mean_modules(library, experts, weights, description)
-                       : merge_modules(library, experts, weights, options, description);
-  merged.info = description.finish(name, options, weights, merged.modules);
-  merged.decoder = description.decoder();
+                       ? mean_modules(library, names, weights, merged_info)
+                       : merge_modules(library, names, weights, options, merged_info);
+  merged.info = merged_info.finish(name, merged.modules, record_of(options, names, weights));
+  merged.decoder = merged_info.decoder();
   return merged;
 }
 

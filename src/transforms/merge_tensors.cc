@@ -1,5 +1,6 @@
 #include "transforms/merge_tensors.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace quiver {
@@ -98,6 +99,17 @@ at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors) {
     merged = merged - first / (1 - std::pow(kBeta1, step)) / rate * kLearningRate;
   }
   return merged / static_cast<double>(tensors.size());
+}
+
+LoraWeights cut_to_rank(const LoraWeights& lora, std::int64_t rank) {
+  if (rank == 0 || rank >= lora.a.size(0)) return lora;
+  const auto [q_b, r_b] = at::linalg_qr(lora.b.to(at::kDouble) * lora.scale);
+  const auto [q_a, r_a] = at::linalg_qr(lora.a.to(at::kDouble).t());
+  const auto [u, s, vh] = at::linalg_svd(at::mm(r_b, r_a.t()), /*full_matrices=*/false);
+  const std::int64_t kept = std::min(rank, s.size(0));
+  const at::Tensor b = at::mm(q_b, u.slice(1, 0, kept) * s.slice(0, 0, kept));
+  const at::Tensor a = at::mm(vh.slice(0, 0, kept), q_a.t());
+  return {a.to(at::kFloat).contiguous(), b.to(at::kFloat).contiguous(), 1};
 }
 
 }  // namespace quiver

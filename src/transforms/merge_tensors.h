@@ -30,4 +30,9 @@ at::Tensor merge_above_thresholds(const std::vector<at::Tensor>& tensors,
 // has changed by less than 1e-4 five times running.
 at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors);
 
+// The update of `lora` by its `rank` largest singular values, of scale 1; itself for a rank of 0 or above its
+// own. Costs what its own rank costs, not the layer's size: B = Q_b R_b, A^T = Q_a R_a, and the decomposition
+// is of R_b R_a^T.
+LoraWeights cut_to_rank(const LoraWeights& lora, std::int64_t rank);
+
 }  // namespace quiver

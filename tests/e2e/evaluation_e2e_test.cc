@@ -1,4 +1,4 @@
-// `quiver eval` and `quiver plot`.
+// `quiver eval`, `quiver plot` and `quiver report`.
 
 #include "e2e/program_test.h"
 
@@ -97,7 +97,42 @@ TEST_F(Evaluate, MultipleChoiceIsTheBestScoredChoice) {
   EXPECT_EQ(limited.at("rows")[0].at("n"), 3);
 }
 
-TEST_F(Evaluate, PlotDrawsSvgAndPng) {
+// A task of choices on the words that the experts were trained on.
+void write_choice_task(const std::filesystem::path& folder, const std::string& task, int label) {
+  write_file_atomic(folder / (task + ".json"), dump_json({{"name", task},
+                                                          {"split", "test"},
+                                                          {"prompt", task + " of the {noun}:"},
+                                                          {"choices", {"blue", "seven", "sweet"}},
+                                                          {"gold", "label"},
+                                                          {"metrics", {"acc"}},
+                                                          {"main_metric", "acc"}}));
+  std::string rows;
+  for (const char* noun : {"sea", "sun", "ice", "oak", "fox", "hen"})
+    rows += dump_json({{"noun", noun}, {"label", label}}) + "\n";
+  write_file_atomic(folder / "data" / task / "test.jsonl", rows);
+}
+
+TEST_F(Evaluate, ShareOfTheOracleIsThatOfTheScores) {
+  train("colour,taste");
+  write_choice_task(path(""), "colour", 0);
+  write_choice_task(path(""), "taste", 2);
+  const Json results = Json::parse(run_ok("eval " + arg("colour.json") + "," + arg("taste.json") + " " +
+                                          base() + " --data " + arg("data") + " --library " + arg("library") +
+                                          " --router base,oracle,expert:colour"));
+  const Json& rows = results.at("rows");  // of each model acc and mean
+  ASSERT_EQ(rows.size(), 6u);
+  ASSERT_EQ(rows[0].at("value"), 0);
+  ASSERT_EQ(rows[2].at("value"), 1);
+  ASSERT_EQ(rows[4].at("value"), 0.5);  // the expert of one of two tasks
+  EXPECT_EQ(rows[4].at("share_of_oracle"), 0.5);
+  // Of twelve draws 3 to 9 are of its task with a probability of .96 (binomial).
+  EXPECT_EQ(rows[4].at("share_low"), 0.25);
+  EXPECT_EQ(rows[4].at("share_high"), 0.75);
+  for (const std::size_t other : {0u, 1u, 2u, 3u, 5u})
+    EXPECT_FALSE(rows[other].contains("share_of_oracle")) << other;
+}
+
+TEST_F(Evaluate, PlotsAndAReport) {
   run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") + " --limit 2 --max-new-tokens 2 --out " +
          arg("results.json"));
   run_ok("plot " + arg("results.json") + " --out " + arg("chart.svg"));
@@ -110,10 +145,55 @@ TEST_F(Evaluate, PlotDrawsSvgAndPng) {
   EXPECT_EQ(png.substr(0, 8), "\x89PNG\r\n\x1a\n");
   EXPECT_EQ(png.substr(png.size() - 8, 4), "IEND");
 
+  run_ok("report " + arg("results.json") + " " + arg("results.json") + " --out " + arg("report.html"));
+  const std::string page = test::content(path("report.html"));
+  EXPECT_NE(page.find("<section id=\"part1\">"), std::string::npos);
+  EXPECT_EQ(run("report " + arg("results.json") + " --out " + arg("report.json")).status, 2);
+  const test::ProgramResult missing =
+      run("report " + arg("results.json") + " " + arg("none.json") + " --out " + arg("other.html"));
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_NE(missing.err.find("none.json"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path("other.html")));
+
   const test::ProgramResult other = run("plot " + arg("results.json") + " --out " + arg("chart.gif"));
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.err.find("quiver: error: "), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(path("chart.gif")));
+}
+
+// A validation loss is measured by the training's own adapter, the oracle's Rouge-L by `eval`.
+TEST_F(Evaluate, TransferGivesEachExpertOnEachTask) {
+  train("colour,taste");
+  const std::string command =
+      "transfer " + arg("library") + " " + base() + " -c " + arg("config.json") + " --tasks colour,taste";
+  run_ok(command + " --split validation --out " + arg("transfer.json"));
+  const Json matrix = Json::parse(test::content(path("transfer.json")));
+  EXPECT_EQ(matrix.at("tasks"), (Json{"colour", "taste"}));
+  EXPECT_EQ(matrix.at("n"), (Json{2, 2}));
+  EXPECT_EQ(matrix.at("split"), "validation");
+  const Json& rows = matrix.at("rows");
+  ASSERT_EQ(rows.size(), 3u);
+  for (const std::size_t own : {0, 1}) {
+    const Json& row = rows[own + 1];
+    EXPECT_EQ(row.at("expert"), matrix.at("tasks")[own]);
+    const Json shown =
+        Json::parse(run_ok("library show " + arg("library") + " " + row.at("expert").get<std::string>()));
+    EXPECT_NEAR(row.at("loss")[own], shown.at("metrics").at("validation_loss"), 1e-4);
+    EXPECT_LT(row.at("loss")[own], rows[0].at("loss")[own]) << "better than the base on its own task";
+    EXPECT_LT(row.at("loss")[own], rows[2 - own].at("loss")[own]) << "and than the other expert";
+  }
+
+  const Json limited = Json::parse(run_ok(command + " --limit 1 --experts taste --max-new-tokens 4"));
+  EXPECT_EQ(limited.at("n"), (Json{1, 1}));
+  ASSERT_EQ(limited.at("rows").size(), 2u);
+  const Json oracle =
+      Json::parse(run_ok("eval rouge " + base() + " -c " + arg("config.json") + " --library " +
+                         arg("library") + " --tasks taste --router oracle --limit 1"));
+  EXPECT_EQ(limited.at("rows")[1].at("rougeL")[1], oracle.at("rows")[0].at("value"));
+
+  const test::ProgramResult unknown = run(command + " --experts tast");
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_NE(unknown.err.find("did you mean 'taste'"), std::string::npos) << unknown.err;
 }
 
 }  // namespace

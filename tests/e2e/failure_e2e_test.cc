@@ -28,7 +28,7 @@ TEST_F(Failure, VersionAndHelpGoToStdout) {
   EXPECT_EQ(version.err, "");
   const std::string help = run_ok("--help");
   for (const char* command : {"fetch", "train", "library", "cluster", "prototypes", "compose", "generate",
-                              "score", "tokenize", "route", "eval", "plot", "tutorial"}) {
+                              "score", "tokenize", "route", "eval", "plot", "report", "tutorial"}) {
     EXPECT_NE(help.find(command), std::string::npos) << command;
     EXPECT_NE(run_ok(std::string(command) + " --help").find("--help"), std::string::npos) << command;
   }

@@ -156,6 +156,13 @@ TEST_F(LibraryCommand, MergeAddsAnExpert) {
   const Json shown = Json::parse(run_ok("library show " + arg("library") + " joined"));
   EXPECT_EQ(shown.at("training").at("merge").at("method"), "ties");
   EXPECT_EQ(shown.at("training").at("merge").at("experts"), (Json{"one", "two"}));
+  run_ok("merge " + arg("library") + " --method subtract --experts one --general two --name less");
+  const Json less = Json::parse(run_ok("library show " + arg("library") + " less"));
+  EXPECT_EQ(less.at("training").at("merge").at("weights"), (Json{1.0, -1.0}));
+  const test::ProgramResult all =
+      run("merge " + arg("library") + " --method subtract --general two --name no");
+  EXPECT_EQ(all.status, 1);
+  EXPECT_NE(all.err.find("subtract needs --experts, the one expert to subtract from"), std::string::npos);
   run_ok("merge " + arg("library") + " --name mean --experts two --to " + arg("other"));
   EXPECT_EQ(run_ok("library ls " + arg("other")), "mean\n");
   const test::ProgramResult twice = run("merge " + arg("library") + " --name joined");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Three small random experts and what the merges of PEFT and mttl make of them.
 
-Reference: peft 0.21.2 (utils/merge_utils.py, and LoraModel.add_weighted_adapter for cat and how weights meet the factors),
-           torch 2.15.0. mttl's merges are written out from its library_transforms.py (1.0.2: weighted_linear_merge and
+Reference: peft 0.21.2 (utils/merge_utils.py, LoraModel.add_weighted_adapter for cat and how weights meet the factors,
+           tuners/lora/arrow.py for GenKnowSub), torch 2.15.0. mttl's merges are written out from its library_transforms.py (1.0.2: weighted_linear_merge and
            ties_merge; its later wudi_merge from its description), since they take mttl's own library objects.
 Writes:    merges.safetensors   "<expert>.<module>.a|b" (r, in), (out, r); "<case>.<module>.a|b", or ".update" (out, in)
            merges.json          modules with rank and widths, alphas, cases with their settings
@@ -10,8 +10,11 @@ Writes:    merges.safetensors   "<expert>.<module>.a|b" (r, in), (out, r); "<cas
 
 import math
 
+from types import SimpleNamespace
+
 import torch
 from golden_files import Random, write_json, write_tensors
+from peft.tuners.lora.arrow import ArrowLoraLinearLayer
 from peft.utils import merge_utils
 
 RANK, ALPHAS, WEIGHTS, DENSITY, SEED = 3, [6.0, 3.0, 1.5], [0.5, -0.3, 0.8], 0.4, 7
@@ -84,6 +87,24 @@ def wudi(tensors):
     return merged.detach() / len(tensors)
 
 
+def subtracted(members):
+    """The first less the mean of the others: of the updates in float64, and whole or by its largest RANK singular values."""
+    first, *general = [s * b.double() @ a.double() for a, b, s in members]
+    update = first - sum(general) / len(general)
+    u, s, vh = torch.linalg.svd(update)
+    return update, (u[:, :RANK] * s[:RANK]) @ vh[:RANK]
+
+
+def subtracted_by_peft(members):
+    """PEFT's own gen_know_sub on the factors."""
+    lora_a, lora_b = ({n: SimpleNamespace(weight=m[i].clone()) for n, m in zip(EXPERTS, members)} for i in (0, 1))
+    state = SimpleNamespace(
+        use_gks=True, gks_done=False, gks_added_adapter_names=[], task_adapter_names=EXPERTS[:1], gks_adapter_names=EXPERTS[1:]
+    )
+    ArrowLoraLinearLayer.gen_know_sub(state, lora_a, lora_b)
+    return {"a": lora_a[EXPERTS[0]].weight, "b": lora_b[EXPERTS[0]].weight}
+
+
 def main():
     loras, tensors = factors(ALPHAS), {}
     for (expert, module), (a, b, _) in loras.items():
@@ -102,6 +123,10 @@ def main():
             put("svd" if case == "linear" else f"{case}_svd", module, of_updates(members, function, RANK))
     for module, members in by_module.items():
         put("cat", module, {"update": sum(w * s * b @ a for w, (a, b, s) in zip(WEIGHTS, members))})
+        whole, cut = subtracted(members)
+        put("subtract", module, {"update": whole.float()})
+        put("subtract_cut", module, {"update": cut.float()})
+        put("subtract_peft", module, subtracted_by_peft(members))
         equal = [(a, b * s) for a, b, s in members]
         put("mean", module, {"a": sum(a for a, _ in equal) / 3, "b": sum(b for _, b in equal) / 3})
         weighted = zip(WEIGHTS, equal)

@@ -88,6 +88,8 @@ std::vector<Format> formats() {
       {"task_definition", "capitals.json", words("eval capitals.json base --data capitals.jsonl"), {}},
       {"benchmark_rows", "capitals.jsonl", words("eval capitals.json base --data capitals.jsonl"), {}},
       {"results", "results.json", words("plot results.json --out plot.svg"), "plot.svg"},
+      {"measures", "measures.json", words("report measures.json --out page.html"), "page.html"},
+      {"routing", "measures.json", words("plot measures.json --heat-map --out heat.svg"), "heat.svg"},
   };
 }
 
@@ -122,6 +124,13 @@ class Mutants : public testing::TestWithParam<Format> {
                             "\n"
                             R"({"country": "Mali", "right": "Bamako", "wrong": "Rome", "label": 0})"
                             "\n");
+    write("measures.json", R"({"base": "b", "machine": {"cores": 2, "cpu": "x"}, "quiver": "0.1.0", "rows": [
+      {"combine": "output", "library": "l", "metric": "rougeL", "n": 2, "name": "arrow", "per_task": {"eels": 30, "maps": 40},
+       "router": "arrow", "seconds": 1.5, "tokens": 12, "top_k": 2, "value": 35, "share_of_oracle": 0.5, "share_low": 0.25,
+       "share_high": 0.75, "routing": {"abstained": 0.25, "accuracy": 0.5, "entropy": 0.7, "expert_p": 0.4,
+       "weights": {"eels": {"fish": 0.5, "rivers": 0.25}, "maps": {"rivers": 1.0}}}}], "samples": [
+      {"answers": [{"row": 0, "score": 66.5, "text": "a fish", "tokens": [["Class", "fish"], [" of", ""]]}],
+       "prompt": "Class of an eel:", "target": "fish", "task": "eels"}]})");
     fs::create_directories(scratch_ / "output/checkpoints");
     fs::rename(scratch_ / "checkpoint.safetensors", scratch_ / "output/checkpoints/taste.safetensors");
     Json model = read_json_file(scratch_ / "composed_arrow/quiver_model.json");

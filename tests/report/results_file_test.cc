@@ -131,6 +131,118 @@ TEST(ResultsFile, RefusesHostileRowsNamingRowAndKey) {
   EXPECT_EQ(error({{"seconds", -2}}), "row 0: 'seconds' must be 0 or more but is -2.000000");
 }
 
+ResultRow measured_row() {
+  ResultRow row = arrow_row();
+  row.share_of_oracle = {0.75, 0.5, 1.25};
+  row.routing = {.accuracy = 0.9,
+                 .expert_p = 0.8,
+                 .entropy = 1.5,
+                 .abstained = 0.25,
+                 .weights = {{"text_last", {{"words", 0.5}, {"facts", 0.25}}}, {"fact_colour", {}}}};
+  return row;
+}
+
+Json measures_json() {
+  return Json::parse(R"({"share_of_oracle": 0.75, "share_low": 0.5, "share_high": 1.25,
+    "routing": {"accuracy": 0.9, "expert_p": 0.8, "entropy": 1.5, "abstained": 0.25,
+                "weights": {"text_last": {"words": 0.5, "facts": 0.25}, "fact_colour": {}}}})");
+}
+
+TEST(ResultsFile, KeepsMeasures) {
+  const ScratchDirectory scratch;
+  const Results results = {.base = "smollm2-135m", .machine = {{"cores", 2}}, .rows = {measured_row()}};
+  write_results(results, scratch / "results.json");
+  EXPECT_EQ(read_json_file(scratch / "results.json"), file_with(measures_json()));
+  const ResultRow read = read_results(scratch / "results.json").rows.at(0);
+  EXPECT_EQ(read.share_of_oracle->value, 0.75);
+  EXPECT_EQ(read.share_of_oracle->low, 0.5);
+  EXPECT_EQ(read.share_of_oracle->high, 1.25);
+  EXPECT_EQ(read.routing->accuracy, 0.9);
+  EXPECT_EQ(read.routing->expert_p, 0.8);
+  EXPECT_EQ(read.routing->entropy, 1.5);
+  EXPECT_EQ(read.routing->abstained, 0.25);
+  EXPECT_EQ(read.routing->weights, measured_row().routing->weights);
+}
+
+TEST(ResultsFile, KeepsSamples) {
+  const ScratchDirectory scratch;
+  const Sample sample = {"text_last",
+                         "Last of a b:\n\"",
+                         "b",
+                         {{.row = 1, .text = "b", .score = 100, .tokens = {{"Last", "words"}, {" of", ""}}},
+                          {.row = 0, .text = "a", .score = 0}}};
+  const Results results = {.base = "b",
+                           .machine = {{"cores", 2}},
+                           .rows = {arrow_row(), arrow_row()},
+                           .samples = {sample, sample}};
+  write_results(results, scratch / "results.json");
+  const Json written = read_json_file(scratch / "results.json").at("samples");
+  const Json expected = Json::parse(R"({"task": "text_last", "prompt": "Last of a b:\n\"", "target": "b",
+    "answers": [{"row": 1, "text": "b", "score": 100.0, "tokens": [["Last", "words"], [" of", ""]]},
+                {"row": 0, "text": "a", "score": 0.0}]})");
+  EXPECT_EQ(written, Json::array({expected, expected}));
+  const std::vector<Sample> read = read_results(scratch / "results.json").samples;
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[1].prompt, sample.prompt);
+  EXPECT_EQ(read[1].answers.at(0).row, 1u);
+  EXPECT_EQ(read[1].answers.at(0).tokens, sample.answers[0].tokens);
+  EXPECT_EQ(read[1].answers.at(1).text, "a");
+}
+
+TEST(ResultsFile, RefusesHostileMeasures) {
+  const ScratchDirectory scratch;
+  const auto error = [&](const Json& changes) {
+    Json all = measures_json();
+    all.merge_patch(changes);
+    return read_error(scratch, file_with(all).dump());
+  };
+  const auto routing = [&](const Json& changes) { return error({{"routing", changes}}); };
+  EXPECT_EQ(error({{"share_low", nullptr}}),
+            "row 0: 'share_of_oracle', 'share_low' and 'share_high' go together");
+  EXPECT_EQ(error({{"share_low", 2}}), "row 0: 'share_low' is above 'share_high'");
+  EXPECT_EQ(error({{"share_high", "x"}}), "row 0: 'share_high' must be a number but is \"x\"");
+  EXPECT_EQ(error({{"share_high", 1e308}}).substr(0, 69),
+            "row 0: 'share_high' must lie between -1000000000.0 and 1000000000.0 b");
+  EXPECT_EQ(error({{"routing", 3}}), "row 0: 'routing' must be an object but is 3");
+  EXPECT_EQ(routing({{"abstained", nullptr}}), "row 0: 'abstained' is missing");
+  EXPECT_EQ(routing({{"acuracy", 1}}), "row 0: unknown key \"acuracy\" | did you mean 'accuracy'?");
+  EXPECT_EQ(routing({{"accuracy", 1.5}}),
+            "row 0: 'routing.accuracy' must lie between 0.0 and 1.0 but is 1.500000");
+  EXPECT_EQ(routing({{"entropy", -1}}),
+            "row 0: 'routing.entropy' must lie between 0.0 and 50.0 but is -1.000000");
+  EXPECT_EQ(routing({{"weights", 1}}), "row 0: 'weights' must be an object but is 1");
+  EXPECT_EQ(routing({{"weights", {{"a", 1}}}}), "row 0: 'routing.weights.a' must be an object but is 1");
+  EXPECT_EQ(routing({{"weights", {{"a", {{"b", "x"}}}}}}),
+            "row 0: 'routing.weights.a.b' must be a number but is \"x\"");
+  EXPECT_EQ(routing({{"weights", {{"a", {{"b", 0.75}, {"c", 0.75}}}}}}),
+            "row 0: the weights of 'routing.weights.a' sum to 1.500000, which is more than 1");
+}
+
+TEST(ResultsFile, RefusesHostileSamples) {
+  const ScratchDirectory scratch;
+  const auto error = [&](const Json& samples) {
+    Json file = file_with(Json::object());
+    file["samples"] = samples;
+    return read_error(scratch, file.dump());
+  };
+  const auto answer_error = [&](const Json& changes) {
+    Json answer = {{"row", 0}, {"text", "b"}, {"score", 50}};
+    answer.merge_patch(changes);
+    return error(
+        Json::array({{{"task", "t"}, {"prompt", "p"}, {"target", "b"}, {"answers", Json::array({answer})}}}));
+  };
+  EXPECT_EQ(error(1), "'samples' must be an array but is 1");
+  EXPECT_EQ(error(Json::array({1})), "sample 0: expected an object, got 1");
+  EXPECT_EQ(error(Json::array({Json::object()})), "sample 0: 'task' is missing");
+  EXPECT_EQ(answer_error({{"row", 1}}), "sample 0: an answer belongs to row 1 of 1");
+  EXPECT_EQ(answer_error({{"score", 101}}),
+            "sample 0: 'score' must lie between 0.0 and 100.0 but is 101.000000");
+  EXPECT_EQ(answer_error({{"tokens", {1}}}), "sample 0: a token must be [text, expert] but is 1");
+  EXPECT_EQ(answer_error({{"tokens", Json::array({Json::array({"a", 2})})}}),
+            "sample 0: a token must be [text, expert] but is [\"a\",2]");
+  EXPECT_EQ(answer_error({{"txet", "b"}}), "sample 0: unknown key \"txet\" | did you mean 'text'?");
+}
+
 TEST(ResultsFile, RefusesHostileFiles) {
   const ScratchDirectory scratch;
   Json file = file_with(Json::object());
@@ -154,6 +266,15 @@ TEST(ResultsFile, WritesNothingThatItWouldNotRead) {
   EXPECT_EQ(error_message([&] { write_results({.base = "b", .rows = {row}}, scratch / "results.json"); }),
             "result row 0 \"arrow_mbc\": 'value' must lie between 0 and 100 for rougeL but is nan");
   EXPECT_FALSE(std::filesystem::exists(scratch / "results.json"));
+  row = measured_row();
+  row.routing->weights["text_last"]["more"] = 0.5;
+  EXPECT_EQ(
+      error_message([&] { results_text({.base = "b", .rows = {row}}); }),
+      "result row 0 \"arrow_mbc\": the weights of 'routing.weights.text_last' sum to 1.250000, which is "
+      "more than 1");
+  const Sample sample = {.task = "t", .answers = {{.row = 1}}};
+  EXPECT_EQ(error_message([&] { results_text({.base = "b", .rows = {arrow_row()}, .samples = {sample}}); }),
+            "sample 0: an answer belongs to row 1 of 1");
 }
 
 TEST(Version, IsTheProjects) {

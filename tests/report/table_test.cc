@@ -32,6 +32,26 @@ TEST(FormatTable, AlignsColumns) {
             "arrow_mbc  lib      arrow   output       2  acc     1200  0.500      0.375      12.5\n");
 }
 
+TEST(FormatTable, ShowsMeasuresWhereThereAreAny) {
+  ResultRow prompt = row("prompt", "rougeL", 78.25);
+  prompt.share_of_oracle = {0.9714, 0.93, 1.002};
+  prompt.routing = {.accuracy = 0.985, .expert_p = 0.91234, .entropy = 0.256, .abstained = 0.005};
+  ResultRow foreign = row("uniform", "rougeL", 2);
+  foreign.routing = RoutingMeasures{.abstained = 1};
+  EXPECT_EQ(
+      format_table({.base = "b", .rows = {row("base", "rougeL", 1), prompt, foreign}}),
+      "name     library  router  combine  top-k  metric   n  value  task mean  of oracle   95% interval  "
+      "accuracy  expert p  entropy  abstained  tokens/s\n"
+      "-------  -------  ------  -------  -----  ------  --  -----  ---------  ---------  -------------  "
+      "--------  --------  -------  ---------  --------\n"
+      "base     -        base    -            -  rougeL  30    1.0          -          -              -  "
+      "       -         -        -          -         -\n"
+      "prompt   -        base    -            -  rougeL  30   78.2          -      97.1%  93.0 to 100.2  "
+      "   98.5%     0.912     0.26       0.5%         -\n"
+      "uniform  -        base    -            -  rougeL  30    2.0          -          -              -  "
+      "       -         -        -     100.0%         -\n");
+}
+
 TEST(FormatTable, CountsCharactersNotBytes) {
   const std::string table =
       format_table({.base = "b", .rows = {row("caf\u00e9", "acc", 1), row("tea", "acc", 0)}});

@@ -93,6 +93,21 @@ TEST_F(MergeGoldenTest, UpdatesAsPeftJoinsAndCutsThem) {
 
 TEST_F(MergeGoldenTest, ConcatenationIsTheSumOfTheUpdates) { expect_update("cat", merge("cat"), 9); }
 
+// The first expert less the mean of the others.
+TEST_F(MergeGoldenTest, GeneralKnowledgeIsSubtracted) {
+  options_.method = MergeMethod::kSubtract;
+  options_.general = {names_[1], names_[2]};
+  const auto subtract = [&](const ExpertLibrary& library) {
+    return merge_experts(library, {names_[0]}, options_, "merged");
+  };
+  expect_update("subtract", subtract(library_), 9);
+  options_.rank = 3;
+  expect_update("subtract_cut", subtract(library_), 3);
+  options_.rank = 0;
+  options_.compat = Compat::kPeft;
+  expect_factors("subtract_peft", subtract(equal_scales_));
+}
+
 TEST_F(MergeGoldenTest, MttlsMerges) {
   expect_factors("mean", merge("mean", /*weighted=*/false));
   expect_factors("weighted", merge("mean"));

@@ -92,6 +92,73 @@ TEST_F(MergeTest, SvdAndCatTakeDifferentRanks) {
       "experts of different rank");
 }
 
+// By hand: s B A = 2 [1 0; 0 0], less half of [0 1; 0 0] * 4 and of [0 0; 0 1] * 1.
+TEST_F(MergeTest, SubtractsAMean) {
+  const auto one_by_one = [](const std::string& name, at::Tensor a, at::Tensor b, double scale) {
+    Expert result;
+    result.info.name = name;
+    result.info.tasks = {name + "_task"};
+    result.info.lora.rank = 1;
+    result.info.lora.alpha = scale;
+    result.modules[kModule] = {std::move(a), std::move(b), scale};
+    return result;
+  };
+  const at::Tensor x = at::tensor({1.f, 0.f}), y = at::tensor({0.f, 1.f});
+  library_.add(one_by_one("task", x.view({1, 2}), x.view({2, 1}), 2));
+  library_.add(one_by_one("wiki", y.view({1, 2}), x.view({2, 1}), 4));
+  library_.add(one_by_one("news", y.view({1, 2}), y.view({2, 1}), 1));
+  options_.general = {"wiki", "news"};
+  const Expert merged = merge("subtract", {"task"});
+  EXPECT_LT(max_difference(update_of(merged), at::tensor({2.f, -2.f, 0.f, -0.5f}).view({2, 2})), 1e-6);
+  EXPECT_EQ(merged.info.tasks, std::vector<std::string>{"task_task"});
+  EXPECT_EQ(merged.info.lora.rank, 3);
+  EXPECT_EQ(
+      merged.info.training.at("merge"),
+      (Json{{"method", "subtract"}, {"experts", {"task", "wiki", "news"}}, {"weights", {1.0, -0.5, -0.5}}}));
+  options_.weights = {0, 2};
+  EXPECT_LT(
+      max_difference(update_of(merge("subtract", {"task"})), at::tensor({2.f, 0.f, 0.f, -2.f}).view({2, 2})),
+      1e-6);
+  // Two singular values of the same size are left, so a rank of two loses nothing and a rank of one half.
+  options_.rank = 2;
+  EXPECT_LT(
+      max_difference(update_of(merge("subtract", {"task"})), at::tensor({2.f, 0.f, 0.f, -2.f}).view({2, 2})),
+      1e-6);
+  options_.rank = 1;
+  EXPECT_NEAR(update_of(merge("subtract", {"task"})).square().sum().item<double>(), 4, 1e-5);
+}
+
+TEST_F(MergeTest, RefusesSubtractionsThatAreNone) {
+  library_.add(expert("one", 2, 1, 1));
+  library_.add(expert("two", 3, 1, 3));
+  library_.add(expert("three", 2, 2, 5));
+  EXPECT_EQ(refusal("subtract", {"one"}), "subtract needs general experts, and none are given");
+  options_.general = {"one", "two"};
+  EXPECT_EQ(refusal("subtract", {"one"}),
+            "expert 'one' is among the general ones, which are subtracted from it");
+  EXPECT_EQ(refusal("subtract", {"three", "one"}), "subtract takes one expert, and 2 are given | name it");
+  EXPECT_EQ(refusal("cat", {"one"}),
+            "general experts are given, which cat does not subtract | the method that does is subtract");
+  options_.weights = {1};
+  EXPECT_EQ(refusal("subtract", {"three"}), "1 weights for 2 experts");
+  options_.weights = {};
+  options_.compat = Compat::kMttl;
+  EXPECT_EQ(refusal("subtract", {"three"}),
+            "there is no compat 'mttl' of the method subtract | subtract has compat peft");
+  options_.compat = Compat::kPeft;
+  options_.general = {"two"};
+  EXPECT_NE(refusal("subtract", {"one"}).find("subtract without compat peft takes experts of different rank"),
+            std::string::npos);
+  options_.general = {"three"};
+  EXPECT_NE(refusal("subtract", {"one"}).find("differ in alpha / rank"), std::string::npos);
+  options_.rank = 1;
+  EXPECT_NE(refusal("subtract", {"one"}).find("PEFT's subtraction keeps the experts' rank"),
+            std::string::npos);
+  options_.general = {};
+  EXPECT_EQ(refusal("cat", {"one"}),
+            "there is no compat 'peft' of the method cat | subtract has compat peft");
+}
+
 TEST_F(MergeTest, Refusals) {
   library_.add(expert("one", 2, 1, 1));
   library_.add(expert("two", 2, 2, 3));

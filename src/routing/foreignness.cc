@@ -1,0 +1,44 @@
+#include "routing/foreignness.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+namespace quiver {
+namespace {
+
+std::span<const double> numbers(const at::Tensor& tensor) {
+  return {tensor.data_ptr<double>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+}  // namespace
+
+double ForeignnessScale::foreignness(double largest_score, double leverage) const {
+  const auto low = numbers(scores), high = numbers(leverages);
+  const auto as_low = std::upper_bound(low.begin(), low.end(), largest_score) - low.begin();
+  const auto as_high = high.end() - std::lower_bound(high.begin(), high.end(), leverage);
+  const double rows = static_cast<double>(low.size());
+  return 2 * std::log(1 + rows) - std::log1p(static_cast<double>(as_low)) -
+         std::log1p(static_cast<double>(as_high));
+}
+
+ForeignnessScale make_foreignness_scale(const at::Tensor& scores, const at::Tensor& leverages,
+                                        double quantile) {
+  ForeignnessScale scale{.scores = std::get<0>(scores.sort()).contiguous(),
+                         .leverages = std::get<0>(leverages.sort()).contiguous()};
+  const at::Tensor own_scores = scores.contiguous(), own_leverages = leverages.contiguous();
+  const auto low = numbers(own_scores), high = numbers(own_leverages);
+  std::vector<double> own(low.size());
+  for (std::size_t row = 0; row < own.size(); ++row) own[row] = scale.foreignness(low[row], high[row]);
+  // A share of 0.98 of 50 rows is 49, not the 50 that 0.98 * 50 rounded up may give.
+  const double place = std::ceil(quantile * static_cast<double>(own.size()) - 1e-9);
+  const auto index = static_cast<std::ptrdiff_t>(std::max(place, 1.0)) - 1;
+  std::nth_element(own.begin(), own.begin() + index, own.end());
+  scale.threshold = own[static_cast<std::size_t>(index)];
+  return scale;
+}
+
+}  // namespace quiver

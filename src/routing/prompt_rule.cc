@@ -1,0 +1,138 @@
+#include "routing/prompt_rule.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "routing/prompt_rule_state.h"
+#include "routing/temperature.h"
+#include "tensor/finite.h"
+
+namespace quiver {
+namespace {
+
+constexpr double kSmallestSquare = 1e-12;  // mean square of a token's state: one that is all zeros stays so
+constexpr double kSmallestShare = 0.01;
+// T is chosen by at most this many scores of rows without themselves, from evenly spaced rows.
+constexpr std::int64_t kTemperatureScores = std::int64_t{1} << 24;
+
+// The largest score of each expert's tasks. scores (n, C), owners (C); (n, E).
+at::Tensor expert_scores(const at::Tensor& scores, const at::Tensor& owners, std::int64_t experts) {
+  const at::Tensor lowest =
+      at::full({scores.size(0), experts}, -std::numeric_limits<double>::infinity(), at::kDouble);
+  return lowest.scatter_reduce(1, owners.expand_as(scores), scores, "amax");
+}
+
+// The top_k largest of p (E), heaviest first, of sum 1; shares under 1% left out.
+std::vector<std::pair<std::size_t, double>> largest_shares(const at::Tensor& p, std::int64_t top_k) {
+  std::vector<std::pair<std::size_t, double>> shares;
+  for (std::int64_t e = 0; e < p.size(0); ++e) shares.emplace_back(e, p.data_ptr<double>()[e]);
+  const auto kept = top_k > 0 ? std::min<std::ptrdiff_t>(top_k, p.size(0)) : p.size(0);
+  std::partial_sort(
+      shares.begin(), shares.begin() + kept, shares.end(), [](const auto& left, const auto& right) {
+        return left.second != right.second ? left.second > right.second : left.first < right.first;
+      });
+  shares.resize(static_cast<std::size_t>(kept));
+  const auto normalize = [&shares] {
+    const double sum = std::accumulate(shares.begin(), shares.end(), 0.0,
+                                       [](double total, const auto& share) { return total + share.second; });
+    for (auto& share : shares) share.second /= sum;
+  };
+  normalize();
+  std::erase_if(shares, [](const auto& share) { return share.second < kSmallestShare; });
+  if (shares.empty()) return shares;
+  normalize();
+  return shares;
+}
+
+}  // namespace
+
+at::Tensor pool_prompt(const at::Tensor& hidden) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor states = hidden.to(at::kDouble);
+  const at::Tensor pooled =
+      (states * states.square().mean(1, /*keepdim=*/true).add(kSmallestSquare).rsqrt()).mean(0);
+  if (!all_finite(pooled)) {
+    throw Error(ErrorKind::kNotFinite, "a prompt's hidden states hold a number that is not finite");
+  }
+  return pooled.to(at::kFloat);
+}
+
+PromptRule PromptRule::fit(const PromptRows& rows, std::size_t experts, const PromptRuleOptions& options) {
+  PromptSample sample = check_sample(rows, experts, options);
+  const bool products = ridge_needs_products(sample.count(), sample.width());
+  PromptSums sums = sum_rows(sample, products ? Products::kYes : Products::kNo);
+  return State::fit(std::move(sample), std::move(sums), options);
+}
+
+PromptRule PromptRule::State::fit(PromptSample sample, PromptSums sums, const PromptRuleOptions& options) {
+  const at::NoGradGuard no_grad;
+  auto state = std::make_shared<State>();
+  state->options = options;
+  state->ridge = fit_ridge(sums, sample);
+  const std::int64_t stride = 1 + sample.count() * sample.experts / kTemperatureScores;
+
+  std::vector<at::Tensor> largest, leverages, scores, labels;
+  std::int64_t first = 0;  // of the chunk's rows that T is chosen by
+  sample.visit_chunks([&](const at::Tensor& x, const at::Tensor& tasks) {
+    const LeftOut left_out = leave_out(state->ridge, x, tasks);
+    largest.push_back(left_out.scores.amax(1));
+    leverages.push_back(left_out.leverages);
+    const auto some = [&](const at::Tensor& tensor) { return tensor.slice(0, first, std::nullopt, stride); };
+    scores.push_back(expert_scores(some(left_out.scores), sample.owners, sample.experts));
+    labels.push_back(some(sample.owners.index_select(0, tasks)));
+    first = ((first - x.size(0)) % stride + stride) % stride;
+  });
+  state->foreign = make_foreignness_scale(at::cat(largest), at::cat(leverages), options.quantile);
+  state->temperature = likeliest_temperature(at::cat(scores), at::cat(labels));
+  state->sample = std::move(sample);
+  state->sums = std::move(sums);
+  return PromptRule(std::move(state));
+}
+
+PromptDecision PromptRule::decide(const std::map<std::int64_t, at::Tensor>& features) const {
+  const at::NoGradGuard no_grad;
+  const auto found = features.find(state_->options.layer);
+  if (found == features.end() || !found->second.defined()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "a prompt has no hidden states of layer " + std::to_string(state_->options.layer));
+  }
+  const at::Tensor x = state_->checked_rows(found->second.reshape({1, -1}));  // (1, D)
+  const at::Tensor scores = state_->ridge.scores(x);                          // (1, C)
+  const PromptSample& sample = state_->sample;
+  const at::Tensor log_p = at::log_softmax(
+      expert_scores(scores, sample.owners, sample.experts)[0] / state_->temperature, 0);  // (E)
+
+  PromptDecision decision;
+  decision.log_probabilities.assign(log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.size(0));
+  decision.foreignness =
+      state_->foreign.foreignness(scores.max().item<double>(), state_->ridge.leverages(x).item<double>());
+  decision.is_foreign = state_->options.abstains && decision.foreignness > state_->foreign.threshold;
+  if (!decision.is_foreign) decision.shares = largest_shares(log_p.exp(), state_->options.top_k);
+  return decision;
+}
+
+at::Tensor PromptRule::task_scores(const at::Tensor& rows) const {
+  return state_->ridge.scores(state_->checked_rows(rows));
+}
+
+at::Tensor PromptRule::State::checked_rows(const at::Tensor& rows) const {
+  if (rows.dim() != 2 || rows.size(1) != sample.width()) {
+    throw Error(ErrorKind::kInvalidArgument, "hidden states of " + std::to_string(rows.size(-1)) +
+                                                 " numbers do not fit the rule's, of " +
+                                                 std::to_string(sample.width()));
+  }
+  return unit_rows(rows);
+}
+
+std::vector<std::int64_t> PromptRule::layers() const { return {state_->options.layer}; }
+const PromptRuleOptions& PromptRule::options() const { return state_->options; }
+std::size_t PromptRule::experts() const { return static_cast<std::size_t>(state_->sample.experts); }
+double PromptRule::temperature() const { return state_->temperature; }
+double PromptRule::foreignness_threshold() const { return state_->foreign.threshold; }
+
+}  // namespace quiver
