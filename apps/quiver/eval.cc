@@ -9,6 +9,7 @@
 #include "model_arguments.h"
 #include "progress.h"
 #include "result_rows.h"
+#include "text_samples.h"
 #include "training_run.h"
 
 namespace quiver::program {
@@ -51,6 +52,7 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   for (std::size_t i = 0; i < models.size(); ++i)
     rows.push_back({result_row(models[i], evaluations[i], arguments.model.library), evaluations[i].scores});
   results.rows = with_oracle_shares(rows);
+  results.samples = text_samples(examples, evaluations);
   report_results(results, arguments.out);
 }
 

@@ -18,12 +18,17 @@ namespace quiver {
 // What to do with an expert that would be overwritten.
 enum class IfExists { kRefuse, kReplace };
 
-// Something computed from one expert's weights and kept beside them: a prototype, a gate, an embedding.
+// Artefact::expert_digest of what no weights were used for: statistics of an expert's prompts under the base
+// alone. Such an artefact fits whatever the expert's weights are, and stays when the expert is replaced.
+inline constexpr char kOfNoWeights[] = "none";
+
+// Something computed for one expert and kept beside its weights, mostly from them: a prototype, a gate, an
+// embedding.
 struct Artefact {
   nlohmann::json settings;                    // what it was computed with
   std::map<std::string, at::Tensor> tensors;  // usually one a module, keyed by the module's path
-  // expert_digest of the weights it was made from. put_artefact takes an empty one to mean the weights now in
-  // the library; find_artefact fills it in.
+  // expert_digest of the weights it was made from, or kOfNoWeights. put_artefact takes an empty one to mean
+  // the weights now in the library; find_artefact fills it in.
   std::string expert_digest = {};
 };
 
@@ -76,7 +81,7 @@ class ExpertLibrary {
   ExpertWithArtefacts load_with_artefacts(const std::string& name, std::span<const std::string> kinds) const;
 
   // Adds under expert.info.name; kRefuse throws Error(kAlreadyExists) when it is taken. Replacing discards
-  // the old expert's artefacts.
+  // the old expert's artefacts, but for those that kOfNoWeights says are not of its weights.
   void add(const Expert& expert, IfExists if_exists = IfExists::kRefuse);
   // Removes the expert with its artefacts.
   void remove(const std::string& name);

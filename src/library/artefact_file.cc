@@ -4,11 +4,23 @@
 #include "tensor/finite.h"
 #include "tensor/safetensors.h"
 
+namespace fs = std::filesystem;
+
 namespace quiver {
 namespace {
 
 constexpr char kDigestKey[] = "expert_digest";
 constexpr char kSettingsKey[] = "settings";
+
+bool is_of_no_weights(const fs::path& path) {
+  try {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    const auto digest = file.metadata().find(kDigestKey);
+    return digest != file.metadata().end() && digest->second == kOfNoWeights;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 }  // namespace
 
@@ -41,6 +53,23 @@ Artefact read_artefact_file(const std::filesystem::path& path) {
     artefact.tensors[name] = tensor;
   }
   return artefact;
+}
+
+bool fits_weights(const Artefact& artefact, const std::string& digest) {
+  return artefact.expert_digest == kOfNoWeights || artefact.expert_digest == digest;
+}
+
+void copy_artefacts_of_no_weights(const fs::path& from, const fs::path& to) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(from, none)) {
+    if (entry.path().extension() != ".safetensors" || !is_of_no_weights(entry.path())) continue;
+    std::error_code error;
+    fs::create_directory(to, error);
+    if (!fs::copy_file(entry.path(), to / entry.path().filename(), error)) {
+      throw Error(ErrorKind::kIo,
+                  "cannot copy '" + entry.path().string() + "' to '" + to.string() + "': " + error.message());
+    }
+  }
 }
 
 }  // namespace quiver

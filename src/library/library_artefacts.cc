@@ -55,9 +55,10 @@ void ExpertLibrary::put_artefact(const std::string& name, const std::string& kin
   const WriteTurn turn(root_);
   const fs::path expert = expert_path(name);
   Artefact signed_artefact = artefact;
-  signed_artefact.expert_digest = expert_digest(load_expert(expert));
-  if (!artefact.expert_digest.empty() && artefact.expert_digest != signed_artefact.expert_digest) {
-    throw stale(name, kind);
+  if (artefact.expert_digest != kOfNoWeights) {
+    signed_artefact.expert_digest = expert_digest(load_expert(expert));
+    if (!artefact.expert_digest.empty() && artefact.expert_digest != signed_artefact.expert_digest)
+      throw stale(name, kind);
   }
   publish_artefact(signed_artefact, expert, kind);
 }
@@ -103,7 +104,7 @@ ExpertWithArtefacts ExpertLibrary::load_with_artefacts(const std::string& name,
     if (found.artefacts.empty()) return;
     const std::string digest = expert_digest(found.expert);
     for (const auto& [kind, artefact] : found.artefacts) {
-      if (artefact.expert_digest != digest) throw stale(name, kind);
+      if (!fits_weights(artefact, digest)) throw stale(name, kind);
     }
   });
   found.expert.info.name = name;
@@ -117,7 +118,8 @@ std::optional<Artefact> ExpertLibrary::find_artefact(const std::string& name, co
   read_snapshot(root_ / name, [&] {
     const fs::path expert = expert_path(name);
     artefact = read_artefact(expert, kind);
-    if (artefact && artefact->expert_digest != expert_digest(load_expert(expert))) throw stale(name, kind);
+    if (!artefact || artefact->expert_digest == kOfNoWeights) return;
+    if (artefact->expert_digest != expert_digest(load_expert(expert))) throw stale(name, kind);
   });
   return artefact;
 }

@@ -2,6 +2,7 @@
 #include "core/json.h"
 #include "expert/expert_files.h"
 #include "expert/expert_record.h"
+#include "library/artefact_file.h"
 #include "library/write_turn.h"
 #include "quiver/error.h"
 #include "quiver/library.h"
@@ -77,6 +78,7 @@ void ExpertLibrary::add(const Expert& expert, IfExists if_exists) {
     throw Error(ErrorKind::kIo, "cannot create '" + prepared.string() + "': " + error.message());
   }
   write_expert_files(expert, prepared);
+  copy_artefacts_of_no_weights(root_ / name / kArtefactFolder, prepared / kArtefactFolder);
   publish_directory(prepared, root_ / name);
 }
 

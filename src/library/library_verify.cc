@@ -37,7 +37,7 @@ std::vector<std::string> find_problems(const fs::path& expert) {
     if (entry.path().extension() != ".safetensors") continue;
     const std::string kind = entry.path().stem().string();
     attempt([&] {
-      if (read_artefact_file(entry.path()).expert_digest == digest) return;
+      if (fits_weights(read_artefact_file(entry.path()), digest)) return;
       problems.emplace_back("artefact '" + kind + "' was made from other weights");
     });
   }

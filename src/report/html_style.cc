@@ -38,7 +38,7 @@ const char* const kHtmlStyle = R"css(:root {
   --expert10: #c1c5f6;
   --expert11: #c1f6ed;
 }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --page: #14171c; --text: #e8eaee; --quiet: #a6adb8; --line: #39404a; --panel: #1c2027; --link: #7fb8f2;
   --bar0: #4aa8e0;
   --bar1: #e69f00;
@@ -160,8 +160,13 @@ article dd { margin: 0; max-height: 12rem; overflow: auto; }
 .tokens { font-size: .78rem; line-height: 1.6; margin-top: .4rem; max-height: 9rem; overflow: auto; }
 .tokens span { border-radius: .2rem; padding: .05rem 0; }
 .tokens sub { font-size: .65rem; padding: 0 .15rem; vertical-align: baseline; }
+@media (max-width: 30rem) {
+  .bars li { grid-template-columns: 7.2rem 1fr 3.3rem; }
+  th[scope=row] { max-width: 8rem; }
+}
 @media print {
-  body { font-size: 11px; background: #fff; color: #000; }
+  html { font-size: 11px; }
+  body { font-size: 11px; }
   main { max-width: none; padding: 0; }
   nav { display: none; }
   .scroll, article dd, .tokens { overflow: visible; max-height: none; }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <vector>
 
 namespace quiver {
 namespace {
@@ -25,19 +24,22 @@ double ForeignnessScale::foreignness(double largest_score, double leverage) cons
          std::log1p(static_cast<double>(as_high));
 }
 
-ForeignnessScale make_foreignness_scale(const at::Tensor& scores, const at::Tensor& leverages,
-                                        double quantile) {
+double ForeignnessScale::threshold(double quantile) const {
+  // 0.98 of 50 rows is 49, not the 50 that rounding up 49.000000000000004 would give.
+  const double place = std::ceil(quantile * static_cast<double>(own.numel()) - 1e-9);
+  return numbers(own)[static_cast<std::size_t>(std::max(place, 1.0)) - 1];
+}
+
+ForeignnessScale make_foreignness_scale(const at::Tensor& scores, const at::Tensor& leverages) {
   ForeignnessScale scale{.scores = std::get<0>(scores.sort()).contiguous(),
-                         .leverages = std::get<0>(leverages.sort()).contiguous()};
+                         .leverages = std::get<0>(leverages.sort()).contiguous(),
+                         .own = at::empty_like(scores)};
   const at::Tensor own_scores = scores.contiguous(), own_leverages = leverages.contiguous();
   const auto low = numbers(own_scores), high = numbers(own_leverages);
-  std::vector<double> own(low.size());
-  for (std::size_t row = 0; row < own.size(); ++row) own[row] = scale.foreignness(low[row], high[row]);
-  // A share of 0.98 of 50 rows is 49, not the 50 that 0.98 * 50 rounded up may give.
-  const double place = std::ceil(quantile * static_cast<double>(own.size()) - 1e-9);
-  const auto index = static_cast<std::ptrdiff_t>(std::max(place, 1.0)) - 1;
-  std::nth_element(own.begin(), own.begin() + index, own.end());
-  scale.threshold = own[static_cast<std::size_t>(index)];
+  for (std::size_t row = 0; row < low.size(); ++row) {
+    scale.own.data_ptr<double>()[row] = scale.foreignness(low[row], high[row]);
+  }
+  scale.own = std::get<0>(scale.own.sort()).contiguous();
   return scale;
 }
 

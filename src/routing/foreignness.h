@@ -11,15 +11,17 @@ namespace quiver {
 struct ForeignnessScale {
   at::Tensor scores;     // (N) float64, ascending
   at::Tensor leverages;  // (N) float64, ascending
-  double threshold = 0;  // the quantile of the rows' own foreignness
+  at::Tensor own;        // (N) float64, ascending: the rows' foreignness
 
   // -log r_1 - log r_2.
   double foreignness(double largest_score, double leverage) const;
+  // The smallest of the rows' own values that is at least as large as that share of them. quantile in (0, 1].
+  double threshold(double quantile) const;
 };
 
 // scores, leverages: (N) float64 of the rows, in any order. The quantile is the smallest value that is at
 // least as large as that share of the rows' values.
-ForeignnessScale make_foreignness_scale(const at::Tensor& scores, const at::Tensor& leverages,
-                                        double quantile);
+// scores, leverages: (N) float64 of the rows, each judged without itself.
+ForeignnessScale make_foreignness_scale(const at::Tensor& scores, const at::Tensor& leverages);
 
 }  // namespace quiver

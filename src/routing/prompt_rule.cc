@@ -7,7 +7,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <sstream>
 
+#include "routing/discriminant.h"
 #include "routing/prompt_rule_state.h"
 #include "routing/temperature.h"
 #include "tensor/finite.h"
@@ -17,6 +20,7 @@ namespace {
 
 constexpr double kSmallestSquare = 1e-12;  // mean square of a token's state: one that is all zeros stays so
 constexpr double kSmallestShare = 0.01;
+constexpr double kCentroidTemperature = 0.2;  // LoRAuter's
 // T is chosen by at most this many scores of rows without themselves, from evenly spaced rows.
 constexpr std::int64_t kTemperatureScores = std::int64_t{1} << 24;
 
@@ -49,6 +53,12 @@ std::vector<std::pair<std::size_t, double>> largest_shares(const at::Tensor& p, 
   return shares;
 }
 
+Products products_for(const PromptSample& sample, const PromptRuleOptions& options) {
+  const bool needed =
+      options.kind == PromptRuleKind::kLda || ridge_needs_products(sample.count(), sample.width());
+  return needed ? Products::kYes : Products::kNo;
+}
+
 }  // namespace
 
 at::Tensor pool_prompt(const at::Tensor& hidden) {
@@ -63,17 +73,49 @@ at::Tensor pool_prompt(const at::Tensor& hidden) {
 }
 
 PromptRule PromptRule::fit(const PromptRows& rows, std::size_t experts, const PromptRuleOptions& options) {
-  PromptSample sample = check_sample(rows, experts, options);
-  const bool products = ridge_needs_products(sample.count(), sample.width());
-  PromptSums sums = sum_rows(sample, products ? Products::kYes : Products::kNo);
+  const at::NoGradGuard no_grad;
+  check_choice(experts, options);
+  PromptSample sample = check_sample(rows, experts, options.layer);
+  PromptSums sums = sum_rows(sample, products_for(sample, options));
   return State::fit(std::move(sample), std::move(sums), options);
 }
 
-PromptRule PromptRule::State::fit(PromptSample sample, PromptSums sums, const PromptRuleOptions& options) {
+PromptRule PromptRule::without(std::size_t expert) const {
   const at::NoGradGuard no_grad;
+  const PromptRuleOptions& options = state_->options;
+  if (expert >= experts()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "expert " + std::to_string(expert) + " of " + std::to_string(experts()) + " does not exist");
+  }
+  check_choice(experts() - 1, options);
+  const auto index = static_cast<std::int64_t>(expert);
+  auto [kept, taken] = split_expert(state_->sample, index);
+  const Products products = products_for(kept, options);
+  // A restored rule has no sums to correct.
+  PromptSums sums = state_->sums.totals.defined()
+                        ? split_sums(state_->sums, sum_rows(taken, products), state_->sample.owners != index)
+                        : sum_rows(kept, products);
+  return State::fit(std::move(kept), std::move(sums), options);
+}
+
+PromptRule PromptRule::with(const PromptRows& more, std::size_t more_experts) const {
+  const at::NoGradGuard no_grad;
+  const PromptRuleOptions& options = state_->options;
+  const PromptSample added = check_sample(more, more_experts, options.layer);
+  PromptSample joined = join_samples(state_->sample, added);
+  const Products products = products_for(joined, options);
+  const PromptSums& own = state_->sums;
+  const bool corrects = own.totals.defined() && (products == Products::kNo || own.products.defined());
+  PromptSums sums = corrects ? join_sums(own, sum_rows(added, products)) : sum_rows(joined, products);
+  return State::fit(std::move(joined), std::move(sums), options);
+}
+
+PromptRule PromptRule::State::fit(PromptSample sample, PromptSums sums, const PromptRuleOptions& options) {
   auto state = std::make_shared<State>();
   state->options = options;
   state->ridge = fit_ridge(sums, sample);
+  std::optional<DiscriminantRule> discriminant;
+  if (options.kind == PromptRuleKind::kLda) discriminant = fit_discriminant(sums, sample, options.shrinkage);
   const std::int64_t stride = 1 + sample.count() * sample.experts / kTemperatureScores;
 
   std::vector<at::Tensor> largest, leverages, scores, labels;
@@ -83,12 +125,24 @@ PromptRule PromptRule::State::fit(PromptSample sample, PromptSums sums, const Pr
     largest.push_back(left_out.scores.amax(1));
     leverages.push_back(left_out.leverages);
     const auto some = [&](const at::Tensor& tensor) { return tensor.slice(0, first, std::nullopt, stride); };
-    scores.push_back(expert_scores(some(left_out.scores), sample.owners, sample.experts));
+    const at::Tensor judged = discriminant ? leave_out(*discriminant, x, tasks) : left_out.scores;
+    scores.push_back(expert_scores(some(judged), sample.owners, sample.experts));
     labels.push_back(some(sample.owners.index_select(0, tasks)));
     first = ((first - x.size(0)) % stride + stride) % stride;
   });
-  state->foreign = make_foreignness_scale(at::cat(largest), at::cat(leverages), options.quantile);
-  state->temperature = likeliest_temperature(at::cat(scores), at::cat(labels));
+  state->foreign = make_foreignness_scale(at::cat(largest), at::cat(leverages));
+  if (discriminant) {
+    state->rule = discriminant->linear;
+  } else if (options.kind == PromptRuleKind::kCentroid) {
+    const at::Tensor means = sums.totals / at::linalg_vector_norm(sums.totals, 2, {1}, /*keepdim=*/true);
+    state->rule = {.weights = means.t().contiguous(),
+                   .offsets = at::zeros({sample.task_count()}, at::kDouble)};
+  } else {
+    state->rule = state->ridge.linear;
+  }
+  state->temperature = options.kind == PromptRuleKind::kCentroid
+                           ? kCentroidTemperature
+                           : likeliest_temperature(at::cat(scores), at::cat(labels));
   state->sample = std::move(sample);
   state->sums = std::move(sums);
   return PromptRule(std::move(state));
@@ -102,22 +156,24 @@ PromptDecision PromptRule::decide(const std::map<std::int64_t, at::Tensor>& feat
                 "a prompt has no hidden states of layer " + std::to_string(state_->options.layer));
   }
   const at::Tensor x = state_->checked_rows(found->second.reshape({1, -1}));  // (1, D)
-  const at::Tensor scores = state_->ridge.scores(x);                          // (1, C)
+  const at::Tensor scores = state_->rule.scores(x);                           // (1, C)
   const PromptSample& sample = state_->sample;
   const at::Tensor log_p = at::log_softmax(
       expert_scores(scores, sample.owners, sample.experts)[0] / state_->temperature, 0);  // (E)
 
   PromptDecision decision;
   decision.log_probabilities.assign(log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.size(0));
+  const at::Tensor likeness =
+      state_->options.kind == PromptRuleKind::kRidge ? scores : state_->ridge.linear.scores(x);
   decision.foreignness =
-      state_->foreign.foreignness(scores.max().item<double>(), state_->ridge.leverages(x).item<double>());
-  decision.is_foreign = state_->options.abstains && decision.foreignness > state_->foreign.threshold;
+      state_->foreign.foreignness(likeness.max().item<double>(), state_->ridge.leverages(x).item<double>());
+  decision.is_foreign = state_->options.abstains && decision.foreignness > foreignness_threshold();
   if (!decision.is_foreign) decision.shares = largest_shares(log_p.exp(), state_->options.top_k);
   return decision;
 }
 
 at::Tensor PromptRule::task_scores(const at::Tensor& rows) const {
-  return state_->ridge.scores(state_->checked_rows(rows));
+  return state_->rule.scores(state_->checked_rows(rows));
 }
 
 at::Tensor PromptRule::State::checked_rows(const at::Tensor& rows) const {
@@ -133,6 +189,8 @@ std::vector<std::int64_t> PromptRule::layers() const { return {state_->options.l
 const PromptRuleOptions& PromptRule::options() const { return state_->options; }
 std::size_t PromptRule::experts() const { return static_cast<std::size_t>(state_->sample.experts); }
 double PromptRule::temperature() const { return state_->temperature; }
-double PromptRule::foreignness_threshold() const { return state_->foreign.threshold; }
+double PromptRule::foreignness_threshold() const {
+  return state_->foreign.threshold(state_->options.quantile);
+}
 
 }  // namespace quiver

@@ -20,10 +20,14 @@ enum class PromptRuleKind {
   kCentroid,  // cosine to the task's mean (LoRAuter)
 };
 
+// How far the covariance of kLda is drawn to a multiple of the identity.
+enum class Shrinkage { kOas, kLedoitWolf };
+
 struct PromptRuleOptions {
   PromptRuleKind kind = PromptRuleKind::kRidge;
-  std::int64_t layer = 0;  // whose hidden states it reads; 0: the embeddings
-  std::int64_t top_k = 3;  // experts that a prompt gets at most; <= 0: all
+  Shrinkage shrinkage = Shrinkage::kOas;  // read by kLda
+  std::int64_t layer = 0;                 // whose hidden states it reads; 0: the embeddings
+  std::int64_t top_k = 3;                 // experts that a prompt gets at most; <= 0: all
   // A prompt is foreign that is further away than this share of the rows were, each judged by the others.
   double quantile = 0.98;
   bool abstains = true;  // false: no prompt is foreign

@@ -10,8 +10,9 @@ namespace quiver {
 struct PromptRule::State {
   PromptRuleOptions options;
   PromptSample sample;
-  PromptSums sums;
-  RidgeRule ridge;
+  PromptSums sums;  // undefined after restore()
+  LinearRule rule;  // that scores the tasks
+  RidgeRule ridge;  // that knows foreign prompts; of kRidge, `rule` is its own
   ForeignnessScale foreign;
   double temperature = 1;
 

@@ -94,6 +94,24 @@ void check_finite(const PromptSample& sample) {
   }
 }
 
+// The rows of the tasks that `keep` (C) bool tells, tasks and experts renumbered in order.
+PromptSample select_tasks(const PromptSample& sample, const at::Tensor& keep) {
+  const at::Tensor rows = at::nonzero(keep.index_select(0, sample.tasks)).squeeze(1);
+  const at::Tensor tasks = at::nonzero(keep).squeeze(1);
+  const at::Tensor owners = sample.owners.index_select(0, tasks);
+  at::Tensor experts = at::zeros({sample.experts}, at::kLong);
+  experts.index_fill_(0, owners, 1);
+  std::vector<std::string> names;
+  for (std::int64_t task = 0; task < sample.task_count() && !sample.names.empty(); ++task) {
+    if (keep[task].item<bool>()) names.push_back(sample.names[static_cast<std::size_t>(task)]);
+  }
+  return {.rows = sample.rows.index_select(0, rows),
+          .tasks = (keep.to(at::kLong).cumsum(0) - 1).index_select(0, sample.tasks.index_select(0, rows)),
+          .owners = (experts.cumsum(0) - 1).index_select(0, owners),
+          .names = std::move(names),
+          .experts = experts.sum().item<std::int64_t>()};
+}
+
 }  // namespace
 
 at::Tensor unit_rows(const at::Tensor& rows) {
@@ -114,7 +132,7 @@ void PromptSample::visit_chunks(
   }
 }
 
-PromptSample check_sample(const PromptRows& rows, std::size_t experts, const PromptRuleOptions& options) {
+void check_choice(std::size_t experts, const PromptRuleOptions& options) {
   if (experts < 2) {
     refuse(std::to_string(experts) + (experts == 1 ? " expert" : " experts") +
                "; choosing by the prompt needs at least two",
@@ -125,6 +143,9 @@ PromptSample check_sample(const PromptRows& rows, std::size_t experts, const Pro
     value << options.quantile;
     refuse("quantile " + value.str() + " is not above 0 and at most 1");
   }
+}
+
+PromptSample check_sample(const PromptRows& rows, std::size_t experts, std::int64_t layer) {
   if (!rows.names.empty() && rows.names.size() != rows.owners.size()) {
     refuse(std::to_string(rows.names.size()) + " names of " + std::to_string(rows.owners.size()) + " tasks");
   }
@@ -132,7 +153,7 @@ PromptSample check_sample(const PromptRows& rows, std::size_t experts, const Pro
   check_owners(rows, experts);
   check_task_counts(rows);
   PromptSample sample{
-      .rows = checked_features(rows, options.layer),
+      .rows = checked_features(rows, layer),
       .tasks = at::tensor(rows.tasks, at::kLong),
       .owners = at::tensor(std::vector<std::int64_t>(rows.owners.begin(), rows.owners.end()), at::kLong),
       .names = rows.names,
@@ -156,21 +177,9 @@ PromptSums sum_rows(const PromptSample& sample, Products products) {
   return sums;
 }
 
-PromptSample select_tasks(const PromptSample& sample, const at::Tensor& keep) {
-  const at::Tensor rows = at::nonzero(keep.index_select(0, sample.tasks)).squeeze(1);
-  const at::Tensor tasks = at::nonzero(keep).squeeze(1);
-  const at::Tensor owners = sample.owners.index_select(0, tasks);
-  at::Tensor experts = at::zeros({sample.experts}, at::kLong);
-  experts.index_fill_(0, owners, 1);
-  std::vector<std::string> names;
-  for (std::int64_t task = 0; task < sample.task_count() && !sample.names.empty(); ++task) {
-    if (keep[task].item<bool>()) names.push_back(sample.names[static_cast<std::size_t>(task)]);
-  }
-  return {.rows = sample.rows.index_select(0, rows),
-          .tasks = (keep.to(at::kLong).cumsum(0) - 1).index_select(0, sample.tasks.index_select(0, rows)),
-          .owners = (experts.cumsum(0) - 1).index_select(0, owners),
-          .names = std::move(names),
-          .experts = experts.sum().item<std::int64_t>()};
+std::pair<PromptSample, PromptSample> split_expert(const PromptSample& sample, std::int64_t expert) {
+  const at::Tensor kept = sample.owners != expert;
+  return {select_tasks(sample, kept), select_tasks(sample, kept.logical_not())};
 }
 
 PromptSample join_samples(const PromptSample& sample, const PromptSample& more) {
@@ -189,6 +198,20 @@ PromptSample join_samples(const PromptSample& sample, const PromptSample& more) 
     check_names(joined.names);
   }
   return joined;
+}
+
+PromptSums join_sums(const PromptSums& sums, const PromptSums& more) {
+  const bool products = sums.products.defined() && more.products.defined();
+  return {.totals = at::cat({sums.totals, more.totals}),
+          .counts = at::cat({sums.counts, more.counts}),
+          .products = products ? sums.products + more.products : at::Tensor()};
+}
+
+PromptSums split_sums(const PromptSums& sums, const PromptSums& split, const at::Tensor& kept) {
+  const bool products = sums.products.defined() && split.products.defined();
+  return {.totals = sums.totals.index({kept}),
+          .counts = sums.counts.index({kept}),
+          .products = products ? sums.products - split.products : at::Tensor()};
 }
 
 }  // namespace quiver

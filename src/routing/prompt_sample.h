@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "routing/prompt_rule.h"
@@ -31,8 +32,11 @@ struct PromptSample {
 // Rows at unit length, (n, D) float64. Throws Error(kNotFinite) for a row whose length is zero or not finite.
 at::Tensor unit_rows(const at::Tensor& rows);
 
-// Throws as PromptRule::fit().
-PromptSample check_sample(const PromptRows& rows, std::size_t experts, const PromptRuleOptions& options);
+// Throws Error(kInvalidArgument) for fewer than two experts and a quantile outside (0, 1].
+void check_choice(std::size_t experts, const PromptRuleOptions& options);
+
+// Throws as PromptRule::fit() for the rows; takes one expert too.
+PromptSample check_sample(const PromptRows& rows, std::size_t experts, std::int64_t layer);
 
 // Sums over a sample's rows at unit length. Adding or taking away an expert's rows adds or subtracts its own.
 struct PromptSums {
@@ -45,11 +49,16 @@ struct PromptSums {
 enum class Products { kNo, kYes };
 PromptSums sum_rows(const PromptSample& sample, Products products);
 
-// The sample's rows of the tasks that `keep` (C) bool tells, tasks and experts renumbered in order.
-PromptSample select_tasks(const PromptSample& sample, const at::Tensor& keep);
+// The sample without an expert's rows and tasks, the rest renumbered in order, and what was taken away.
+std::pair<PromptSample, PromptSample> split_expert(const PromptSample& sample, std::int64_t expert);
 
 // Both, with the tasks and experts of `more` after those of `sample`. Throws Error(kInvalidArgument) for
 // another width and for a name that both have.
 PromptSample join_samples(const PromptSample& sample, const PromptSample& more);
+
+// The sums of two samples joined, and those of a sample from which the rows of `split` were taken away: the
+// tasks that `kept` (C) bool leaves. Products are absent unless both have them.
+PromptSums join_sums(const PromptSums& sums, const PromptSums& more);
+PromptSums split_sums(const PromptSums& sums, const PromptSums& split, const at::Tensor& kept);
 
 }  // namespace quiver

@@ -36,20 +36,21 @@ RidgeRule fit_ridge(const PromptSums& sums, const PromptSample& sample) {
         regularized_factor(sums.products - rule.count * at::outer(rule.mean, rule.mean), rule);
     // Z^T Y with centred labels is Z^T Y with any, as the columns of Z sum to zero.
     const at::Tensor right = (sums.totals - at::outer(sums.counts, rule.mean)).t();  // (D, C)
-    rule.weights = at::cholesky_solve(right, lower);
+    rule.linear.weights = at::cholesky_solve(right, lower);
     rule.factor = solve_lower(lower, at::eye(sample.width(), at::kDouble));
   } else {
     const at::Tensor z = unit_rows(sample.rows) - rule.mean;
     const at::Tensor lower = regularized_factor(at::mm(z, z.t()), rule);
     const at::Tensor labels = at::one_hot(sample.tasks, sample.task_count()).to(at::kDouble);
-    rule.weights = at::mm(z.t(), at::cholesky_solve(labels - sums.counts / rule.count, lower));
+    rule.linear.weights = at::mm(z.t(), at::cholesky_solve(labels - sums.counts / rule.count, lower));
     rule.factor = solve_lower(lower, z);
   }
-  rule.offsets = sums.counts / rule.count - at::mv(rule.weights.t(), rule.mean);
+  // As a stored rule has them, so that it computes with the same bits.
+  rule.linear.weights = rule.linear.weights.contiguous();
+  rule.factor = rule.factor.contiguous();
+  rule.linear.offsets = sums.counts / rule.count - at::mv(rule.linear.weights.t(), rule.mean);
   return rule;
 }
-
-at::Tensor RidgeRule::scores(const at::Tensor& x) const { return at::addmm(offsets, x, weights); }
 
 at::Tensor RidgeRule::leverages(const at::Tensor& x) const {
   const at::Tensor z = x - mean;
@@ -62,9 +63,10 @@ at::Tensor RidgeRule::leverages(const at::Tensor& x) const {
 
 LeftOut leave_out(const RidgeRule& rule, const at::Tensor& x, const at::Tensor& tasks) {
   const at::Tensor leverages = rule.leverages(x);
-  const at::Tensor labels = at::one_hot(tasks, rule.offsets.size(0)).to(at::kDouble);
+  const at::Tensor labels = at::one_hot(tasks, rule.linear.offsets.size(0)).to(at::kDouble);
   const at::Tensor rest = 1 - leverages;
-  return {.scores = labels - (labels - rule.scores(x)) / rest.unsqueeze(1), .leverages = leverages / rest};
+  return {.scores = labels - (labels - rule.linear.scores(x)) / rest.unsqueeze(1),
+          .leverages = leverages / rest};
 }
 
 }  // namespace quiver

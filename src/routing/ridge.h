@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "routing/linear_rule.h"
 #include "routing/prompt_sample.h"
 
 namespace quiver {
@@ -12,15 +13,12 @@ namespace quiver {
 // (scikit-learn's Ridge; RidgeClassifier has labels -1 and 1, so twice these scores less 1). Float64
 // throughout.
 struct RidgeRule {
-  at::Tensor mean;     // (D), of the rows
-  at::Tensor weights;  // (D, C)
-  at::Tensor offsets;  // (C)
-  at::Tensor factor;   // (min(N, D), D), see leverages()
-  double lambda = 0;   // a tenth of the mean of |x - mean|^2
-  double count = 0;    // N
+  LinearRule linear;
+  at::Tensor mean;    // (D), of the rows
+  at::Tensor factor;  // (min(N, D), D), see leverages()
+  double lambda = 0;  // a tenth of the mean of |x - mean|^2
+  double count = 0;   // N
 
-  // x . w + offset. x (n, D); (n, C).
-  at::Tensor scores(const at::Tensor& x) const;
   // The diagonal of the hat matrix, for rows that need not be among those fitted: 1/N + z^T (Z^T Z + lambda
   // I)^-1 z with z = x - mean. x (n, D); (n).
   at::Tensor leverages(const at::Tensor& x) const;

@@ -53,6 +53,28 @@ TEST_F(Evaluate, SeveralRoutersOnOneLoadedBase) {
   EXPECT_EQ(single.at("rows")[0].at("value"), rows[1].at("per_task").at("colour"));
 }
 
+TEST_F(Evaluate, TextsComeWithADozenSamples) {
+  train("colour,taste");
+  const std::string command = "eval rouge " + base() + " --data " + arg("tasks.jsonl") + " --library " +
+                              arg("library") + " --max-new-tokens 4 --split train --tasks colour,taste";
+  const Json results = Json::parse(run_ok(command + " --router base,oracle"));
+  const Json& samples = results.at("samples");
+  ASSERT_EQ(samples.size(), 12u);  // of 24 rows
+  for (std::size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(samples[i].at("task"), i < 6 ? "colour" : "taste");
+    EXPECT_EQ(samples[i].at("target"), i < 6 ? "blue" : "sweet");
+    ASSERT_EQ(samples[i].at("answers").size(), 2u);
+    for (std::size_t row = 0; row < 2; ++row) EXPECT_EQ(samples[i].at("answers")[row].at("row"), row);
+  }
+  EXPECT_EQ(samples[0].at("prompt"), "colour of the sea:");
+  EXPECT_EQ(samples[7].at("prompt"), "taste of the sun:");
+  // The answer is what `generate` writes, its broken UTF-8 repaired.
+  const std::string alone = run_ok("generate " + base() + " --library " + arg("library") +
+                                   " --router expert:taste --max-new-tokens 4 --prompt 'taste of the sun:'");
+  EXPECT_EQ(samples[7].at("answers")[1].at("text").get<std::string>() + "\n",
+            Json::parse(dump_json(alone)).get<std::string>());
+}
+
 TEST_F(Evaluate, LimitAndSplitChooseTheRows) {
   const Json train = Json::parse(run_ok("eval rouge " + base() + " --data " + arg("tasks.jsonl") +
                                         " --split train --limit 5 --max-new-tokens 2"));

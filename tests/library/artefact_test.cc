@@ -194,6 +194,42 @@ TEST(LibraryArtefacts, MadeFromOtherWeightsTheyAreStale) {
   EXPECT_NE(findings[0].problem.find("was made from other weights"), std::string::npos);
 }
 
+TEST(LibraryArtefacts, OfNoWeightsTheyOutliveThem) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  Artefact of_no_weights = make_artefact(7);
+  of_no_weights.expert_digest = kOfNoWeights;
+  library.put_artefact("a", "statistics", of_no_weights);
+  library.put_artefact("a", "arrow", make_artefact(1));
+  library.add(make_expert("a", 2), IfExists::kReplace);
+  EXPECT_FALSE(library.find_artefact("a", "arrow").has_value());
+  expect_artefact(library.find_artefact("a", "statistics"), 7);
+  EXPECT_EQ(library.find_artefact("a", "statistics")->expert_digest, kOfNoWeights);
+  const std::vector<std::string> kinds = {"statistics"};
+  expect_artefact(library.load_with_artefacts("a", kinds).artefacts.at("statistics"), 7);
+  EXPECT_TRUE(library.verify().empty());
+  library.rename("a", "b");
+  ExpertLibrary copy = ExpertLibrary::create((scratch / "copy").string());
+  library.clone_to(copy, IfExists::kRefuse);
+  expect_artefact(copy.find_artefact("b", "statistics"), 7);
+  library.remove("b");
+  library.add(make_expert("b"));
+  EXPECT_FALSE(library.find_artefact("b", "statistics").has_value());
+}
+
+TEST(LibraryArtefacts, ABrokenFileDoesNotKeepAnExpertFromBeingReplaced) {
+  const ScratchDirectory scratch;
+  ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
+  library.add(make_expert("a"));
+  const fs::path folder = scratch / "library/a/artefacts";
+  fs::create_directory(folder);
+  std::ofstream(folder / "statistics.safetensors") << "not a tensor";
+  library.add(make_expert("a", 2), IfExists::kReplace);
+  EXPECT_FALSE(library.find_artefact("a", "statistics").has_value());
+  EXPECT_TRUE(library.verify().empty());
+}
+
 TEST(LibraryArtefacts, NumbersThatAreNotFiniteAreNeitherWrittenNorRead) {
   const ScratchDirectory scratch;
   ExpertLibrary library = ExpertLibrary::create((scratch / "library").string());
