@@ -1,5 +1,9 @@
 #include "model_arguments.h"
 
+#include <algorithm>
+#include <functional>
+#include <set>
+
 #include "model_cache.h"
 #include "quiver/error.h"
 
@@ -15,6 +19,62 @@ RouterOptions compatible_router(const std::string& text, const std::string& comp
   }
 }
 
+std::string routers_that(const std::function<bool(const RouterInfo&)>& condition) {
+  std::string names;
+  for (const RouterInfo& info : router_infos()) {
+    if (condition(info)) names += (names.empty() ? "" : ", ") + info.name;
+  }
+  return names;
+}
+
+std::string routers_with(const std::string& setting) {
+  return routers_that([&](const RouterInfo& info) {
+    return std::ranges::any_of(info.settings, [&](const RouterSetting& own) { return own.name == setting; });
+  });
+}
+
+// --prior-weight for the setting prior_weight.
+std::string option_name(const std::string& setting) {
+  std::string name = "--" + setting;
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
+// One option for each setting that a router has, whichever router was first to name it.
+void add_setting_options(Command& command, std::map<std::string, std::string>& settings) {
+  std::set<std::string> added;
+  for (const RouterInfo& info : router_infos()) {
+    for (const RouterSetting& setting : info.settings) {
+      if (!added.insert(setting.name).second) continue;
+      const std::string fallback = setting.fallback.empty() ? "" : "; default " + setting.fallback;
+      command
+          .add_option_function(
+              option_name(setting.name),
+              [&settings, name = setting.name](const std::string& value) { settings[name] = value; },
+              "(" + routers_with(setting.name) + ") " + setting.help + fallback)
+          ->check(parsed_by([router = info.name, name = setting.name](const std::string& value) {
+            RouterOptions options{.router = router};
+            set_router_setting(options, name, value);
+          }));
+    }
+  }
+}
+
+// Puts the settings into those of the routers that have them.
+void apply_settings(const std::map<std::string, std::string>& settings, std::vector<RouterOptions>& routers) {
+  for (const auto& [name, value] : settings) {
+    bool is_used = false;
+    for (RouterOptions& router : routers) {
+      const RouterInfo info = router_info(router);
+      if (std::ranges::none_of(info.settings, [&](const RouterSetting& own) { return own.name == name; }))
+        continue;
+      set_router_setting(router, name, value);
+      is_used = true;
+    }
+    if (!is_used) throw UsageError(option_name(name) + " goes with --router " + routers_with(name));
+  }
+}
+
 }  // namespace
 
 void ModelArguments::add_to(Command& command, const std::string& positional) {
@@ -27,7 +87,10 @@ void ModelArguments::add_to(Command& command, const std::string& positional) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(parsed_by([](const std::string& text) { parse_router(text); }));
-  command.add_option("--top-k", top_k, "Experts kept per token (arrow, phatgoose); 0: all")
+  command
+      .add_option("--top-k", top_k, "Experts kept (" + routers_that([](const RouterInfo& info) {
+                                      return info.selects;
+                                    }) + "); 0: all")
       ->check(Range{0, 1 << 30});
   command.add_option("--temperature", temperature, "Divides the routing logits")->check(number_above_zero());
   command.add_option("--combine", combine, "output (merge after) or parameter (merge before)")
@@ -36,6 +99,7 @@ void ModelArguments::add_to(Command& command, const std::string& positional) {
   command.add_option("--compat", compat, "Whose numbers to reproduce: none, mttl, peft or phatgoose")
       ->check(OneOf{{"none", "mttl", "peft", "phatgoose"}})
       ->capture_default_str();
+  add_setting_options(command, settings);
   add_bos_option(
       command, bos,
       "Begin-of-text before every text: auto (as the experts were trained, or as the base's tokenizer "
@@ -79,13 +143,14 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
     }
     options.push_back({.bos = begin_of_text()});
   }
+  apply_settings(settings, options);
   return options;
 }
 
 std::vector<RoutedModel> ModelArguments::load(const BaseModelOptions& base_options) const {
   if (RoutedModel::is_saved_model(model)) {
     if (!routers.empty() || !library.empty() || top_k || temperature || combine || !default_expert.empty() ||
-        compat != "none") {
+        compat != "none" || !settings.empty()) {
       throw Error(ErrorKind::kInvalidArgument,
                   "'" + model + "' is a composed model and has its router already",
                   "leave out --library, --router and the router's options");

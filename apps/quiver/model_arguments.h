@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,8 @@ struct ModelArguments {
   std::optional<std::string> combine;
   std::string default_expert;
   std::string compat = "none";
-  std::optional<std::string> bos;  // auto, always or never; none: as composed, or auto
+  std::map<std::string, std::string> settings;  // of single routers, by RouterSetting::name
+  std::optional<std::string> bos;               // auto, always or never; none: as composed, or auto
 
   // Adds the positional MODEL (or --base where `positional` is empty) and the routing options to a command.
   void add_to(Command& command, const std::string& positional = "MODEL");

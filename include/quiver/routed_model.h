@@ -199,6 +199,8 @@ struct Score {
   bool greedy = false;      // every token of it is the most likely one
   double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
+  // By expert, of routers that decide once a sequence, as Binding::expert_weights.
+  std::vector<double> expert_weights = {};
   // Why this request failed; the rest is then 0. kInvalidArgument (an empty or too long completion),
   // kNotFound, kUnsupported, kNotFinite as in Generation.
   std::optional<Error> error = {};

@@ -81,6 +81,9 @@ RouterInfo router_info(const RouterOptions& options);
 // "base, oracle, uniform, ... or expert:NAME".
 std::string router_names_text();
 
+// The kinds of artefacts that every expert must have for the router, its fallback and its prior.
+std::vector<std::string> router_artefacts(const RouterOptions& options);
+
 // Checks and keeps one setting. Throws Error(kInvalidArgument) for a setting that the router does not have,
 // naming those it has, and for a value that it cannot take.
 void set_router_setting(RouterOptions& options, const std::string& name, const std::string& value);

@@ -105,7 +105,7 @@ TransferMatrix compute_transfer_matrix(std::shared_ptr<const BaseModel> base, co
   Transfer transfer(examples, options, observer);
   transfer.add(RoutedModel(base, options.bos), "", {});
   for (const ExpertInfo& info : infos) {
-    const RouterOptions router{.kind = RouterKind::kSingleExpert, .expert = info.name, .bos = options.bos};
+    const RouterOptions router{.router = "expert", .expert = info.name, .bos = options.bos};
     transfer.add(RoutedModel::compose(base, library, router), info.name, info.tasks);
   }
   return transfer.finish();

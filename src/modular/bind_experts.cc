@@ -63,23 +63,6 @@ ExpertScales scales_of(const RouterOptions& router) {
   return router.compat == Compat::kMttl ? ExpertScales::kOfTheFirst : ExpertScales::kOwn;
 }
 
-std::optional<RouterOptions> fallback_router(const RouterOptions& router) {
-  for (const RouterSetting& setting : router_info(router).settings) {
-    if (setting.name == "fallback" && router_setting(router, "fallback") != kBaseRouter.info.name)
-      return parse_router(router_setting(router, "fallback"), router.compat);
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string> artefact_kinds(const RouterOptions& router) {
-  std::vector<std::string> kinds;
-  if (const std::string own = kind_of(router); !own.empty()) kinds.push_back(own);
-  if (const std::optional<RouterOptions> fallback = fallback_router(router)) {
-    for (const std::string& kind : artefact_kinds(*fallback)) kinds.push_back(kind);
-  }
-  return kinds;
-}
-
 BaseFacts base_facts(const BaseModel& base) {
   BaseFacts facts{base.shape().layers, base.shape().hidden, base.fingerprint(), base.name(), {}};
   for (const LinearSlot& slot : base.slots()) facts.slots.push_back(slot.path);
@@ -107,7 +90,7 @@ LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
   std::set<ExpertScales> scales;
   for (const RouterOptions& router : routers) {
     if (router.router == kBaseRouter.info.name) continue;
-    for (const std::string& kind : artefact_kinds(router)) kinds.insert(kind);
+    for (const std::string& kind : router_artefacts(router)) kinds.insert(kind);
     scales.insert(scales_of(router));
   }
   const std::vector<std::string> wanted(kinds.begin(), kinds.end());

@@ -24,13 +24,6 @@ struct LoadedExperts {
 
 ExpertScales scales_of(const RouterOptions& router);
 
-// The router that a router's setting `fallback` names, with the same implementation's defaults; nothing where
-// there is none, or it is "base".
-std::optional<RouterOptions> fallback_router(const RouterOptions& router);
-
-// The kinds of artefacts that a router needs, with those of its fallback and its prior.
-std::vector<std::string> artefact_kinds(const RouterOptions& router);
-
 // The experts that the routers need, sorted by name: those that `expert:NAME` names, or all; each read once
 // and laid out before the next is read, with the artefacts that the routers need, of one version. Throws what
 // ExpertLibrary::load_with_artefacts does, and Error(kInvalidArgument) for an empty library, an expert of

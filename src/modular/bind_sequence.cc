@@ -75,6 +75,10 @@ std::shared_ptr<const RoutedModel::State> RoutedModel::State::make(
   }
   if (!state->fitted->rule) return state;
   state->needs = state->fitted->rule->needs();
+  if (state->mixture) {
+    state->prior_weight = router_number(state->router, "prior_weight");
+    return state;
+  }
   if (!state->needs.task && state->needs.layers.empty() && state->needs.slots.empty()) {
     state->constant = state->fitted->rule->decide({});
     state->constant_adapter = state->adapter_of(base, state->constant->shares);
@@ -101,10 +105,16 @@ std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(
 
 Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int32_t> prompt,
                                  const std::string& task) const {
-  if (mixture) return {mixture};
+  if (mixture && !fitted->rule) return {mixture};
   if (constant) return {constant_adapter, weights_of(*constant, experts.size())};
   if (!fitted) return {};
   const SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
+  if (mixture) {
+    std::vector<float> prior;
+    for (const double log_probability : decision.log_probabilities)
+      prior.push_back(static_cast<float>(prior_weight * log_probability));
+    return {mixture->with_prior(std::move(prior))};
+  }
   if (decision.is_foreign && fallback) return fallback->bind(base, prompt, task);
   return {adapter_of(base, decision.shares), weights_of(decision, experts.size())};
 }

@@ -27,6 +27,8 @@ std::shared_ptr<const FittedRouter> fit_router(const BaseModel& base, const Expe
   const RouterMethod& method = router_method(router.router);
   if (method.info.kind == RouterClass::kToken) {
     fitted->vectors = make_routing_vectors(base, experts, loaded.artefacts, router, uri);
+    if (const std::optional<RouterOptions> prior = prior_router(router))
+      fitted->rule = fit_router(base, experts, loaded, *prior, uri)->rule;
   } else {
     const BaseFacts facts = base_facts(base);
     fitted->rule =

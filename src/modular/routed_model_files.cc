@@ -133,13 +133,27 @@ void add_fitted(const FittedRouter& fitted, const BaseModel& base, const std::st
   if (fitted.fallback) add_fitted(*fitted.fallback, base, start + kFallbackStart, tensors);
 }
 
+std::shared_ptr<const SequenceRule> read_rule(const TensorReader& file, const BaseModel& base,
+                                              const ExpertSet& experts, const RouterOptions& router,
+                                              const std::string& start) {
+  const RouterMethod& method = router_method(router.router);
+  const BaseFacts facts = base_facts(base);
+  const RouterParts parts{router, experts, facts};
+  if (method.restore == nullptr) return method.fit(parts, {});
+  FittedTensors tensors;
+  const std::string names = start + kRuleStart;
+  for (const std::string& name : file.names()) {
+    if (name.starts_with(names)) tensors[name.substr(names.size())] = file.read_any(name);
+  }
+  return method.restore(parts, tensors);
+}
+
 std::shared_ptr<const FittedRouter> read_fitted(const TensorReader& file, const BaseModel& base,
                                                 const ExpertSet& experts, const RouterOptions& router,
                                                 const std::string& start) {
   auto fitted = std::make_shared<FittedRouter>();
-  const RouterMethod& method = router_method(router.router);
   const auto count = static_cast<std::int64_t>(experts.size());
-  if (method.info.kind == RouterClass::kToken) {
+  if (router_info(router).kind == RouterClass::kToken) {
     for (const std::int64_t slot : experts.slots()) {
       const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
       const at::Tensor vectors = file.read(start + layer.path + kRoutingEnd, {-1, layer.in});
@@ -149,15 +163,10 @@ std::shared_ptr<const FittedRouter> read_fitted(const TensorReader& file, const 
       check_prototypes(vectors.view({count, -1, layer.in}).select(1, 0), experts.names(), layer.path);
       fitted->vectors[slot] = vectors;
     }
+    if (const std::optional<RouterOptions> prior = prior_router(router))
+      fitted->rule = read_rule(file, base, experts, *prior, start);
   } else {
-    FittedTensors tensors;
-    const std::string names = start + kRuleStart;
-    for (const std::string& name : file.names()) {
-      if (name.starts_with(names)) tensors[name.substr(names.size())] = file.read_any(name);
-    }
-    const BaseFacts facts = base_facts(base);
-    const RouterParts parts{router, experts, facts};
-    fitted->rule = method.restore != nullptr ? method.restore(parts, tensors) : method.fit(parts, {});
+    fitted->rule = read_rule(file, base, experts, router, start);
   }
   if (const std::optional<RouterOptions> fallback = fallback_router(router))
     fitted->fallback = read_fitted(file, base, experts, *fallback, start + kFallbackStart);

@@ -26,6 +26,7 @@ struct RoutedModel::State {
   std::shared_ptr<const FittedRouter> fitted;
   SequenceNeeds needs;                                        // of the rule
   std::shared_ptr<const MixtureAdapter> mixture;              // token routers
+  double prior_weight = 0;                                    // of the rule, where there is a mixture
   std::vector<std::shared_ptr<const LinearAdapter>> singles;  // by expert, where a rule chooses
   std::optional<SequenceDecision> constant;                   // of a rule that needs nothing of a sequence
   std::shared_ptr<const LinearAdapter> constant_adapter;      // what serves it

@@ -147,6 +147,7 @@ class GroupRunner {
         Score& score = scores[text.place];
         const std::size_t end = text.ids.size() - (text.request->append_end_of_text ? 1 : 0);
         score.dropped_tokens = text.dropped;
+        score.expert_weights = text.binding.expert_weights;
         score.tokens = static_cast<std::int64_t>(end - text.begin);
         score.greedy = true;
         for (std::size_t t = text.begin; t < end; ++t) {

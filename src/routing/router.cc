@@ -71,6 +71,16 @@ std::string wanted_value(const RouterSetting& setting) {
          number_text(setting.least) + " and " + number_text(setting.most);
 }
 
+// The router that a setting names, with the same implementation's defaults.
+std::optional<RouterOptions> named_router(const RouterOptions& router, const std::string& setting,
+                                          const std::string& none) {
+  for (const RouterSetting& known : router_info(router).settings) {
+    if (known.name == setting && router_setting(router, setting) != none)
+      return parse_router(router_setting(router, setting), router.compat);
+  }
+  return std::nullopt;
+}
+
 void check_known_expert(const char* role, const std::string& name, std::span<const std::string> names) {
   if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) return;
   throw Error(ErrorKind::kNotFound, std::string(role) + " '" + name + "' is not among the experts",
@@ -127,6 +137,25 @@ std::string router_setting(const RouterOptions& options, const std::string& name
 
 double router_number(const RouterOptions& options, const std::string& name) {
   return *number_of(router_setting(options, name));
+}
+
+std::optional<RouterOptions> fallback_router(const RouterOptions& router) {
+  return named_router(router, "fallback", kBaseRouter.info.name);
+}
+
+std::optional<RouterOptions> prior_router(const RouterOptions& router) {
+  return named_router(router, "prior", "none");
+}
+
+std::vector<std::string> router_artefacts(const RouterOptions& router) {
+  std::vector<std::string> kinds;
+  const RouterMethod& method = router_method(router.router);
+  if (method.artefact != nullptr) kinds.push_back(method.artefact(router));
+  for (const std::optional<RouterOptions>& other : {fallback_router(router), prior_router(router)}) {
+    if (!other) continue;
+    for (const std::string& kind : router_artefacts(*other)) kinds.push_back(kind);
+  }
+  return kinds;
 }
 
 std::string combine_name(Combine combine) { return combine == Combine::kOutput ? "output" : "parameter"; }
@@ -214,7 +243,8 @@ void validate(const RouterOptions& options, std::int64_t expert_count) {
     throw Error(ErrorKind::kInvalidArgument, "router '" + router_name(options) + "' has no experts to choose",
                 "add experts to the library, or use the router 'base'");
   }
-  if (options.top_k > expert_count) {
+  // Sequence routers keep as many at most.
+  if (router_info(options).kind == RouterClass::kToken && options.top_k > expert_count) {
     throw Error(ErrorKind::kInvalidArgument,
                 "top_k " + std::to_string(options.top_k) + " of router '" + router_name(options) +
                     "' is above the number of experts, " + std::to_string(expert_count),

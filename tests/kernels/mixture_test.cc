@@ -107,10 +107,10 @@ TEST_P(MixtureTest, AgreesWithTheReference) {
         .add_(c.rule.merge_before ? combine_parameter_reference(x, experts, weights)
                                   : combine_output_reference(x, experts, weights));
   }
-  EXPECT_LT(max_difference(y, expected), 1e-4);  // of values up to 40
+  EXPECT_LT(max_difference(y, expected), 2e-4);  // of values up to 40
   at::Tensor twin = before.clone(), twin_weights = at::zeros_like(recorded);
   add_mixture_reference(twin, x, vectors, slots, c.rule, &twin_weights);
-  EXPECT_LT(max_difference(twin, expected), 1e-4);
+  EXPECT_LT(max_difference(twin, expected), 2e-4);
   EXPECT_LT(max_difference(twin_weights, recorded), 1e-4);
 }
 
@@ -138,7 +138,7 @@ TEST(AddMixture, TakesRowsThatStandApart) {
     at::Tensor apart = at::zeros({tokens, 6}), together = at::zeros({tokens, 6});
     add_mixture(apart, wide.narrow(1, 3, 24), vectors, slots, rule);
     add_mixture(together, wide.narrow(1, 3, 24).contiguous(), vectors, slots, rule);
-    EXPECT_LT(max_difference(apart, together), 1e-5);
+    EXPECT_LT(max_difference(apart, together), 3e-5);  // of values up to 10
     EXPECT_GT(together.abs().max().item<double>(), 0.1);
   }
 }

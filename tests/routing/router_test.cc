@@ -99,7 +99,7 @@ TEST(RouterJson, RefusesWhatItDoesNotKnow) {
   const auto message = [](const char* text) {
     return error_message([&] { router_options_from_json(parse_json(text, "file"), "file"); });
   };
-  EXPECT_EQ(message(R"({"router": "arrow", "topk": 2})"),
+  EXPECT_EQ(message(R"({"router": "oracle", "topk": 2})"),
             "file: unknown key 'topk'; keys are router, top_k, combine, temperature, default_expert, "
             "compat, bos | "
             "did you mean 'top_k'?");

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "routing/routers/router_method.h"
+#include "routing/routers/token_settings.h"
 
 namespace quiver {
 namespace {
@@ -8,7 +9,8 @@ namespace {
 // Ostapenko et al. 2024, section 4: |x . p| with p the top right singular vector of B A. x as it is; the sign
 // of a prototype means nothing.
 MixtureRule rule(const RouterOptions& options, std::int64_t width) {
-  MixtureRule rule{.logits = LogitKind::kAbsolute,
+  MixtureRule rule{.input = input_of(options),
+                   .logits = LogitKind::kAbsolute,
                    .temperature = options.temperature > 0 ? options.temperature : 1};
   if (options.compat == Compat::kPhatgoose) {
     rule.temperature =
@@ -32,7 +34,8 @@ const RouterMethod kArrowRouter = {
              .kind = RouterClass::kToken,
              .help = "each token by |x . p|, p the direction that an expert's update stretches most",
              .combines = true,
-             .selects = true},
+             .selects = true,
+             .settings = join_settings(norm_settings(), prior_settings())},
     .set_defaults = set_defaults,
     .artefact = [](const RouterOptions& options) -> std::string {
       return options.compat == Compat::kPeft ? "arrow_peft" : "arrow";
@@ -42,6 +45,7 @@ const RouterMethod kArrowRouter = {
           return "prototypes arrow " + uri + (options.compat == Compat::kPeft ? " --compat peft" : "");
         },
     .rule = rule,
+    .prepare = normed_vectors,
 };
 
 }  // namespace quiver

@@ -2,6 +2,7 @@
 
 #include "kernels/mixture_reference.h"
 #include "routing/routers/router_method.h"
+#include "routing/routers/token_settings.h"
 
 namespace quiver {
 namespace {
@@ -22,7 +23,8 @@ const RouterMethod kPhatgooseRouter = {
              .kind = RouterClass::kToken,
              .help = "each token by a gate that was trained for each expert",
              .combines = true,
-             .selects = true},
+             .selects = true,
+             .settings = prior_settings()},
     .set_defaults = [](RouterOptions& options) { options.top_k = 2; },
     .exists_in = [](Compat compat) { return compat != Compat::kPeft; },
     .artefact = [](const RouterOptions&) -> std::string { return "phatgoose"; },

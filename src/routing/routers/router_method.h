@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -68,6 +69,13 @@ struct RouterMethod {
 // Throws Error(kInvalidArgument) for a name that no router has.
 const RouterMethod& router_method(const std::string& name);
 std::span<const RouterMethod* const> router_methods();
+
+// The router that a router's setting `fallback` names, with the same implementation's defaults; nothing where
+// there is none, or it is "base".
+std::optional<RouterOptions> fallback_router(const RouterOptions& router);
+
+// The sequence router whose log-probabilities a token router adds to its logits; nothing for prior "none".
+std::optional<RouterOptions> prior_router(const RouterOptions& router);
 
 extern const RouterMethod kBaseRouter, kOracleRouter, kUniformRouter, kArrowRouter, kPhatgooseRouter,
     kExpertRouter;
