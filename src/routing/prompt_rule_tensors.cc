@@ -45,6 +45,11 @@ PromptSample take_sample(const Tensors& tensors, std::int64_t layer) {
   const at::Tensor rows = take(tensors, "rows", at::kFloat, {-1, -1});
   const at::Tensor owners = take(tensors, "owners", at::kLong, {-1});
   const std::int64_t experts = owners.numel() == 0 ? 0 : owners.max().item<std::int64_t>() + 1;
+  if (experts > owners.numel() || (experts > 0 && owners.min().item<std::int64_t>() < 0)) {
+    throw Error(ErrorKind::kInvalidArgument, "tensor 'owners' of a stored prompt rule gives " +
+                                                 std::to_string(owners.numel()) +
+                                                 " tasks to experts that are not numbered from 0");
+  }
   return check_sample({.features = {{layer, rows}},
                        .tasks = integers<std::int64_t>(take(tensors, "tasks", at::kLong, {rows.size(0)})),
                        .owners = integers<std::size_t>(owners),

@@ -5,7 +5,7 @@
 #include "data/tokenized_example.h"
 #include "quiver/base_model.h"
 #include "quiver/training.h"
-#include "train/lora_trainer.h"
+#include "train/trainable_adapter.h"
 
 namespace quiver {
 

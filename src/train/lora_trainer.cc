@@ -10,35 +10,11 @@
 #include "core/strings.h"
 #include "kernels/low_rank.h"
 #include "quiver/error.h"
+#include "train/stacked_experts.h"
 #include "train/tied_parameters.h"
 
 namespace quiver {
 namespace {
-
-// y + h b with b (rows of h, width of y): in y's memory when the types agree.
-at::Tensor add_product(at::Tensor y, const at::Tensor& h, const at::Tensor& b) {
-  if (y.scalar_type() == at::kFloat) return y.addmm_(h, b);
-  return y + at::mm(h, b).to(y.scalar_type());
-}
-
-// b^T (r, out) placed at the slot's columns of the group's output, zeros elsewhere: (r, group out).
-at::Tensor spread(const at::Tensor& b, const LinearSlot& slot, const LinearGroup& group) {
-  const std::int64_t after = group.out - slot.column - slot.out;
-  return after == 0 && slot.column == 0 ? b.t() : at::constant_pad_nd(b.t(), {slot.column, after});
-}
-
-[[noreturn]] void throw_unknown_module(const BaseModel& base, const Expert& expert) {
-  std::vector<std::string> paths;
-  for (const LinearSlot& slot : base.slots()) paths.push_back(slot.path);
-  const std::string prefix = "expert '" + expert.info.name + "' adapts ";
-  for (const auto& [path, weights] : expert.modules) {
-    if (std::ranges::find(paths, path) != paths.end()) continue;
-    throw Error(ErrorKind::kInvalidArgument,
-                prefix + "'" + path + "', which the base model " + base.name() + " does not have",
-                did_you_mean(path, paths));
-  }
-  throw Error(ErrorKind::kInvalidArgument, prefix + "no module");
-}
 
 // Memory that the adapter asks for is touched piece by piece, so that a rank beyond reason would end in the
 // system killing the process.
@@ -217,56 +193,6 @@ std::map<std::string, LoraWeights> LoraTrainer::weights() const {
     result[base_.slots()[static_cast<std::size_t>(slot.index)].path] = {
         slot.a.detach().clone(), slot.b.detach().clone(), config_.alpha / static_cast<double>(config_.rank)};
   }
-  return result;
-}
-
-GateTrainer::GateTrainer(const BaseModel& base, const Expert& expert) : groups_(base.groups().size()) {
-  std::vector<FlatParameters::Entry> entries;
-  std::size_t found = 0;
-  for (const LinearGroup& group : base.groups()) {
-    Group& own = groups_[static_cast<std::size_t>(group.index)];
-    std::vector<at::Tensor> a, b;
-    std::vector<std::int64_t> ranks;
-    for (const std::int64_t index : group.slots) {
-      const LinearSlot& slot = base.slots()[static_cast<std::size_t>(index)];
-      const auto module = expert.modules.find(slot.path);
-      if (module == expert.modules.end()) continue;
-      ++found;
-      if (module->second.a.size(1) != slot.in || module->second.b.size(0) != slot.out) {
-        throw Error(ErrorKind::kInvalidArgument,
-                    "expert '" + expert.info.name + "' does not fit '" + slot.path + "' of the base model",
-                    "the expert was trained on another base model");
-      }
-      a.push_back(module->second.a);
-      b.push_back(spread(module->second.b, slot, group) * module->second.scale);
-      ranks.push_back(module->second.a.size(0));
-      own.parameters.push_back(entries.size());
-      entries.push_back({slot.path, at::zeros({slot.in})});
-      paths_.push_back(slot.path);
-    }
-    if (a.empty()) continue;
-    own.a = at::cat(a);
-    own.b = at::cat(b);
-    own.ranks = at::tensor(ranks);
-  }
-  if (found != expert.modules.size() || found == 0) throw_unknown_module(base, expert);
-  parameters_ = std::make_unique<FlatParameters>(entries);
-}
-
-at::Tensor GateTrainer::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
-  const Group& own = groups_[static_cast<std::size_t>(group.index)];
-  if (!own.a.defined()) return y;
-  const at::Tensor input = x.to(at::kFloat);
-  std::vector<at::Tensor> gates;
-  for (const std::size_t index : own.parameters) gates.push_back(parameters_->leaf(index));
-  const at::Tensor openness = at::sigmoid(at::mm(input, at::stack(gates).t()));  // (T, slots)
-  const at::Tensor per_rank = at::repeat_interleave(openness, own.ranks, 1);     // (T, sum r)
-  return add_product(std::move(y), at::mm(input, own.a.t()) * per_rank, own.b);
-}
-
-std::map<std::string, at::Tensor> GateTrainer::gates() const {
-  std::map<std::string, at::Tensor> result;
-  for (std::size_t i = 0; i < paths_.size(); ++i) result[paths_[i]] = parameters_->leaf(i).detach().clone();
   return result;
 }
 

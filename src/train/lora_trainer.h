@@ -7,19 +7,9 @@
 
 #include "quiver/base_model.h"
 #include "quiver/expert.h"
-#include "train/parameters.h"
+#include "train/trainable_adapter.h"
 
 namespace quiver {
-
-// An adapter whose parameters are being trained. One training thread uses it at a time.
-class TrainableAdapter : public LinearAdapter {
- public:
-  virtual FlatParameters& parameters() = 0;
-  // Called before every step with the number that seeds the step's dropout.
-  virtual void begin_step(std::uint64_t seed) = 0;
-  // Training mode (dropout active) or evaluation mode.
-  virtual void set_training(bool training) = 0;
-};
 
 // Slots of `base` that a LoRA goes to: the module's path without its last part matches `modify_modules` whole
 // and that last part matches `modify_layers` whole; with an empty `modify_layers` the path alone must match
@@ -67,31 +57,6 @@ class LoraTrainer : public TrainableAdapter {
   std::unique_ptr<FlatParameters> parameters_;
   mutable at::Generator dropout_generator_;
   bool training_ = true;
-};
-
-// PhatGOOSE gates in training over one frozen expert: y + sigmoid(x . v) * scale * x A^T B^T, v from zero.
-class GateTrainer : public TrainableAdapter {
- public:
-  GateTrainer(const BaseModel& base, const Expert& expert);
-
-  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
-  FlatParameters& parameters() override { return *parameters_; }
-  void begin_step(std::uint64_t) override {}
-  void set_training(bool) override {}
-
-  std::map<std::string, at::Tensor> gates() const;
-
- private:
-  struct Group {
-    at::Tensor a;      // (sum r, in)
-    at::Tensor b;      // (sum r, group out), scale folded in
-    at::Tensor ranks;  // (slots) int64
-    std::vector<std::size_t> parameters;
-  };
-
-  std::vector<Group> groups_;
-  std::vector<std::string> paths_;  // by parameter
-  std::unique_ptr<FlatParameters> parameters_;
 };
 
 }  // namespace quiver

@@ -9,40 +9,13 @@
 #include "tensor/finite.h"
 #include "tensor/jobs.h"
 #include "train/checkpoint.h"
+#include "train/gate_trainer.h"
 #include "train/loop.h"
+#include "train/lora_trainer.h"
+#include "train/training_examples.h"
 
 namespace quiver {
 namespace {
-
-TextBeginning beginning_of(const BaseModel& base, const TrainingOptions& options) {
-  return TextBeginning(base.tokenizer(), options.bos, base.eos_id());
-}
-
-std::vector<TokenizedExample> tokenize(const BaseModel& base, const std::vector<Example>& examples,
-                                       const TrainingOptions& options) {
-  const TokenizeOptions tokenize{
-      .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
-      .truncation_side = options.truncate_left ? TruncationSide::kLeft : TruncationSide::kRight,
-      .add_eos_to_targets = options.add_eos_to_targets,
-      .train_on_inputs = options.train_on_inputs,
-      .beginning = beginning_of(base, options)};
-  std::vector<TokenizedExample> result;
-  std::size_t dropped = 0;
-  for (const Example& example : examples) {
-    std::optional<TokenizedExample> tokenized =
-        tokenize_for_training(base.tokenizer(), base.eos_id(), example, tokenize);
-    if (tokenized && tokenized->ids.size() > 1) {
-      result.push_back(*std::move(tokenized));
-    } else {
-      ++dropped;
-    }
-  }
-  if (dropped > 0) {
-    log_warning(std::to_string(dropped) + " of " + std::to_string(examples.size()) +
-                " examples have no target left after truncation and are not used");
-  }
-  return result;
-}
 
 std::string optimizer_name(Optimizer optimizer) {
   return optimizer == Optimizer::kAdamW ? "adamw" : optimizer == Optimizer::kAdam ? "adam" : "sgd";
@@ -142,23 +115,13 @@ Json metrics_of(const RunReport& report) {
   return metrics;
 }
 
-std::vector<TokenizedExample> tokenize_training_split(const BaseModel& base, const TaskDataset& data,
-                                                      const TrainingOptions& options,
-                                                      const std::string& name) {
-  std::vector<TokenizedExample> train = tokenize(base, data.examples(Split::kTrain), options);
-  if (train.empty()) {
-    throw Error(ErrorKind::kInvalidArgument, "there is no training example with a target for '" + name + "'",
-                "check the split column, max_input_length and truncation_side");
-  }
-  return train;
-}
-
 }  // namespace
 
 Expert train_expert(const BaseModel& base, const std::string& name, const TaskDataset& data,
                     const TrainingOptions& asked, const TrainingObserver& observer) {
   const std::vector<TokenizedExample> train = tokenize_training_split(base, data, asked, name);
-  const std::vector<TokenizedExample> validation = tokenize(base, data.examples(Split::kValidation), asked);
+  const std::vector<TokenizedExample> validation =
+      tokenize_examples(base, data.examples(Split::kValidation), asked);
   const std::string kind = "expert " + name;
   const TrainingOptions options = with_start_of_checkpoint(base, kind, train, asked);
   LoraTrainer trainer(base, options.lora, {options.trainable, options.frozen, options.tied},

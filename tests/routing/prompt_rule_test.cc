@@ -6,11 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "routing/discriminant.h"
-#include "routing/foreignness.h"
-#include "routing/prompt_sample.h"
-#include "routing/ridge.h"
-#include "routing/temperature.h"
+#include "routing/prompt_rows.h"
 #include "support/tensors.h"
 #include "support/test_support.h"
 
@@ -18,27 +14,12 @@ namespace quiver {
 namespace {
 
 using test::error_message;
+using test::kLayer;
 using test::max_difference;
-
-constexpr std::int64_t kLayer = 2;
-
-// `per_task` rows of each task around the task's own centre, at several lengths.
-PromptRows random_rows(std::int64_t per_task, std::int64_t width, std::vector<std::size_t> owners, int seed) {
-  at::manual_seed(seed);
-  const auto tasks = static_cast<std::int64_t>(owners.size());
-  const at::Tensor of = at::arange(tasks, at::kLong).repeat_interleave(per_task);
-  const at::Tensor centres = at::randn({tasks, width}), common = at::randn({1, width});
-  const at::Tensor lengths = at::rand({tasks * per_task, 1}) + 0.5;
-  const at::Tensor rows =
-      (common + centres.index_select(0, of) + at::randn({tasks * per_task, width})) * lengths;
-  PromptRows result{.features = {{kLayer, rows}}, .tasks = {}, .owners = std::move(owners), .names = {}};
-  for (std::int64_t i = 0; i < of.size(0); ++i) result.tasks.push_back(of[i].item<std::int64_t>());
-  return result;
-}
-
-PromptRuleOptions options(PromptRuleKind kind = PromptRuleKind::kRidge) {
-  return {.kind = kind, .layer = kLayer};
-}
+using test::options;
+using test::prompt;
+using test::random_rows;
+using test::two_experts;
 
 TEST(PoolPrompt, IsTheMeanOfTokensOfRootMeanSquareOne) {
   const at::Tensor hidden = at::tensor({3.0f, 4.0f, 0.0f, -20.0f}).view({2, 2});
@@ -50,92 +31,6 @@ TEST(PoolPrompt, IsTheMeanOfTokensOfRootMeanSquareOne) {
               pool_prompt(at::full({1, 2}, std::numeric_limits<float>::infinity()));
             }),
             "a prompt's hidden states hold a number that is not finite");
-}
-
-TEST(Ridge, OfAHandWorkedCase) {
-  // Two rows along each axis: mean (1/2, 1/2), z = +-(1/2, -1/2), |z|^2 = 1/2, lambda = 1/20. Z^T Z = [[1,
-  // -1], [-1, 1]] has 2 in the direction of z, and the labels' part there is sqrt(1/2) * 2 * (1/2 + 1/2).
-  const PromptRows rows{
-      .features = {{kLayer, at::tensor({2.0f, 0.0f, 3.0f, 0.0f, 0.0f, 1.0f, 0.0f, 5.0f}).view({4, 2})}},
-      .tasks = {0, 0, 1, 1},
-      .owners = {0, 1},
-      .names = {}};
-  const at::Tensor scores =
-      PromptRule::fit(rows, 2, options()).task_scores(at::tensor({7.0f, 0.0f, 1.0f, 1.0f}).view({2, 2}));
-  // A row of task 0 scores 1/2 + 1/2 * 2 / (2 + 1/20); the diagonal lies between the tasks.
-  EXPECT_NEAR(scores[0][0].item<double>(), 0.5 + 0.5 * 2 / 2.05, 1e-12);
-  EXPECT_NEAR(scores[0][1].item<double>(), 0.5 - 0.5 * 2 / 2.05, 1e-12);
-  EXPECT_NEAR(scores[1][0].item<double>(), 0.5, 1e-12);
-}
-
-TEST(Ridge, LeftOutEqualsFittingTheOthersBothWays) {
-  for (const std::int64_t width : {5, 40}) {  // the smaller of rows and width: width, then rows
-    const PromptRows rows = random_rows(5, width, {0, 1, 2}, 3);
-    const PromptSample sample = check_sample(rows, 3, kLayer);
-    const PromptSums sums = sum_rows(sample, Products::kYes);
-    const RidgeRule rule = fit_ridge(sums, sample);
-    const at::Tensor x = unit_rows(sample.rows);
-    const LeftOut left_out = leave_out(rule, x, sample.tasks);
-    for (std::int64_t row = 0; row < sample.count(); ++row) {
-      // The augmented normal equations of the other rows, with this lambda and none on the intercept.
-      const at::Tensor keep = at::arange(sample.count(), at::kLong) != row;
-      const at::Tensor others = x.index({keep});
-      const at::Tensor a = at::cat({at::ones({others.size(0), 1}, at::kDouble), others}, 1);
-      at::Tensor penalty = at::eye(width + 1, at::kDouble) * rule.lambda;
-      penalty[0][0] = 0;
-      const at::Tensor labels = at::one_hot(sample.tasks.index({keep}), 3).to(at::kDouble);
-      const at::Tensor gram = at::mm(a.t(), a) + penalty;
-      const at::Tensor query = at::cat({at::ones({1}, at::kDouble), x[row]});
-      const at::Tensor expected = at::mv(at::linalg_solve(gram, at::mm(a.t(), labels)).t(), query);
-      EXPECT_LT(max_difference(left_out.scores[row], expected), 1e-10) << row;
-      EXPECT_NEAR(left_out.leverages[row].item<double>(),
-                  query.dot(at::linalg_solve(gram, query)).item<double>(), 1e-9);
-    }
-  }
-}
-
-TEST(Discriminant, OfAHandWorkedCase) {
-  const double c = 0.8, t = 0.6;
-  const PromptRows rows{
-      .features = {{kLayer, at::tensor({c, t, c, -t, -t, c, t, c}, at::kFloat).view({4, 2})}},
-      .tasks = {0, 0, 1, 1},
-      .owners = {0, 1},
-      .names = {}};
-  // Means (0.8, 0) and (0, 0.8), S = 0.18 I, so S' = S whatever the shrinkage: scores 0.8 x_c / 0.18 - 0.32 /
-  // 0.18 + log 1/2.
-  const at::Tensor scores = PromptRule::fit(rows, 2, options(PromptRuleKind::kLda))
-                                .task_scores(at::tensor({2.0f, 0.0f}).view({1, 2}));
-  EXPECT_NEAR(scores[0][0].item<double>(), (0.8 - 0.32) / 0.18 + std::log(0.5), 1e-5);
-  EXPECT_NEAR(scores[0][1].item<double>(), -0.32 / 0.18 + std::log(0.5), 1e-5);
-}
-
-TEST(Discriminant, LeftOutEqualsFittingTheOthers) {
-  const PromptRows rows = random_rows(6, 9, {0, 1, 2}, 4);
-  const PromptSample sample = check_sample(rows, 3, kLayer);
-  const DiscriminantRule rule = fit_discriminant(sum_rows(sample, Products::kYes), sample, Shrinkage::kOas);
-  const at::Tensor x = unit_rows(sample.rows);
-  const at::Tensor left_out = leave_out(rule, x, sample.tasks);
-  const double count = static_cast<double>(sample.count());
-  const at::Tensor residuals = x - rule.means.index_select(0, sample.tasks);
-  const double held = rule.shrinkage * residuals.square().sum().item<double>() / count / 9;
-  for (std::int64_t row = 0; row < sample.count(); ++row) {
-    const at::Tensor keep = at::arange(sample.count(), at::kLong) != row;
-    const at::Tensor others = x.index({keep}), tasks = sample.tasks.index({keep});
-    at::Tensor covariance = at::eye(9, at::kDouble) * held;
-    std::vector<at::Tensor> means;
-    for (std::int64_t task = 0; task < 3; ++task) {
-      const at::Tensor of_task = others.index({tasks == task});
-      means.push_back(of_task.mean(0));
-      const at::Tensor centred = of_task - means.back();
-      covariance = covariance + (1 - rule.shrinkage) / count * at::mm(centred.t(), centred);
-    }
-    for (std::int64_t task = 0; task < 3; ++task) {
-      const at::Tensor& mean = means[static_cast<std::size_t>(task)];
-      const at::Tensor solved = at::linalg_solve(covariance, mean);
-      const double expected = (solved.dot(x[row]) - solved.dot(mean) / 2).item<double>() + std::log(1.0 / 3);
-      EXPECT_NEAR(left_out[row][task].item<double>(), expected, 1e-8) << row << ' ' << task;
-    }
-  }
 }
 
 TEST(Centroid, IsTheCosineToTheMeanOfUnitRows) {
@@ -150,30 +45,6 @@ TEST(Centroid, IsTheCosineToTheMeanOfUnitRows) {
   EXPECT_NEAR(scores[0][1].item<double>(), 0, 1e-12);
   const PromptDecision decision = rule.decide({{kLayer, at::tensor({0.0f, 3.0f})}});
   EXPECT_NEAR(decision.log_probabilities[1] - decision.log_probabilities[0], -std::sqrt(0.5) / 0.2, 1e-12);
-}
-
-TEST(Foreignness, CombinesBothRanks) {
-  const ForeignnessScale scale = make_foreignness_scale(at::tensor({0.9, 0.5, 0.7, 0.8}, at::kDouble),
-                                                        at::tensor({3.0, 4.0, 1.0, 2.0}, at::kDouble));
-  EXPECT_NEAR(scale.foreignness(0.95, 0.5), 0, 1e-12);                      // more at home than any row
-  EXPECT_NEAR(scale.foreignness(0.75, 2.5), 2 * std::log(5.0 / 3), 1e-12);  // two rows as extreme, twice
-  EXPECT_NEAR(scale.foreignness(0.1, 9), 2 * std::log(5.0), 1e-12);
-  // The rows' own: 5/5 5/3, 5/2 5/2, 5/3 5/5, 5/4 5/4 ... in the order of the scores 0.9, 0.5, 0.7, 0.8.
-  EXPECT_NEAR(scale.threshold(0.75), std::log(5.0 / 5 * 5 / 3), 1e-12);
-}
-
-TEST(Temperature, IsTheBestOfAGridAndFiniteForRowsToldApart) {
-  at::manual_seed(5);
-  const at::Tensor labels = at::randint(3, {400}, at::kLong);
-  const at::Tensor scores = at::randn({400, 3}, at::kDouble) + at::one_hot(labels, 3).to(at::kDouble);
-  const double found = likeliest_temperature(scores, labels);
-  const auto likelihood = [&](double t) {
-    const at::Tensor log_p = at::log_softmax(scores / t, 1);
-    return (log_p.gather(1, labels.unsqueeze(1)).mean() * (400.0 / 401) + log_p.mean() / 401).item<double>();
-  };
-  for (const double factor : {0.5, 0.9, 0.99, 1.01, 1.1, 2.0})
-    EXPECT_GT(likelihood(found), likelihood(found * factor));
-  EXPECT_GT(likeliest_temperature(at::one_hot(labels, 3).to(at::kDouble), labels), 0.05);
 }
 
 // The largest difference between two rules' tensors, relative to the largest number of each; infinite if they
@@ -265,6 +136,81 @@ INSTANTIATE_TEST_SUITE_P(
     KindsAndWidths, PromptRuleKinds,
     testing::Combine(testing::Values(PromptRuleKind::kRidge, PromptRuleKind::kLda, PromptRuleKind::kCentroid),
                      testing::Values(std::int64_t{7}, std::int64_t{15}, std::int64_t{60})));
+
+TEST(PromptRule, AbstainsFromPromptsBetweenTheTasksAndOffTheirPlane) {
+  const PromptRule rule = two_experts(options());
+  EXPECT_EQ(rule.layers(), std::vector<std::int64_t>{kLayer});
+  const PromptDecision own = rule.decide(prompt({3, 0, 0, 0}));
+  EXPECT_FALSE(own.is_foreign);
+  // All rows are told apart, so T is what one wrong row of 41 would ask for: about half of it for each
+  // expert.
+  EXPECT_EQ(own.shares[0].first, 0u);
+  EXPECT_NEAR(own.shares[0].second, 1 - 0.5 / 41, 0.005);
+  for (const auto& foreign :
+       {prompt({1, 1, 0, 0}), prompt({0, 0, 1, 0}), prompt({1, 0, 0, -1}), prompt({-1, 0, 0, 0})}) {
+    const PromptDecision decision = rule.decide(foreign);
+    EXPECT_TRUE(decision.is_foreign);
+    EXPECT_GT(decision.foreignness, rule.foreignness_threshold());
+    EXPECT_TRUE(decision.shares.empty());
+    EXPECT_EQ(decision.log_probabilities.size(), 2u);
+  }
+  PromptRuleOptions never = options();
+  never.abstains = false;
+  const PromptDecision between = two_experts(never).decide(prompt({1, 1, 0, 0}));
+  EXPECT_FALSE(between.is_foreign);
+  EXPECT_GT(between.foreignness, rule.foreignness_threshold());
+  ASSERT_EQ(between.shares.size(), 2u);
+  EXPECT_NEAR(between.shares[0].second + between.shares[1].second, 1, 1e-12);
+}
+
+TEST(PromptRule, QuantileIsTheShareOfRowsThatBelong) {
+  const PromptRule rule = two_experts(options());
+  PromptRuleOptions half = options(), all = options();
+  half.quantile = 0.5;
+  all.quantile = 1;
+  // The threshold follows the options of restore(): half of the rows' own values are at most the median.
+  const double median = PromptRule::restore(rule.tensors(), half).foreignness_threshold();
+  const at::Tensor own = rule.tensors().at("foreign.own");
+  EXPECT_EQ((own <= median).sum().item<int>(), 20);
+  EXPECT_EQ(median, two_experts(half).foreignness_threshold());
+  EXPECT_EQ(PromptRule::restore(rule.tensors(), all).foreignness_threshold(), own.max().item<double>());
+}
+
+TEST(PromptRule, ScaleOfAPromptMeansNothing) {
+  const PromptRule rule = two_experts(options());
+  EXPECT_EQ(rule.decide(prompt({1, 0.5, 0, 0.25})).log_probabilities,
+            rule.decide(prompt({8, 4, 0, 2})).log_probabilities);
+}
+
+TEST(PromptRule, KeepsTheHeaviestTopKAndDropsWhatIsUnderOnePercent) {
+  PromptRuleOptions chosen = options(PromptRuleKind::kCentroid);
+  chosen.abstains = false;
+  chosen.top_k = 2;
+  const PromptRows rows = random_rows(4, 12, {0, 1, 2, 3}, 11);
+  const PromptRule two = PromptRule::fit(rows, 4, chosen);
+  chosen.top_k = 0;
+  const PromptRule all = PromptRule::fit(rows, 4, chosen);
+  const std::map<std::int64_t, at::Tensor> query{{kLayer, at::randn({12})}};
+  const PromptDecision some = two.decide(query), every = all.decide(query);
+  ASSERT_EQ(some.shares.size(), 2u);
+  const double kept = std::exp(every.log_probabilities[some.shares[0].first]) +
+                      std::exp(every.log_probabilities[some.shares[1].first]);
+  for (const auto& [expert, share] : some.shares) {
+    EXPECT_NEAR(share, std::exp(every.log_probabilities[expert]) / kept, 1e-12);
+  }
+  EXPECT_GE(some.shares[0].second, some.shares[1].second);
+  for (const auto& [expert, share] : every.shares) EXPECT_GE(share, 0.01);
+}
+
+TEST(PromptRule, AnExpertHasTheLargestOfItsTasksScores) {
+  const PromptRows rows = random_rows(5, 12, {0, 1, 0}, 12);
+  const PromptRule rule = PromptRule::fit(rows, 2, options());
+  const at::Tensor query = at::randn({12});
+  const at::Tensor scores = rule.task_scores(query.unsqueeze(0))[0];
+  const double first = std::max(scores[0].item<double>(), scores[2].item<double>());
+  const std::vector<double> log_p = rule.decide({{kLayer, query}}).log_probabilities;
+  EXPECT_NEAR(log_p[0] - log_p[1], (first - scores[1].item<double>()) / rule.temperature(), 1e-9);
+}
 
 }  // namespace
 }  // namespace quiver

@@ -2,7 +2,9 @@
 #include "support/golden.h"
 #include "support/tensors.h"
 #include "tensor/safetensors.h"
+#include "train/gate_trainer.h"
 #include "train/loop.h"
+#include "train/lora_trainer.h"
 #include "train/optimizer.h"
 
 namespace quiver {
