@@ -31,6 +31,7 @@ struct RouterParts {
   const RouterOptions& options;
   const ExpertSet& experts;
   const BaseFacts& base;
+  std::string uri = {};  // of the library, for hints
 };
 
 using FittedTensors = std::map<std::string, at::Tensor>;
@@ -77,7 +78,10 @@ std::optional<RouterOptions> fallback_router(const RouterOptions& router);
 // The sequence router whose log-probabilities a token router adds to its logits; nothing for prior "none".
 std::optional<RouterOptions> prior_router(const RouterOptions& router);
 
+// RouterMethod::command of routers that read statistics.
+std::string statistics_command(const RouterOptions& options, const std::string& uri);
+
 extern const RouterMethod kBaseRouter, kOracleRouter, kUniformRouter, kArrowRouter, kPhatgooseRouter,
-    kExpertRouter;
+    kSpectralRouter, kLogoRouter, kExpertRouter;
 
 }  // namespace quiver

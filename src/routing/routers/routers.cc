@@ -7,8 +7,8 @@
 namespace quiver {
 namespace {
 
-const std::array kMethods = {&kBaseRouter,  &kOracleRouter,    &kUniformRouter,
-                             &kArrowRouter, &kPhatgooseRouter, &kExpertRouter};
+const std::array kMethods = {&kBaseRouter,      &kOracleRouter,   &kUniformRouter, &kArrowRouter,
+                             &kPhatgooseRouter, &kSpectralRouter, &kLogoRouter,    &kExpertRouter};
 
 }  // namespace
 
@@ -21,8 +21,7 @@ const RouterMethod& router_method(const std::string& name) {
     if (method != &kExpertRouter) names.push_back(method->info.name);
   }
   throw Error(ErrorKind::kInvalidArgument,
-              "unknown router '" + name + "'; routers are " + join(names, ", ") + ", expert:NAME",
-              did_you_mean(name, names));
+              "unknown router '" + name + "'; routers are " + router_names_text(), did_you_mean(name, names));
 }
 
 }  // namespace quiver

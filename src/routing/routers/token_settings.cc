@@ -1,6 +1,7 @@
 #include "routing/routers/token_settings.h"
 
 #include "kernels/mixture_reference.h"
+#include "routing/routers/router_method.h"
 
 namespace quiver {
 
@@ -22,6 +23,10 @@ std::vector<RouterSetting> prior_settings() {
        .fallback = "none",
        .words = {"none", "prompt"}},
       {.name = "prior_weight", .help = "how much a prior counts", .fallback = "1", .least = 0, .most = 1e6}};
+}
+
+std::string statistics_command(const RouterOptions&, const std::string& uri) {
+  return "prototypes statistics " + uri + " -c FILE";
 }
 
 std::vector<RouterSetting> join_settings(std::vector<RouterSetting> first,
