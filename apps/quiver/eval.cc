@@ -9,7 +9,7 @@
 #include "model_arguments.h"
 #include "progress.h"
 #include "result_rows.h"
-#include "text_samples.h"
+#include "samples.h"
 #include "training_run.h"
 
 namespace quiver::program {

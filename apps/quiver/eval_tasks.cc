@@ -5,6 +5,7 @@
 #include "json_lines.h"
 #include "progress.h"
 #include "result_rows.h"
+#include "samples.h"
 #include "task_definitions.h"
 #include "task_results.h"
 
@@ -54,7 +55,7 @@ std::vector<LoadedTask> load_tasks(const TaskArguments& arguments) {
 }
 
 // One line of --out-samples: what a model made of a question.
-class Samples {
+class SampleLines {
  public:
   void add(const RoutedModel& model, const std::vector<ChoiceQuestion>& questions,
            const ChoiceEvaluation& evaluation) {
@@ -90,18 +91,23 @@ class Samples {
 
 void run_choices(const LoadedTask& task, const TaskArguments& arguments,
                  const std::vector<RoutedModel>& models, const EvaluationObserver& observer,
-                 TaskResults& results, Samples& samples) {
+                 TaskResults& results, SampleLines& lines) {
   const std::vector<ChoiceEvaluation> evaluations = evaluate_choices(
       models, task.questions.choices, task.definition.metrics, observer, arguments.truncation);
+  std::vector<const Evaluation*> main;
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.add(i, task.definition, evaluations[i].metrics);
-    samples.add(models[i], task.questions.choices, evaluations[i]);
+    lines.add(models[i], task.questions.choices, evaluations[i]);
+    for (const Evaluation& metric : evaluations[i].metrics) {
+      if (metric.metric == task.definition.main_metric) main.push_back(&metric);
+    }
   }
+  results.add(task.definition, choice_samples(task.questions.choices, main));
 }
 
 void run_answers(const LoadedTask& task, const TaskArguments& arguments,
                  const std::vector<RoutedModel>& models, const EvaluationObserver& observer,
-                 TaskResults& results, Samples& samples) {
+                 TaskResults& results, SampleLines& lines) {
   GenerationOptions options;
   options.max_new_tokens = arguments.max_new_tokens.value_or(task.definition.max_new_tokens);
   options.max_input_length = 1 << 30;  // only the model's positions limit a prompt
@@ -111,12 +117,13 @@ void run_answers(const LoadedTask& task, const TaskArguments& arguments,
       evaluate_answers(models, task.questions.texts, task.definition.extraction, options, observer);
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.add(i, task.definition, {evaluations[i].exact_match});
-    samples.add(models[i], task.questions.texts, evaluations[i]);
+    lines.add(models[i], task.questions.texts, evaluations[i]);
   }
+  results.add(task.definition, answer_samples(task.questions.texts, evaluations));
 }
 
 void run_task(const LoadedTask& task, const TaskArguments& arguments, const std::vector<RoutedModel>& models,
-              TaskResults& results, Samples& samples) {
+              TaskResults& results, SampleLines& lines) {
   const bool writes_text = task.definition.writes_text();
   Progress progress(task.definition.name, 0, writes_text ? "texts" : "choices");
   const EvaluationObserver observer = [&](std::int64_t done) {
@@ -124,9 +131,9 @@ void run_task(const LoadedTask& task, const TaskArguments& arguments, const std:
     throw_if_interrupted("nothing was written");
   };
   if (writes_text) {
-    run_answers(task, arguments, models, observer, results, samples);
+    run_answers(task, arguments, models, observer, results, lines);
   } else {
-    run_choices(task, arguments, models, observer, results, samples);
+    run_choices(task, arguments, models, observer, results, lines);
   }
 }
 
@@ -138,11 +145,11 @@ void run_eval_tasks(const TaskArguments& arguments, const GlobalOptions& global)
   const std::vector<LoadedTask> tasks = load_tasks(arguments);
   const std::vector<RoutedModel> models = arguments.model.load(global.model_options());
   TaskResults task_results(models, arguments.model.library);
-  Samples samples;
+  SampleLines lines;
   std::vector<std::string> failed;
   for (const LoadedTask& task : tasks) {
     try {
-      run_task(task, arguments, models, task_results, samples);
+      run_task(task, arguments, models, task_results, lines);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInterrupted || tasks.size() == 1) throw;
       log_warning("task '" + task.definition.name + "' failed: " + message_of(error));
@@ -156,7 +163,8 @@ void run_eval_tasks(const TaskArguments& arguments, const GlobalOptions& global)
     std::fputs((format_table(results) + "\n").c_str(), stderr);
   }
   results.rows = task_results.rows(failed.empty());
-  if (!arguments.samples_out.empty()) write_output(arguments.samples_out, samples.text());
+  results.samples = task_results.samples(failed.empty());
+  if (!arguments.samples_out.empty()) write_output(arguments.samples_out, lines.text());
   report_results(results, arguments.out);
   if (failed.empty()) return;
   std::string names;

@@ -152,6 +152,13 @@ TEST_F(Evaluate, ShareOfTheOracleIsThatOfTheScores) {
   EXPECT_EQ(rows[4].at("share_high"), 0.75);
   for (const std::size_t other : {0u, 1u, 2u, 3u, 5u})
     EXPECT_FALSE(rows[other].contains("share_of_oracle")) << other;
+  ASSERT_EQ(results.at("samples").size(), 12u);
+  const Json& sample = results.at("samples")[11];
+  EXPECT_EQ(sample.at("prompt"), "taste of the hen:");
+  EXPECT_EQ(sample.at("target"), "sweet");
+  EXPECT_EQ(sample.at("answers")[1], Json({{"row", 2}, {"text", "sweet"}, {"score", 1}}));
+  EXPECT_EQ(sample.at("answers")[2].at("row"), 4);
+  EXPECT_EQ(sample.at("answers")[2].at("score"), 0);
 }
 
 TEST_F(Evaluate, PlotsAndAReport) {
