@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "data_arguments.h"
 #include "model_cache.h"
 #include "progress.h"
 #include "quiver/router.h"
@@ -14,9 +15,10 @@ namespace quiver::program {
 namespace {
 
 struct Arguments {
-  std::string library, config;
+  std::string library, config, data, base;
   std::vector<std::string> overrides;
   bool recompute = false;
+  std::optional<std::int64_t> rows;
   std::string compat = "none";
   TrainingOptions gates = default_gate_options();
 
@@ -35,6 +37,57 @@ void run_arrow(const Arguments& arguments, const GlobalOptions& global) {
       from_peft ? compute_peft_prototypes(library, global.seed.value_or(42), arguments.mode(), observer)
                 : compute_arrow_prototypes(library, arguments.mode(), observer);
   log_info("computed arrow prototypes of " + std::to_string(computed) + " experts");
+}
+
+// The tasks that the experts of a library say they were trained on. Those that say none have the name of
+// their expert where the rows were named on the command line (`rows_named`).
+std::vector<std::string> tasks_of(const ExpertLibrary& library, bool rows_named) {
+  std::set<std::string> tasks;
+  for (const std::string& name : library.names()) {
+    const std::vector<std::string> own = library.info(name).tasks;
+    if (own.empty() && !rows_named) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "expert '" + name + "' does not say which tasks it was trained on",
+                  "name its rows: --data FILE, with rows whose task_name is '" + name + "'");
+    }
+    tasks.insert(own.begin(), own.end());
+    if (own.empty()) tasks.insert(name);
+  }
+  return {tasks.begin(), tasks.end()};
+}
+
+// The base that was asked for, or the one that the experts name.
+std::string base_of(const Arguments& arguments, const ExperimentConfig& config,
+                    const ExpertLibrary& library) {
+  if (!arguments.base.empty()) return arguments.base;
+  if (config.model) return *config.model;
+  const std::vector<std::string> names = library.names();
+  const std::string named = names.empty() ? "" : library.info(names.front()).base_model;
+  if (named.empty()) throw Error(ErrorKind::kInvalidArgument, "no base model is named", "add --base BASE");
+  return named;
+}
+
+void run_statistics(const Arguments& arguments, const GlobalOptions& global) {
+  if (arguments.config.empty() && arguments.data.empty()) {
+    throw Error(ErrorKind::kInvalidArgument, "no rows are named", "give -c FILE, a config, or --data PATH");
+  }
+  ExperimentConfig config =
+      DataArguments{arguments.config, arguments.data, arguments.overrides, {}}.load(global);
+  ExpertLibrary library = ExpertLibrary::open(arguments.library);
+  const std::vector<std::string> names = library.names();
+  config.finetune_task_name = tasks_of(library, !arguments.data.empty());
+  const TaskDataset data = load_dataset(config);
+  const std::shared_ptr<const BaseModel> base =
+      BaseModel::load(resolve_base(base_of(arguments, config, library)), base_options(global, config));
+  StatisticsOptions options = statistics_options(config);
+  options.rows = arguments.rows.value_or(options.rows > 0 ? options.rows : StatisticsOptions{}.rows);
+  Progress progress("statistics", static_cast<std::int64_t>(names.size()), "experts");
+  const std::int64_t computed =
+      compute_statistics(library, names, *base, data, options, arguments.mode(), [&](const std::string&) {
+        progress.advance(1);
+        throw_if_interrupted("finished experts are kept");
+      });
+  log_info("computed statistics of " + std::to_string(computed) + " experts");
 }
 
 void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
@@ -99,6 +152,24 @@ void add_prototypes(Command& program, GlobalOptions& global) {
       ->capture_default_str();
   phatgoose->add_flag("--recompute", arguments->recompute, "Also those that are there");
   phatgoose->callback([arguments, &global] { run_phatgoose(*arguments, global); });
+
+  Command* statistics = command->add_subcommand(
+      "statistics", "How the base sees the experts' training prompts, for routers that decide by the prompt");
+  statistics->add_option("LIBRARY", arguments->library)->required();
+  statistics->add_option("-c,--config", arguments->config, "Config with the model and the data set");
+  statistics->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
+  statistics->add_option(
+      "--data", arguments->data,
+      "Data set file or folder, instead of the config's; an expert that names no task has its "
+      "own name for one");
+  statistics->add_option("--base", arguments->base, "Base model, instead of the config's or the experts'");
+  statistics
+      ->add_option(
+          "--rows", arguments->rows,
+          "Training prompts of each expert, evenly of its tasks (default: the config's statistics_rows, 200)")
+      ->check(Range{2, 1000000000});
+  statistics->add_flag("--recompute", arguments->recompute, "Also those that are there");
+  statistics->callback([arguments, &global] { run_statistics(*arguments, global); });
 }
 
 }  // namespace quiver::program

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/strings.h"
 #include "progress.h"
@@ -66,6 +67,37 @@ class TrainingProgress {
   std::optional<Progress> progress_;
 };
 
+// The experts that statistics can be made for: with two training rows of each task. A warning names others.
+std::vector<std::string> with_enough_rows(const std::vector<ExpertPlan>& plans, const TaskDataset& data) {
+  std::map<std::string, std::int64_t> rows;
+  for (const Example& example : data.examples(Split::kTrain)) ++rows[example.task_name];
+  std::vector<std::string> names;
+  for (const ExpertPlan& plan : plans) {
+    const auto few =
+        std::ranges::find_if(plan.tasks, [&](const std::string& task) { return rows[task] < 2; });
+    if (few == plan.tasks.end()) {
+      names.push_back(plan.name);
+    } else {
+      log_warning("no statistics of expert '" + plan.name + "': its task '" + *few +
+                  "' has fewer than two training rows");
+    }
+  }
+  return names;
+}
+
+void compute_missing_statistics(const BaseModel& base, const TaskDataset& data,
+                                const std::vector<ExpertPlan>& plans, const ExperimentConfig& config,
+                                ExpertLibrary& library) {
+  if (config.statistics_rows == 0) return;
+  const std::vector<std::string> names = with_enough_rows(plans, data);
+  Progress progress("statistics", static_cast<std::int64_t>(names.size()), "experts");
+  compute_statistics(library, names, base, data, statistics_options(config), Recompute::kMissing,
+                     [&](const std::string&) {
+                       progress.advance(1);
+                       throw_if_interrupted("the experts are kept, --resume goes on");
+                     });
+}
+
 }  // namespace
 
 void apply_global_options(const GlobalOptions& global, ExperimentConfig& config) {
@@ -118,6 +150,14 @@ std::vector<ExpertPlan> plan_experts(const ExperimentConfig& config, const TaskD
   return plans;
 }
 
+StatisticsOptions statistics_options(const ExperimentConfig& config) {
+  return {.rows = config.statistics_rows,
+          .seed = static_cast<std::uint64_t>(config.seed),
+          .max_input_length = config.max_input_length,
+          .truncate_left = config.truncation_side == TruncationSide::kLeft,
+          .bos = config.bos};
+}
+
 void run_trainings(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
                    const ExperimentConfig& config, ExpertLibrary& library,
                    const TrainingRunOptions& options) {
@@ -144,6 +184,7 @@ void run_trainings(const BaseModel& base, const TaskDataset& data, const std::ve
                  expert.info.name);
       },
       [&](std::size_t number, const TrainingStep& step) { progress.advance(number, step); });
+  compute_missing_statistics(base, data, plans, config, library);
 }
 
 }  // namespace quiver::program

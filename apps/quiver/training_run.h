@@ -11,6 +11,7 @@
 #include "quiver/dataset.h"
 #include "quiver/library.h"
 #include "quiver/training.h"
+#include "quiver/transforms.h"
 
 namespace quiver::program {
 
@@ -38,7 +39,11 @@ struct TrainingRunOptions {
   std::size_t at_once = 0;  // trainings side by side; 0: see quiver::train_experts
 };
 
-// Trains the planned experts on one loaded base and commits each to the library as it ends.
+// What the config says of the artefact `statistics`.
+StatisticsOptions statistics_options(const ExperimentConfig& config);
+
+// Trains the planned experts on one loaded base and commits each to the library as it ends. Then computes
+// what is missing of their statistics, unless the config's statistics_rows is 0.
 void run_trainings(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
                    const ExperimentConfig& config, ExpertLibrary& library, const TrainingRunOptions& options);
 

@@ -75,11 +75,13 @@ std::vector<RouterOptions> read_routers(const Json& section, const std::string& 
   return routers;
 }
 
-// Without a key that 0.1.0 did not have, while it says what 0.1.0 did: its runs go on.
+// Without a key that 0.1.0 did not have, while it says what 0.1.0 did: its runs go on. So they do with
+// statistics, which change none of what is there.
 Json settings_of(const ExperimentConfig& config) {
   Json settings = to_json(config);
   if (config.bos == BeginOfText::kAuto) settings.erase("bos");
   if (config.shared_start) settings.erase("shared_start");
+  if (config.statistics_rows == ExperimentConfig{}.statistics_rows) settings.erase("statistics_rows");
   return settings;
 }
 

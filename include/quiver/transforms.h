@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,30 @@ std::int64_t compute_peft_prototypes(ExpertLibrary& library, std::uint64_t seed,
 std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base, const TaskDataset& data,
                                    const TrainingOptions& options, Recompute recompute,
                                    const ExpertObserver& observer = {}, const TrainingObserver& steps = {});
+
+// Which prompts an expert is described by, and how they are read.
+struct StatisticsOptions {
+  std::int64_t rows = 200;  // training prompts of an expert, evenly of its tasks, at least two of each
+  std::uint64_t seed = 42;  // decides which
+  std::int64_t max_input_length = 1024;  // tokens of a prompt
+  bool truncate_left = false;
+  BeginOfText bos = BeginOfText::kAuto;  // kAuto: as each expert was trained
+};
+
+// Runs prompts that the named experts were trained on, without their answers, through the base alone and
+// keeps how it sees them as the artefact "statistics": what routers read that decide by the prompt. The
+// training rows of an expert's tasks are looked up in `data`; an expert that names no task has its own name
+// for one. The artefact depends on the base and the rows, not on the expert's weights, and stays when the
+// expert is trained again. kMissing leaves those that were made of the same rows in the same way. Several
+// experts run at once, each stored as it ends; the observer is called from their threads, one call at a
+// time. Returns how many were computed.
+//
+// Throws Error(kInvalidArgument) for a task with fewer than two training rows or an expert of another base,
+// Error(kNotFinite) for a base that gives numbers that are not.
+std::int64_t compute_statistics(ExpertLibrary& library, std::span<const std::string> experts,
+                                const BaseModel& base, const TaskDataset& data,
+                                const StatisticsOptions& options, Recompute recompute,
+                                const ExpertObserver& observer = {});
 
 // How experts are joined into one. A, B and s are an expert's factors and scale, w its weight.
 //

@@ -94,6 +94,9 @@ struct ExperimentConfig {
   // All experts start from one random A; else each from its own, which seed and name decide. Not a key of
   // mttl, which draws them one after the other.
   bool shared_start = false;
+  // Training prompts of each expert that its artefact `statistics` is made of at the end of its training; 0:
+  // none. Not a key of mttl.
+  std::int64_t statistics_rows = 200;
 };
 
 // Reads the files of `files`, "a.json+b.json" (".json" may be missing; a name that does not exist is looked

@@ -166,6 +166,7 @@ void validate_ranges(const ExperimentConfig& config, const ConfigSettings& given
   ranges.count("eval_every_n_epoch", config.eval_every_n_epoch);
   ranges.count("save_every", config.save_every);
   ranges.within("seed", config.seed, 0, kLargestSeed);
+  ranges.within("statistics_rows", config.statistics_rows, 0, kMostCounted);
 
   if (config.micro_batch_size && config.train_batch_size % *config.micro_batch_size != 0) {
     throw Error(ErrorKind::kInvalidArgument, "train_batch_size " + std::to_string(config.train_batch_size) +

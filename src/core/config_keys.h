@@ -69,6 +69,7 @@ void visit_config(Config& config, Visitor&& visit) {
   visit("keep", config.keep);
   visit("seed", config.seed);
   visit("shared_start", config.shared_start);
+  visit("statistics_rows", config.statistics_rows);
 }
 
 // The config keys of mttl that have no meaning here. Those of its routers, mixtures and its experiment

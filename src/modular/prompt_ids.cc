@@ -25,12 +25,7 @@ void warn(std::span<const Result> results, Truncation truncation) {
 }  // namespace
 
 TextIds prompt_ids(const RoutedModel& model, std::string_view prompt) {
-  if (prompt.size() > 1 && prompt.back() == ' ') prompt.remove_suffix(1);
-  const TextBeginning& beginning = model.text_beginning();
-  const std::span<const std::int32_t> before = beginning.before(prompt);
-  TextIds text{tokenizer_of(model).encode(prompt).ids};
-  text.ids.insert(text.ids.begin(), before.begin(), before.end());
-  if (text.ids.empty()) text.ids.push_back(beginning.of_empty_text());
+  TextIds text{prompt_tokens(tokenizer_of(model), model.text_beginning(), prompt)};
   text.begin = text.ids.size();
   return text;
 }

@@ -16,9 +16,7 @@ struct TextIds {
   std::int64_t dropped = 0;  // tokens of the prompt that fit() cut away
 };
 
-// A prompt to continue: begin-of-text where the model has it, then the text without its one trailing space,
-// which the answer carries. At least one id: an empty text is begin-of-text, or end-of-text where the
-// tokenizer has none. `begin` is the end.
+// A prompt to continue: its prompt_tokens(). `begin` is the end.
 TextIds prompt_ids(const RoutedModel& model, std::string_view prompt);
 
 // Tokenized jointly: a token belongs to the completion when it ends after the prompt does. `begin` is at

@@ -26,4 +26,14 @@ std::span<const std::int32_t> TextBeginning::before(std::string_view text) const
   return ids_;
 }
 
+std::vector<std::int32_t> prompt_tokens(const Tokenizer& tokenizer, const TextBeginning& beginning,
+                                        std::string_view prompt) {
+  if (prompt.size() > 1 && prompt.back() == ' ') prompt.remove_suffix(1);
+  const std::span<const std::int32_t> before = beginning.before(prompt);
+  std::vector<std::int32_t> ids = tokenizer.encode(prompt).ids;
+  ids.insert(ids.begin(), before.begin(), before.end());
+  if (ids.empty()) ids.push_back(beginning.of_empty_text());
+  return ids;
+}
+
 }  // namespace quiver

@@ -34,4 +34,10 @@ class TextBeginning {
   std::string spelled_;  // the text of of_empty_text_
 };
 
+// A prompt to continue: begin-of-text where the model has it, then the text without its one trailing space,
+// which the answer carries. At least one id: an empty text is begin-of-text, or end-of-text where the
+// tokenizer has none. Throws what Tokenizer::encode throws.
+std::vector<std::int32_t> prompt_tokens(const Tokenizer& tokenizer, const TextBeginning& beginning,
+                                        std::string_view prompt);
+
 }  // namespace quiver
