@@ -88,17 +88,20 @@ class Tutorial {
     return plans;
   }
 
-  bool routes_with(const char* name) const {
+  // Whether a router needs this kind of artefact.
+  bool needs(const char* artefact) const {
     std::vector<RouterOptions> routers = config_.rouge_routers;
     if (config_.choices)
       routers.insert(routers.end(), config_.choices->routers.begin(), config_.choices->routers.end());
-    return std::any_of(routers.begin(), routers.end(),
-                       [&](const RouterOptions& r) { return r.router == name; });
+    return std::ranges::any_of(routers, [&](const RouterOptions& router) {
+      const std::vector<std::string> kinds = router_artefacts(router);
+      return std::ranges::find(kinds, artefact) != kinds.end();
+    });
   }
 
   void prepare_routing(ExpertLibrary& library) const {
-    if (routes_with("arrow")) compute_arrow_prototypes(library, Recompute::kMissing);
-    if (!routes_with("phatgoose")) return;
+    if (needs("arrow")) compute_arrow_prototypes(library, Recompute::kMissing);
+    if (!needs("phatgoose")) return;
     const auto experts = static_cast<std::int64_t>(library.names().size());
     std::optional<Progress> progress;
     train_phatgoose_gates(library, *base_, data_, config_.gates, Recompute::kMissing, {},

@@ -7,8 +7,9 @@
 namespace quiver {
 namespace {
 
-const std::array kMethods = {&kBaseRouter,      &kOracleRouter,   &kUniformRouter, &kArrowRouter,
-                             &kPhatgooseRouter, &kSpectralRouter, &kLogoRouter,    &kExpertRouter};
+const std::array kMethods = {&kBaseRouter,     &kOracleRouter, &kUniformRouter,
+                             &kPromptRouter,   &kArrowRouter,  &kPhatgooseRouter,
+                             &kSpectralRouter, &kLogoRouter,   &kExpertRouter};
 
 }  // namespace
 
