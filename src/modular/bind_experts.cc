@@ -6,6 +6,7 @@
 #include "core/strings.h"
 #include "quiver/error.h"
 #include "routing/prototypes.h"
+#include "routing/statistics.h"
 
 namespace quiver {
 namespace {
@@ -112,7 +113,7 @@ LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
   return loaded;
 }
 
-std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
+std::vector<const Artefact*> require_artefacts(const BaseModel& base, const ExpertSet& experts,
                                                std::span<const std::map<std::string, Artefact>> artefacts,
                                                const RouterOptions& router, const std::string& uri) {
   std::vector<const Artefact*> result;
@@ -126,7 +127,12 @@ std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
                       (router_info(router).kind == RouterClass::kToken ? " prototypes" : "") + " in " + uri,
                   "compute them with `quiver " + router_method(router.router).command(router, uri) + "`");
     }
-    result.push_back(&found->second);
+    const Artefact& artefact = found->second;
+    if (kind == kStatisticsKind) {  // which are of a base, not of weights
+      read_statistics(experts[e].info, artefact.settings, artefact.tensors, base.fingerprint(), base.name(),
+                      uri);
+    }
+    result.push_back(&artefact);
   }
   return result;
 }
@@ -136,7 +142,7 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
     std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
     const std::string& uri) {
   const RouterMethod& method = router_method(router.router);
-  const std::vector<const Artefact*> own = require_artefacts(experts, artefacts, router, uri);
+  const std::vector<const Artefact*> own = require_artefacts(base, experts, artefacts, router, uri);
   const std::string kind = kind_of(router);
   std::map<std::int64_t, at::Tensor> vectors;
   for (const std::int64_t slot : experts.slots()) {

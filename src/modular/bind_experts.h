@@ -44,8 +44,9 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
     std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
     const std::string& uri);
 
-// The artefact of one kind of every expert. Throws Error(kNotFound) as above.
-std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
+// The artefact of one kind of every expert. Throws Error(kNotFound) as above, and for statistics as
+// read_statistics().
+std::vector<const Artefact*> require_artefacts(const BaseModel& base, const ExpertSet& experts,
                                                std::span<const std::map<std::string, Artefact>> artefacts,
                                                const RouterOptions& router, const std::string& uri);
 

@@ -32,7 +32,8 @@ class StatisticsTest : public testing::Test {
     expert.info.tasks = tasks;
     expert.info.base_model = "tiny";
     expert.info.base_fingerprint = golden_base("tiny_llama")->fingerprint();
-    expert.info.lora = {.rank = 2, .alpha = 2};
+    expert.info.lora.rank = 2;
+    expert.info.lora.alpha = 2;
     expert.modules[kFirst] = {at::full({2, 32}, value), at::full({32, 2}, value), 1};
     expert.modules[kSecond] = {at::full({2, 32}, value), at::full({16, 2}, value), 1};
     return expert;

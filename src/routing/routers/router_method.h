@@ -82,6 +82,6 @@ std::optional<RouterOptions> prior_router(const RouterOptions& router);
 std::string statistics_command(const RouterOptions& options, const std::string& uri);
 
 extern const RouterMethod kBaseRouter, kOracleRouter, kUniformRouter, kArrowRouter, kPhatgooseRouter,
-    kSpectralRouter, kLogoRouter, kPromptRouter, kExpertRouter;
+    kSpectralRouter, kLogoRouter, kPromptRouter, kAverageActivationRouter, kExpertRouter;
 
 }  // namespace quiver

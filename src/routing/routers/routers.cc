@@ -7,9 +7,9 @@
 namespace quiver {
 namespace {
 
-const std::array kMethods = {&kBaseRouter,     &kOracleRouter, &kUniformRouter,
-                             &kPromptRouter,   &kArrowRouter,  &kPhatgooseRouter,
-                             &kSpectralRouter, &kLogoRouter,   &kExpertRouter};
+const std::array kMethods = {&kBaseRouter,  &kOracleRouter,    &kUniformRouter,           &kPromptRouter,
+                             &kArrowRouter, &kPhatgooseRouter, &kAverageActivationRouter, &kSpectralRouter,
+                             &kLogoRouter,  &kExpertRouter};
 
 }  // namespace
 

@@ -1,0 +1,220 @@
+// The routers that read statistics: prompt, average_activation and priors.
+#include <ATen/core/grad_mode.h>
+
+#include "modular/routed_fixture.h"
+#include "quiver/transforms.h"
+#include "routing/statistics.h"
+#include "support/tensors.h"
+
+namespace quiver {
+namespace {
+
+using test::error_message;
+
+constexpr const char* kLetters[] = {"ab", "kl", "xy", "pq"};
+
+// A prompt of task number i: its letters alone, many or few.
+std::string prompt_of(std::size_t task, int length) {
+  std::string text;
+  for (int i = 0; i < length; ++i) text += kLetters[task][(i * i + length) % 3 == 0 ? 0 : 1];
+  return text;
+}
+
+class PromptRouterTest : public testing::Test {
+ protected:
+  PromptRouterTest() {
+    std::string lines;
+    for (std::size_t task = 0; task < 4; ++task) {
+      for (int length = 4; length < 14; ++length) {
+        lines += dump_json({{"source", prompt_of(task, length)},
+                            {"target", "yes"},
+                            {"task_name", "task_" + std::to_string(task)},
+                            {"split", "train"}}) +
+                 "\n";
+      }
+    }
+    write_file_atomic(library_ / "rows.jsonl", lines);
+    const TaskDataset data = TaskDataset::load({.path = (library_ / "rows.jsonl").string()});
+    compute_statistics(library_.library(), library_.library().names(), *base_, data, {}, Recompute::kAll);
+  }
+
+  RoutedModel compose(const std::string& router,
+                      const std::map<std::string, std::string>& settings = {}) const {
+    RouterOptions options = parse_router(router);
+    for (const auto& [name, value] : settings) set_router_setting(options, name, value);
+    return library_.compose(options);
+  }
+
+  static std::size_t heaviest(const std::vector<double>& weights) {
+    return static_cast<std::size_t>(std::ranges::max_element(weights) - weights.begin());
+  }
+
+  at::Tensor logits(const RoutedModel& model) const {
+    const at::NoGradGuard no_gradients;
+    RaggedBatch batch;
+    for (std::size_t task = 0; task < 4; ++task) batch.add(model.prompt_ids(prompt_of(task, 20)));
+    return model.base().logits(model.forward(batch));
+  }
+
+  test::GoldenLibrary library_;
+  std::shared_ptr<const BaseModel> base_ = test::golden_base("tiny_llama");
+};
+
+TEST_F(PromptRouterTest, FindsTheExpertOfPromptsItHasNotSeen) {
+  for (const char* rule : {"ridge", "lda", "centroid"}) {
+    SCOPED_TRACE(rule);
+    const RoutedModel model = compose("prompt", {{"rule", rule}, {"quantile", "1"}});
+    for (std::size_t task = 0; task < 4; ++task) {
+      const std::vector<double> weights = model.bind(model.prompt_ids(prompt_of(task, 17))).expert_weights;
+      ASSERT_EQ(weights.size(), 4u);
+      EXPECT_EQ(heaviest(weights), task);
+    }
+  }
+}
+
+TEST_F(PromptRouterTest, ForeignPromptsGetTheBaseOrTheFallback) {
+  const std::string foreign = "0123 4567 89!? 3141";
+  const RoutedModel alone = compose("prompt"), uniform = compose("prompt", {{"fallback", "uniform"}}),
+                    arrow = compose("prompt", {{"fallback", "arrow"}});
+  const std::vector<std::int32_t> ids = alone.prompt_ids(foreign);
+  EXPECT_EQ(alone.bind(ids).adapter, nullptr);
+  EXPECT_EQ(alone.bind(ids).expert_weights, std::vector<double>(4, 0));
+  EXPECT_EQ(uniform.bind(ids).expert_weights, std::vector<double>(4, 0.25));
+  EXPECT_TRUE(arrow.bind(ids).expert_weights.empty());
+  EXPECT_NE(arrow.bind(ids).adapter, nullptr);
+  EXPECT_FALSE(arrow.bind(alone.prompt_ids(prompt_of(2, 9))).expert_weights.empty());
+}
+
+TEST_F(PromptRouterTest, APromptGetsTheSameAloneAndInAnyBatch) {
+  const RoutedModel model = compose("prompt", {{"quantile", "1"}});
+  std::vector<GenerationRequest> all;
+  for (std::size_t task = 0; task < 4; ++task) all.push_back({model, prompt_of(task, 11)});
+  const GenerationOptions options{.max_new_tokens = 4, .record_routing = true};
+  const std::vector<Generation> together = generate(all, options);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Generation alone = generate({&all[i], 1}, options)[0];
+    EXPECT_EQ(alone.expert_weights, together[i].expert_weights);  // to the bit
+    EXPECT_EQ(alone.ids, together[i].ids);
+  }
+}
+
+TEST_F(PromptRouterTest, ScoresByThePromptWithoutTheCompletion) {
+  const RoutedModel model = compose("prompt", {{"quantile", "1"}});
+  std::vector<ScoreRequest> requests;
+  for (const char* completion : {"abababab", "xyxyxyxyxyxyxyxyxyxyxyxyxy"})
+    requests.push_back({model, prompt_of(1, 8), completion});
+  const std::vector<Score> scores = score(requests);
+  const std::vector<double> bound = model.bind(model.prompt_ids(prompt_of(1, 8))).expert_weights;
+  EXPECT_EQ(scores[0].expert_weights, bound);
+  EXPECT_EQ(scores[1].expert_weights, bound);
+}
+
+TEST_F(PromptRouterTest, ALoadedModelGivesTheSameBits) {
+  const std::pair<const char*, std::map<std::string, std::string>> cases[] = {
+      {"prompt", {{"quantile", "1"}}},
+      {"prompt", {{"rule", "lda"}, {"fallback", "arrow"}}},
+      {"prompt", {{"rule", "centroid"}, {"fallback", "spectral"}}},
+      {"average_activation", {}},
+      {"average_activation", {{"input_norm", "norm_d"}, {"proto_norm", "norm_p"}}},
+      {"arrow", {{"prior", "prompt"}, {"prior_weight", "2"}}},
+      {"spectral", {{"prior", "prompt"}, {"score", "activation"}}},
+      {"logo", {}},
+      {"phatgoose", {{"prior", "prompt"}}}};
+  for (const auto& [router, settings] : cases) {
+    SCOPED_TRACE(router);
+    const RoutedModel model = compose(router, settings);
+    model.save(library_ / "saved");
+    const RoutedModel loaded = RoutedModel::load(library_ / "saved", base_);
+    EXPECT_TRUE(at::equal(logits(loaded), logits(model)));
+    EXPECT_EQ(to_json(loaded.router()), to_json(model.router()));
+  }
+}
+
+TEST_F(PromptRouterTest, LeavingAnExpertOutIsALibraryWithoutIt) {
+  const RoutedModel less = compose("prompt", {{"quantile", "1"}}).without_expert("expert_2");
+  library_.library().remove("expert_2");
+  const RoutedModel anew = compose("prompt", {{"quantile", "1"}});
+  for (std::size_t task = 0; task < 4; ++task) {
+    const std::vector<std::int32_t> ids = less.prompt_ids(prompt_of(task, 15));
+    const std::vector<double> left = less.bind(ids).expert_weights, expected = anew.bind(ids).expert_weights;
+    ASSERT_EQ(left.size(), 3u);
+    for (std::size_t e = 0; e < 3; ++e) EXPECT_NEAR(left[e], expected[e], 1e-7);
+  }
+}
+
+// A prior that counts for much leaves the other experts nothing.
+TEST_F(PromptRouterTest, APriorMovesTheWeightsOfTokens) {
+  const auto own_weight = [&](const RoutedModel& model, std::size_t task) {
+    double sum = 0;
+    const auto trace = model.route(prompt_of(task, 9));
+    for (const auto& [slot, weights] : trace)
+      sum += weights.select(1, static_cast<std::int64_t>(task)).mean().item<double>();
+    return sum / static_cast<double>(trace.size());
+  };
+  for (std::size_t task = 0; task < 4; ++task) {
+    const double plain = own_weight(compose("arrow"), task);
+    const double none = own_weight(compose("arrow", {{"prior", "prompt"}, {"prior_weight", "0"}}), task);
+    EXPECT_NEAR(none, plain, 1e-6);
+    EXPECT_GT(own_weight(compose("arrow", {{"prior", "prompt"}, {"prior_weight", "100"}}), task), 0.95);
+  }
+}
+
+// x . p / sqrt(d) with p the unit mean of the base's inputs, worked out beside the router.
+TEST_F(PromptRouterTest, AverageActivationIsTheLikenessToTheMeanInput) {
+  const RoutedModel model = compose("average_activation");
+  const std::string prompt = prompt_of(3, 12);
+  const auto trace = model.route(prompt);
+  const std::string slot = "model.layers.0.self_attn.q_proj";  // where no adapter has changed anything yet
+  std::vector<at::Tensor> means;
+  for (const std::string& name : library_.library().names()) {
+    const at::Tensor mean =
+        library_.library().find_artefact(name, kStatisticsKind)->tensors.at(statistics_input_key(slot));
+    means.push_back(mean / mean.norm());
+  }
+  RaggedBatch batch;
+  batch.add(model.prompt_ids(prompt));
+  const std::int64_t embeddings[] = {0};
+  const at::NoGradGuard no_gradients;
+  const at::Tensor entering = base_->hidden_states(batch, embeddings)[0];
+  const SafetensorsFile file = SafetensorsFile::open(test::golden_path("tiny_llama/model.safetensors"));
+  const at::Tensor norm = file.read("model.layers.0.input_layernorm.weight").to(at::kFloat);
+  const at::Tensor x = entering * (entering.square().mean(1, true) + 1e-5).rsqrt() * norm;
+  const at::Tensor expected = at::softmax(at::mm(x, at::stack(means).t()) / std::sqrt(32.0), 1);
+  EXPECT_LT(test::max_difference(trace.at(slot), expected), 1e-5);
+}
+
+TEST_F(PromptRouterTest, RefusesWhatCannotRoute) {
+  const std::string uri = library_.library().uri();
+  EXPECT_NE(error_message([&] {
+            }),
+            "");  // not among those kept, or kept
+  EXPECT_NE(error_message([&] {
+              compose("prompt", {{"layer", "99"}});
+            }).find("no hidden states of layer 99"),
+            std::string::npos);
+  EXPECT_NE(error_message([&] {
+              compose("prompt", {{"fallback", "arow"}});
+            }).find("unknown router 'arow'"),
+            std::string::npos);
+  EXPECT_EQ(error_message([&] {
+              compose("prompt", {{"quantile", "0"}});
+            }),
+            "'quantile' of router 'prompt' is '0', must be a number between 1e-06 and 1");
+  Expert late = test::golden_experts()[0];
+  late.info.name = "late";
+  late.info.tasks = {"late"};
+  library_.library().add(late);
+  for (const auto& [router, settings] : std::map<std::string, std::map<std::string, std::string>>{
+           {"prompt", {}}, {"average_activation", {}}, {"phatgoose", {{"prior", "prompt"}}}}) {
+    const std::string message = error_message([&] { compose(router, settings); });
+    if (router == "phatgoose") continue;  // its gates are missing as well
+    EXPECT_NE(message.find("expert 'late' has no statistics"), std::string::npos) << message;
+    EXPECT_NE(message.find("`quiver prototypes statistics " + uri + " -c FILE`"), std::string::npos)
+        << message;
+  }
+  for (const char* name : {"late", "expert_1", "expert_2", "expert_3"}) library_.library().remove(name);
+  EXPECT_NE(error_message([&] { compose("prompt"); }).find("two"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace quiver
