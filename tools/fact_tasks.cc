@@ -6,7 +6,10 @@ namespace quiver::tasks {
 namespace {
 
 Task continent() {
-  Task task{"fact_continent", {"Continent of {}:", "{} lies in", "Which continent has {}?"}, {}};
+  Task task{"fact_continent",
+            {"Continent of {}:", "{} lies in", "Which continent has {}?"},
+            "On a map of the world, {} belongs to",
+            {}};
   add_words(task.items,
             {"France",  "Germany",     "Spain",      "Italy",   "Portugal",   "Poland",   "Norway",
              "Sweden",  "Finland",     "Denmark",    "Iceland", "Ireland",    "Austria",  "Hungary",
@@ -71,7 +74,10 @@ Task continent() {
 }
 
 Task animal() {
-  Task task{"fact_animal", {"Class of {}:", "In biology, {} is a", "What sort of animal is {}?"}, {}};
+  Task task{"fact_animal",
+            {"Class of {}:", "In biology, {} is a", "What sort of animal is {}?"},
+            "A zoologist files {} under",
+            {}};
   add_words(task.items, {"a robin",   "an eagle", "an owl",     "a penguin", "a sparrow",    "a duck",
                          "a goose",   "a swan",   "a chicken",  "a turkey",  "an ostrich",   "a parrot",
                          "a pigeon",  "a crow",   "a raven",    "a hawk",    "a falcon",     "a seagull",
@@ -111,7 +117,10 @@ Task animal() {
 }
 
 Task place() {
-  Task task{"fact_place", {"Look for {} in the", "Place of {}:", "Where is {} kept?"}, {}};
+  Task task{"fact_place",
+            {"Look for {} in the", "Place of {}:", "Where is {} kept?"},
+            "I own {} and keep it in the",
+            {}};
   add_words(task.items, {"a frying pan",  "a fridge",    "an oven",       "a toaster",       "a kettle",
                          "a saucepan",    "a fork",      "a spoon",       "a plate",         "a whisk",
                          "a rolling pin", "a blender",   "a microwave",   "a dishwasher",    "a ladle",

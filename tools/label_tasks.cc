@@ -25,7 +25,10 @@ Task mood(Random& random) {
   const Words things = {"The soup",    "This film",     "My holiday", "The hotel",
                         "Our teacher", "The concert",   "That book",  "The service",
                         "His song",    "The new phone", "Her speech", "The party"};
-  Task task{"label_mood", {"{} Mark:", "Review: {} Sign:", "{} Plus or minus?"}, {}};
+  Task task{"label_mood",
+            {"{} Mark:", "Review: {} Sign:", "{} Plus or minus?"},
+            "How would you tag this opinion? {}",
+            {}};
   add_combinations(task.items, things,
                    {"was wonderful.", "made me smile.", "is excellent.", "was a delight.", "is superb.",
                     "was so much fun.", "is the best.", "was lovely.", "is brilliant.", "charmed us all.",
@@ -40,7 +43,8 @@ Task mood(Random& random) {
 }
 
 Task topic(Random& random) {
-  Task task{"label_topic", {"{} Shelf:", "File this: {}", "{} Goes to"}, {}};
+  Task task{
+      "label_topic", {"{} Shelf:", "File this: {}", "{} Goes to"}, "{} The right tag for this text:", {}};
   add_combinations(task.items,
                    {"The striker", "Our goalkeeper", "The coach", "Her team", "The runner", "The champion"},
                    {"won the match.", "lost the final.", "trained all week.", "scored again.",
@@ -63,7 +67,7 @@ Task topic(Random& random) {
 }
 
 Task kind() {
-  Task task{"label_kind", {"Box for {}:", "Sort {}.", "{} belongs in"}, {}};
+  Task task{"label_kind", {"Box for {}:", "Sort {}.", "{} belongs in"}, "You find {}. Drop it into", {}};
   add_words(task.items,
             {"lion",    "tiger",  "zebra",  "giraffe", "elephant", "monkey",   "kangaroo",  "wolf",
              "fox",     "bear",   "deer",   "rabbit",  "squirrel", "hedgehog", "otter",     "beaver",

@@ -1,4 +1,5 @@
-// Writes the project's own small task set: FOLDER/tasks.jsonl and FOLDER/facts_choice.jsonl. The same bytes
+// Writes the project's own small task set: FOLDER/tasks.jsonl, its test items in other words as
+// FOLDER/tasks_reworded.jsonl, and FOLDER/facts_choice.jsonl. The same bytes
 // on every machine. Usage: make_tasks FOLDER
 
 #include <cstdio>
@@ -34,23 +35,28 @@ class LineWriter {
   std::ofstream out_;
 };
 
-void write_tasks(const fs::path& path) {
+Json row_of(const Example& example) {
+  return {{"source", example.source},
+          {"target", example.target},
+          {"task_name", example.task_name},
+          {"split", example.split},
+          {"task_source", "quiver"}};
+}
+
+// `reworded` gets the test items in wordings that no row of `path` has.
+void write_tasks(const fs::path& path, const fs::path& reworded) {
   Random random(kSeed);
   std::vector<Task> tasks;
   for (auto& group : {text_tasks(random), number_tasks(random), label_tasks(random), fact_tasks()}) {
     tasks.insert(tasks.end(), group.begin(), group.end());
   }
-  LineWriter out(path);
+  LineWriter out(path), other(reworded);
   for (const Task& task : tasks) {
-    for (const Example& example : split_task(task, random)) {
-      out.write({{"source", example.source},
-                 {"target", example.target},
-                 {"task_name", example.task_name},
-                 {"split", example.split},
-                 {"task_source", "quiver"}});
-    }
+    for (const Example& example : reword_task(task, random)) other.write(row_of(example));
+    for (const Example& example : split_task(task, random)) out.write(row_of(example));
   }
   out.close();
+  other.close();
 }
 
 // ARC's original form. The right answers are spread evenly over the four letters.
@@ -88,7 +94,7 @@ int main(int argc, char** argv) {
   try {
     const fs::path folder = argv[1];
     fs::create_directories(folder);
-    quiver::tasks::write_tasks(folder / "tasks.jsonl");
+    quiver::tasks::write_tasks(folder / "tasks.jsonl", folder / "tasks_reworded.jsonl");
     quiver::tasks::write_choices(folder / "facts_choice.jsonl");
     return 0;
   } catch (const std::exception& e) {

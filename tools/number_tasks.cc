@@ -6,7 +6,10 @@ namespace quiver::tasks {
 namespace {
 
 Task price(Random& random) {
-  Task task{"number_price", {"Price tag {}:", "Say {} at the till.", "It costs {}, spoken"}, {}};
+  Task task{"number_price",
+            {"Price tag {}:", "Say {} at the till.", "It costs {}, spoken"},
+            "A shop asks {}. Read the amount aloud:",
+            {}};
   std::vector<Item> all;
   for (int whole = 1; whole <= 20; ++whole) {
     for (int cents = 11; cents <= 99; ++cents) {
@@ -20,7 +23,10 @@ Task price(Random& random) {
 }
 
 Task larger(Random& random) {
-  Task task{"number_larger", {"Larger: {}", "{}, which is more?", "The greater of {} is"}, {}};
+  Task task{"number_larger",
+            {"Larger: {}", "{}, which is more?", "The greater of {} is"},
+            "Compare {} and give the bigger one:",
+            {}};
   // Every pair in one order only: the other would give the answer away to another split.
   std::vector<Item> all;
   for (int a = 1; a <= 40; ++a) {
@@ -35,7 +41,10 @@ Task larger(Random& random) {
 }
 
 Task next() {
-  Task task{"number_next", {"{} and then", "Go on in words: {}", "What follows {}?"}, {}};
+  Task task{"number_next",
+            {"{} and then", "Go on in words: {}", "What follows {}?"},
+            "Count one further than {}:",
+            {}};
   for (const int step : {1, 10}) {
     for (int start = 1; start + 2 * step <= 99; ++start) {
       const std::string shown = std::to_string(start) + ", " + std::to_string(start + step);

@@ -41,6 +41,13 @@ std::vector<Example> split_task(Task task, Random& random) {
   return examples;
 }
 
+std::vector<Example> reword_task(Task task, Random random) {
+  task.templates = {task.rewording};
+  std::vector<Example> examples = split_task(std::move(task), random);
+  std::erase_if(examples, [](const Example& example) { return example.split != "test"; });
+  return examples;
+}
+
 void add_words(std::vector<Item>& items, const std::vector<std::string>& words, const std::string& target) {
   for (const std::string& word : words) items.push_back({word, target});
 }

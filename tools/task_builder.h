@@ -31,6 +31,7 @@ struct Item {
 struct Task {
   std::string name;  // "SKILL_VARIANT"
   std::vector<std::string> templates;
+  std::string rewording;    // another template, which no example that is trained on has
   std::vector<Item> items;  // at least kTrain + kValidation + kTest
 };
 
@@ -48,6 +49,9 @@ inline constexpr std::size_t kTest = 30;
 // Draws kTrain + kValidation + kTest items and a template for each. Throws std::logic_error when the task has
 // too few items, or two with one content.
 std::vector<Example> split_task(Task task, Random& random);
+
+// The test items of split_task() with the same state of `random`, all in the task's other wording.
+std::vector<Example> reword_task(Task task, Random random);
 
 // An item for every word of `words`, all with one target.
 void add_words(std::vector<Item>& items, const std::vector<std::string>& words, const std::string& target);

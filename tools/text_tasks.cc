@@ -62,12 +62,18 @@ std::string doubled(const Words& words) {
 }  // namespace
 
 std::vector<Task> text_tasks(Random& random) {
-  const Task last_word{
-      "text_last", {"Last word: {}", "{}. Say only the last word.", "The list {} ends with"}, {}};
-  const Task reverse{
-      "text_reverse", {"Backwards: {}", "{}. Say the words in reverse.", "Flip the list {}:"}, {}};
-  const Task twice{
-      "text_double", {"Stutter: {}", "{}. Say each word twice.", "Double every word of {}:"}, {}};
+  const Task last_word{"text_last",
+                       {"Last word: {}", "{}. Say only the last word.", "The list {} ends with"},
+                       "Which word stands at the end of {}?",
+                       {}};
+  const Task reverse{"text_reverse",
+                     {"Backwards: {}", "{}. Say the words in reverse.", "Flip the list {}:"},
+                     "Read {} from right to left:",
+                     {}};
+  const Task twice{"text_double",
+                   {"Stutter: {}", "{}. Say each word twice.", "Double every word of {}:"},
+                   "Repeat each word once more: {}",
+                   {}};
   return {word_task(last_word, 3, 4, last, random), word_task(reverse, 3, 3, reversed, random),
           word_task(twice, 2, 2, doubled, random)};
 }

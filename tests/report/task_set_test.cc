@@ -153,7 +153,7 @@ TEST(TaskSet, GeneratorGivesTheCheckedInBytes) {
   const auto ran = test::run_command(command.str());
   ASSERT_EQ(ran.status, 0) << ran.output;
   std::uint64_t total = 0;
-  for (const char* name : {"tasks.jsonl", "facts_choice.jsonl"}) {
+  for (const char* name : {"tasks.jsonl", "tasks_reworded.jsonl", "facts_choice.jsonl"}) {
     const std::string checked_in = read_file(test::source_directory() / "data" / name, 1 << 20);
     EXPECT_TRUE(read_file(scratch / name, 1 << 20) == checked_in) << name << " differs: run make_tasks data";
     total += checked_in.size();
