@@ -36,6 +36,7 @@ void add_tokenize(Command& program);
 void add_route(Command& program, GlobalOptions& global);
 void add_eval(Command& program, GlobalOptions& global);
 void add_transfer(Command& program, GlobalOptions& global);
+void add_adapt(Command& program, GlobalOptions& global);
 void add_plot(Command& program);
 void add_report(Command& program);
 void add_tutorial(Command& program, GlobalOptions& global);

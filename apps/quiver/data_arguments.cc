@@ -9,6 +9,9 @@ void DataArguments::add_to(Command& command) {
   command.add_option("-c,--config", config, "Config with the data set and tasks");
   command.add_option("-k", overrides, "key=value over the config")->allow_extra_args(false);
   command.add_option("--data", data, "Data set file or folder, instead of the config's");
+}
+
+void DataArguments::add_tasks_to(Command& command) {
   command.add_option("--tasks", tasks, "Tasks, comma-separated, or all")
       ->delimiter(',')
       ->allow_extra_args(false);

@@ -14,8 +14,10 @@ struct DataArguments {
   std::string config, data;
   std::vector<std::string> overrides, tasks;
 
-  // Adds -c, -k, --data and --tasks.
+  // Adds -c, -k and --data.
   void add_to(Command& command);
+  // Adds --tasks.
+  void add_tasks_to(Command& command);
 
   // The config with what the command line says over it.
   ExperimentConfig load(const GlobalOptions& global) const;

@@ -119,6 +119,7 @@ void add_eval(Command& program, GlobalOptions& global) {
   rouge->add_option("--limit", arguments->limit, "Only the first N examples")->check(Number::kPositive);
   rouge->add_option("--out", arguments->out, "results.json to write (default: stdout)");
   arguments->data.add_to(*rouge);
+  arguments->data.add_tasks_to(*rouge);
   add_split_option(*rouge, arguments->split);
   add_truncate_option(*rouge, arguments->truncation);
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length")

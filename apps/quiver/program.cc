@@ -82,6 +82,7 @@ int run_program(int argc, char** argv) {
   add_tokenize(program);
   add_route(program, global);
   add_eval(program, global);
+  add_adapt(program, global);
   add_transfer(program, global);
   add_plot(program);
   add_report(program);

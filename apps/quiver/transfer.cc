@@ -65,6 +65,7 @@ void add_transfer(Command& program, GlobalOptions& global) {
   command->add_option("LIBRARY", arguments->library)->required();
   command->add_option("BASE", arguments->base, "Base model: folder, .gguf file or fetched name")->required();
   arguments->data.add_to(*command);
+  arguments->data.add_tasks_to(*command);
   add_split_option(*command, arguments->split);
   command->add_option("--limit", arguments->limit, "Only the first N rows of each task")
       ->check(Number::kPositive);

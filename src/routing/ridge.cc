@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace quiver {
 namespace {
 
@@ -53,11 +55,19 @@ RidgeRule fit_ridge(const PromptSums& sums, const PromptSample& sample) {
 }
 
 at::Tensor RidgeRule::leverages(const at::Tensor& x) const {
+  constexpr std::int64_t kBlock = 512;
+  const bool by_rows = !ridge_needs_products(static_cast<std::int64_t>(count), x.size(1));
   const at::Tensor z = x - mean;
-  const at::Tensor projected = at::mm(z, factor.t()).square().sum(1);
+  at::Tensor projected = at::zeros({x.size(0)}, at::kDouble);
+  for (std::int64_t begin = 0; begin < factor.size(0); begin += kBlock) {
+    const std::int64_t end = std::min(begin + kBlock, factor.size(0));
+    // One prompt costs what is read of the factor, which by columns is lower triangular.
+    const std::int64_t width = by_rows ? x.size(1) : end;
+    const at::Tensor block = factor.narrow(0, begin, end - begin).narrow(1, 0, width);
+    projected += at::mm(z.narrow(1, 0, width), block.t()).square().sum(1);
+  }
   // (Z^T Z + lambda I)^-1 = (I - Z^T (Z Z^T + lambda I)^-1 Z) / lambda (Woodbury), with what stands in
   // between factored.
-  const bool by_rows = !ridge_needs_products(static_cast<std::int64_t>(count), x.size(1));
   return 1 / count + (by_rows ? (z.square().sum(1) - projected) / lambda : projected);
 }
 

@@ -134,13 +134,10 @@ std::int64_t largest_rank(const std::vector<Member>& members) {
   return rank;
 }
 
-LoraWeights concatenated(const std::vector<Member>& members) {
-  std::vector<at::Tensor> a, b;
-  for (const Member& member : members) {
-    a.push_back(member.lora.a);
-    b.push_back(member.lora.b * (member.weight * member.lora.scale));
-  }
-  return {at::cat(a, 0), at::cat(b, 1), 1};
+std::vector<std::pair<LoraWeights, double>> weighted(const std::vector<Member>& members) {
+  std::vector<std::pair<LoraWeights, double>> result;
+  for (const Member& member : members) result.emplace_back(member.lora, member.weight);
+  return result;
 }
 
 // A and B each for itself.
@@ -280,9 +277,9 @@ std::map<std::string, LoraWeights> merge_modules(const ExpertLibrary& library,
     if (subtracts_as_peft(options))
       modules[path] = subtracted_factors(list);
     else if (options.method == MergeMethod::kSubtract)
-      modules[path] = cut_to_rank(concatenated(list), options.rank);
+      modules[path] = cut_to_rank(concatenate(weighted(list)), options.rank);
     else if (options.method == MergeMethod::kCat)
-      modules[path] = concatenated(list);
+      modules[path] = concatenate(weighted(list));
     else if (options.method == MergeMethod::kWudi)
       modules[path] = merged_by_wudi(list);
     else if (options.method == MergeMethod::kMttlTies)
@@ -326,7 +323,7 @@ Expert merge_experts(const ExpertLibrary& library, const std::vector<std::string
   merged.modules = options.method == MergeMethod::kMean
                        ? mean_modules(library, names, weights, merged_info)
                        : merge_modules(library, names, weights, options, merged_info);
-  merged.info = merged_info.finish(name, merged.modules, record_of(options, names, weights));
+  merged.info = merged_info.finish(name, merged.modules, {{"merge", record_of(options, names, weights)}});
   merged.decoder = merged_info.decoder();
   return merged;
 }

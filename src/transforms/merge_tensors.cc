@@ -101,6 +101,15 @@ at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors) {
   return merged / static_cast<double>(tensors.size());
 }
 
+LoraWeights concatenate(const std::vector<std::pair<LoraWeights, double>>& weighted) {
+  std::vector<at::Tensor> a, b;
+  for (const auto& [lora, weight] : weighted) {
+    a.push_back(lora.a);
+    b.push_back(lora.b * (weight * lora.scale));
+  }
+  return {at::cat(a, 0), at::cat(b, 1), 1};
+}
+
 LoraWeights cut_to_rank(const LoraWeights& lora, std::int64_t rank) {
   if (rank == 0 || rank >= lora.a.size(0)) return lora;
   const auto [q_b, r_b] = at::linalg_qr(lora.b.to(at::kDouble) * lora.scale);

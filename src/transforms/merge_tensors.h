@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
 #include <vector>
 
 #include "quiver/transforms.h"
@@ -29,6 +30,10 @@ at::Tensor merge_above_thresholds(const std::vector<at::Tensor>& tensors,
 // q), divided by their number; Adam from the sum of the tensors, at 1e-5, at most 300 steps, until the loss
 // has changed by less than 1e-4 five times running.
 at::Tensor merge_wudi(const std::vector<at::Tensor>& tensors);
+
+// The sum of the updates w s B A as one of scale 1, exactly, of rank sum of ranks: the factors side by side,
+// B times w s. Equal in and out.
+LoraWeights concatenate(const std::vector<std::pair<LoraWeights, double>>& weighted);
 
 // The update of `lora` by its `rank` largest singular values, of scale 1; itself for a rank of 0 or above its
 // own. Costs what its own rank costs, not the layer's size: B = Q_b R_b, A^T = Q_a R_a, and the decomposition

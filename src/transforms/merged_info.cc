@@ -41,13 +41,13 @@ void MergedInfo::add_beginning(const ExpertInfo& info) {
 }
 
 ExpertInfo MergedInfo::finish(const std::string& name, const std::map<std::string, LoraWeights>& modules,
-                              const Json& record) {
+                              const Json& training) {
   info_.name = name;
   info_.tasks.assign(tasks_.begin(), tasks_.end());
   info_.lora.rank = 1;
   for (const auto& [path, lora] : modules) info_.lora.rank = std::max(info_.lora.rank, lora.a.size(0));
   info_.lora.alpha = static_cast<double>(info_.lora.rank) * modules.begin()->second.scale;
-  info_.training = {{"merge", record}};
+  info_.training = training;
   if (beginning_ != BeginOfText::kNever) info_.training["bos"] = begin_of_text_name(beginning_);
   return info_;
 }

@@ -21,9 +21,12 @@ class MergedInfo {
 
   const std::string& decoder() const { return decoder_; }
 
-  // `record` says how it was made.
+  // How the texts of all begin, as far as they say so.
+  BeginOfText beginning() const { return beginning_; }
+
+  // `training` says how it was made.
   ExpertInfo finish(const std::string& name, const std::map<std::string, LoraWeights>& modules,
-                    const Json& record);
+                    const Json& training);
 
  private:
   void add_beginning(const ExpertInfo& info);

@@ -113,5 +113,38 @@ TEST_F(Train, InterruptedAndResumedGivesTheSameBytes) {
   EXPECT_FALSE(std::filesystem::exists(path("output/checkpoints/number.safetensors")));
 }
 
+// Two experts, and a third task of which there are four rows.
+TEST_F(Train, AdaptWeighsTheExpertsOnAFewRows) {
+  train("colour,taste");
+  const std::string command =
+      "adapt " + arg("library") + " " + base() + " -c " + arg("config.json") + " --shots 4 ";
+  run_ok(command + "--task number --name number");
+  const Json shown = Json::parse(run_ok("library show " + arg("library") + " number"));
+  EXPECT_EQ(shown.at("tasks"), Json::array({"number"}));
+  EXPECT_EQ(shown.at("rank"), 8);
+  const Json& record = shown.at("training").at("adapt");
+  EXPECT_EQ(record.at("experts"), (Json{"colour", "taste"}));
+  EXPECT_EQ(record.at("shots"), 4);
+  EXPECT_EQ(record.at("seed"), 7);
+  EXPECT_EQ(run_ok("library verify " + arg("library")), "3 experts verified\n");
+  // It is the oracle's for its task.
+  run_ok("generate " + base() + " --library " + arg("library") +
+         " --router expert:number --prompt x --max-new-tokens 1");
+
+  const test::ProgramResult again =
+      run(command + "--task colour --name more --method lorahub --evaluations 3");
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_NE(again.err.find("'more' names no tasks, since the library has an expert for 'colour'"),
+            std::string::npos)
+      << again.err;
+  const test::ProgramResult twice = run(command + "--task number --name number");
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_NE(twice.err.find("has an expert 'number' already (give another --name)"), std::string::npos)
+      << twice.err;
+  const test::ProgramResult unknown = run(command + "--task nmber --name other");
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_NE(unknown.err.find("did you mean 'number'"), std::string::npos) << unknown.err;
+}
+
 }  // namespace
 }  // namespace quiver

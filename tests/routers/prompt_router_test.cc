@@ -74,11 +74,13 @@ TEST_F(PromptRouterTest, FindsTheExpertOfPromptsItHasNotSeen) {
 
 TEST_F(PromptRouterTest, ForeignPromptsGetTheBaseOrTheFallback) {
   const std::string foreign = "0123 4567 89!? 3141";
+  const RoutedModel eager = compose("prompt", {{"abstain", "no"}});
   const RoutedModel alone = compose("prompt"), uniform = compose("prompt", {{"fallback", "uniform"}}),
                     arrow = compose("prompt", {{"fallback", "arrow"}});
   const std::vector<std::int32_t> ids = alone.prompt_ids(foreign);
   EXPECT_EQ(alone.bind(ids).adapter, nullptr);
   EXPECT_EQ(alone.bind(ids).expert_weights, std::vector<double>(4, 0));
+  EXPECT_NE(eager.bind(ids).adapter, nullptr);
   EXPECT_EQ(uniform.bind(ids).expert_weights, std::vector<double>(4, 0.25));
   EXPECT_TRUE(arrow.bind(ids).expert_weights.empty());
   EXPECT_NE(arrow.bind(ids).adapter, nullptr);

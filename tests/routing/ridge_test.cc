@@ -58,5 +58,15 @@ TEST(Ridge, LeftOutEqualsFittingTheOthersBothWays) {
   }
 }
 
+TEST(Ridge, LeveragesOfWideRows) {
+  const PromptSample sample = check_sample(random_rows(320, 600, {0, 1}, 17), 2, kLayer);
+  const RidgeRule rule = fit_ridge(sum_rows(sample, Products::kYes), sample);
+  const at::Tensor z = unit_rows(sample.rows) - rule.mean, query = at::randn({3, 600}, at::kDouble);
+  const at::Tensor gram = at::mm(z.t(), z) + rule.lambda * at::eye(600, at::kDouble);
+  const at::Tensor away = query - rule.mean;
+  const at::Tensor expected = 1.0 / 640 + (at::linalg_solve(gram, away.t()).t() * away).sum(1);
+  EXPECT_LT(max_difference(rule.leverages(query) / expected, at::ones({3}, at::kDouble)), 1e-10);
+}
+
 }  // namespace
 }  // namespace quiver

@@ -15,6 +15,7 @@ PromptRuleOptions rule_options(const RouterParts& parts) {
   options.layer = layer.empty() ? parts.base.layers / 3
                                 : static_cast<std::int64_t>(router_number(parts.options, "layer"));
   options.top_k = parts.options.top_k;
+  options.abstains = router_setting(parts.options, "abstain") == "yes";
   options.quantile = router_number(parts.options, "quantile");
   return options;
 }
@@ -73,26 +74,31 @@ const RouterMethod kPromptRouter = {
                      "name; none where it fits none",
              .combines = true,
              .selects = true,
-             .settings = {{.name = "rule",
-                           .help = "closed form over the training prompts: ridge, lda or "
-                                   "centroid",
-                           .fallback = "ridge",
-                           .words = {"ridge", "lda", "centroid"}},
-                          {.name = "layer",
-                           .help = "whose input is looked at; default: a third of the depth",
-                           .fallback = "",
-                           .most = 1e6,
-                           .is_whole = true},
-                          {.name = "quantile",
-                           .help = "a prompt is foreign that is further away than this "
-                                   "share of the own ones",
-                           .fallback = "0.98",
-                           .least = 1e-6,
-                           .most = 1},
-                          {.name = "fallback",
-                           .help = "router for foreign prompts; base: no expert",
-                           .fallback = "base",
-                           .is_text = true}}},
+             .settings =
+                 {{.name = "rule",
+                   .help = "closed form over the training prompts: ridge, lda or "
+                           "centroid",
+                   .fallback = "ridge",
+                   .words = {"ridge", "lda", "centroid"}},
+                  {.name = "layer",
+                   .help = "whose input is looked at; default: a third of the depth",
+                   .fallback = "",
+                   .most = 1e6,
+                   .is_whole = true},
+                  {.name = "quantile",
+                   .help = "a prompt is foreign that is further away than this "
+                           "share of the own ones",
+                   .fallback = "0.98",
+                   .least = 1e-6,
+                   .most = 1},
+                  {.name = "abstain",
+                   .help = "yes: foreign prompts go to the fallback; no: to the experts they are nearest to",
+                   .fallback = "yes",
+                   .words = {"yes", "no"}},
+                  {.name = "fallback",
+                   .help = "router for foreign prompts; base: no expert",
+                   .fallback = "base",
+                   .is_text = true}}},
     .set_defaults = [](RouterOptions& options) { options.top_k = 3; },
     .exists_in = [](Compat compat) { return compat == Compat::kNone; },
     .artefact = [](const RouterOptions&) -> std::string { return kStatisticsKind; },
