@@ -1,9 +1,13 @@
 #include "quiver/transfer.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <memory>
 
 #include "commands.h"
+#include "core/files.h"
 #include "core/interrupt.h"
+#include "core/json.h"
 #include "data_arguments.h"
 #include "json_lines.h"
 #include "model_arguments.h"
@@ -17,7 +21,7 @@ namespace quiver::program {
 namespace {
 
 struct Arguments {
-  std::string library, base, out, split = "test";
+  std::string library, base, out, picture, split = "test";
   DataArguments data;
   std::vector<std::string> experts;
   std::optional<std::string> bos;
@@ -25,8 +29,42 @@ struct Arguments {
   std::int64_t limit = 0;
 };
 
+// Tasks down, the base and the experts across. A loss is the darker the lower it is among those of its task.
+std::vector<MatrixPanel> panels_of(const TransferMatrix& matrix) {
+  MatrixPanel rouge{
+      .title = "Rouge-L", .subtitle = "of greedy continuations, 0 to 100", .rows = matrix.tasks};
+  MatrixPanel loss{
+      .title = "loss", .subtitle = "per target token; darkest: lowest of the task", .rows = matrix.tasks};
+  for (MatrixPanel* panel : {&rouge, &loss}) {
+    for (const TransferRow& row : matrix.rows)
+      panel->columns.push_back(row.expert.empty() ? "base alone" : row.expert);
+  }
+  for (std::size_t t = 0; t < matrix.tasks.size(); ++t) {
+    double least = matrix.rows[0].loss[t], most = least;
+    for (const TransferRow& row : matrix.rows) {
+      least = std::min(least, row.loss[t]);
+      most = std::max(most, row.loss[t]);
+    }
+    for (MatrixPanel* panel : {&rouge, &loss}) {
+      panel->shades.emplace_back();
+      panel->texts.emplace_back();
+    }
+    for (const TransferRow& row : matrix.rows) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.0f", row.rouge_l[t]);
+      rouge.shades.back().push_back(row.rouge_l[t] / 100);
+      rouge.texts.back().emplace_back(text);
+      std::snprintf(text, sizeof text, row.loss[t] < 10 ? "%.2f" : "%.1f", row.loss[t]);
+      loss.shades.back().push_back(most > least ? (most - row.loss[t]) / (most - least) : 0);
+      loss.texts.back().emplace_back(text);
+    }
+  }
+  return {rouge, loss};
+}
+
 void run(const Arguments& arguments, const GlobalOptions& global) {
   check_output(arguments.out);
+  if (!arguments.picture.empty()) check_writable(arguments.picture);
   const ExperimentConfig config = arguments.data.load(global);
   const ExpertLibrary library = ExpertLibrary::open(arguments.library);
   TaskDataset data = load_dataset(config);
@@ -54,6 +92,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
                {"library", arguments.library},
                {"split", arguments.split}});
   write_output(arguments.out, dump_json(file, 1) + "\n");
+  if (!arguments.picture.empty()) plot_matrices(panels_of(matrix), arguments.picture);
 }
 
 }  // namespace
@@ -77,6 +116,7 @@ void add_transfer(Command& program, GlobalOptions& global) {
       ->check(Number::kPositive);
   add_bos_option(*command, arguments->bos, "Begin-of-text before texts: auto, always or never");
   command->add_option("--out", arguments->out, "JSON file to write (default: stdout)");
+  command->add_option("--picture", arguments->picture, "Both matrices, drawn: .svg or .png");
   command->callback([arguments, &global] { run(*arguments, global); });
 }
 

@@ -27,7 +27,7 @@ enum class AdaptMethod {
 std::string adapt_method_name(AdaptMethod method);
 AdaptMethod parse_adapt_method(const std::string& text);
 
-// 50 steps of 4 rows, AdamW at 0.1 without weight decay or warm-up, linear decay to zero, clipping at 1.
+// 50 steps of 4 rows, AdamW at 0.3 without weight decay or warm-up, linear decay to zero, clipping at 1.
 TrainingOptions default_adaptation_options();
 
 struct AdaptOptions {

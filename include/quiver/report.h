@@ -95,6 +95,20 @@ void plot_results(const Results& results, const std::filesystem::path& out);
 // routing weights, for more than 40 panels and for more than 100 tasks.
 void plot_heat_maps(const Results& results, const std::filesystem::path& out);
 
+// A table of numbers to draw.
+struct MatrixPanel {
+  std::string title = {};
+  std::string subtitle = {};
+  std::vector<std::string> rows = {}, columns = {};
+  std::vector<std::vector<double>> shades = {};      // (rows, columns); 0 light .. 1 dark
+  std::vector<std::vector<std::string>> texts = {};  // (rows, columns); four digits fit a cell
+};
+
+// Draws the panels into one picture, two side by side. Format and errors as plot_results;
+// Error(kInvalidArgument) for no panels, more than 40, and a panel without a cell or of more than 100 rows or
+// columns.
+void plot_matrices(std::span<const MatrixPanel> panels, const std::filesystem::path& out);
+
 // One results.json of a report.
 struct ReportPart {
   std::string title = {};  // its heading, e.g. the file's name

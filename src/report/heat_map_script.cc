@@ -14,9 +14,10 @@ namespace quiver {
 namespace {
 
 constexpr std::size_t kMaxExperts = 24;  // columns of a panel
-constexpr std::size_t kMaxTasks = 100;
+constexpr std::size_t kMaxTasks = 100;   // or columns
 constexpr std::size_t kMaxPanels = 40;
 constexpr std::size_t kMaxLabel = 32;  // characters
+constexpr std::size_t kMaxCell = 8;
 constexpr std::size_t kPanelsAcross = 2;
 constexpr double kCell = 34;  // width; three digits fit
 constexpr double kRow = 24;   // height
@@ -51,15 +52,15 @@ struct Frame {
   double height = 0;
 };
 
-Frame frame_of(const HeatMap& map) {
+Frame frame_of(const MatrixPanel& map) {
   Frame frame;
   const double turned = widest(map.columns);
-  frame.left = kMargin + widest(map.tasks) + 8;
+  frame.left = kMargin + widest(map.rows) + 8;
   frame.top = 64;
   const double cells = kCell * static_cast<double>(map.columns.size());
   const double text = kMargin + static_cast<double>(character_count(map.subtitle)) * kSmallWidth;
   frame.width = std::max(frame.left + cells, text) + kMargin;
-  frame.height = frame.top + kRow * static_cast<double>(map.tasks.size()) + 24 +
+  frame.height = frame.top + kRow * static_cast<double>(map.rows.size()) + 24 +
                  turned * std::sin(kTurn * std::numbers::pi / 180);
   return frame;
 }
@@ -69,16 +70,16 @@ class Writer {
  public:
   Writer(std::ostream& out, double width, double height) : out_(out), width_(width), height_(height) {}
 
-  void panel(const HeatMap& map, const Frame& frame, double x, double y) {
+  void panel(const MatrixPanel& map, const Frame& frame, double x, double y) {
     text(display_text(map.title, 60), x + kMargin, y + 20, "left", kFontPoints + 1);
     text(map.subtitle, x + kMargin, y + 42, "left", kSmallPoints);
-    for (std::size_t t = 0; t < map.tasks.size(); ++t) {
+    for (std::size_t t = 0; t < map.rows.size(); ++t) {
       const double row_y = y + frame.top + kRow * (static_cast<double>(t) + 0.5);
-      text(display_text(map.tasks[t], kMaxLabel), x + frame.left - 6, row_y, "right", kSmallPoints);
+      text(display_text(map.rows[t], kMaxLabel), x + frame.left - 6, row_y, "right", kSmallPoints);
       for (std::size_t c = 0; c < map.columns.size(); ++c)
-        cell(map.weights[t][c], x + frame.left + kCell * static_cast<double>(c), row_y);
+        cell(map.shades[t][c], map.texts[t][c], x + frame.left + kCell * static_cast<double>(c), row_y);
     }
-    const double below = y + frame.top + kRow * static_cast<double>(map.tasks.size()) + 8;
+    const double below = y + frame.top + kRow * static_cast<double>(map.rows.size()) + 8;
     for (std::size_t c = 0; c < map.columns.size(); ++c) {
       text(display_text(map.columns[c], kMaxLabel), x + frame.left + kCell * (static_cast<double>(c) + 0.65),
            below, "right rotate by 50", kSmallPoints);
@@ -93,13 +94,13 @@ class Writer {
          << "\" front\n";
   }
 
-  void cell(double weight, double x, double y) {
+  void cell(double shade, const std::string& shown, double x, double y) {
     out_ << "set object rectangle from screen " << x / width_ << ", screen "
          << 1 - (y - kRow / 2 + 1) / height_ << " to screen " << (x + kCell - 1) / width_ << ", screen "
-         << 1 - (y + kRow / 2) / height_ << " fillcolor rgb \"" << colour_of(weight)
+         << 1 - (y + kRow / 2) / height_ << " fillcolor rgb \"" << colour_of(shade)
          << "\" fillstyle solid noborder\n";
-    text(std::to_string(std::lround(100 * weight)), x + kCell / 2, y, "center", kSmallPoints,
-         weight < kDarkFrom ? "#111111" : "#ffffff");
+    text(display_text(shown, kMaxCell), x + kCell / 2, y, "center", kSmallPoints,
+         shade < kDarkFrom ? "#111111" : "#ffffff");
   }
 
   std::ostream& out_;
@@ -107,7 +108,7 @@ class Writer {
   double height_;
 };
 
-void check(const std::vector<HeatMap>& maps) {
+void check_routing(const std::vector<HeatMap>& maps) {
   if (maps.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "there are no routing weights to draw",
                 "run `quiver eval` with a router that chooses experts");
@@ -125,24 +126,55 @@ void check(const std::vector<HeatMap>& maps) {
   }
 }
 
+void check(std::span<const MatrixPanel> panels) {
+  const auto require = [](bool holds, const std::string& problem) {
+    if (!holds) throw Error(ErrorKind::kInvalidArgument, "cannot draw a matrix: " + problem);
+  };
+  require(!panels.empty(), "there is none");
+  require(panels.size() <= kMaxPanels,
+          std::to_string(panels.size()) + " panels are more than " + std::to_string(kMaxPanels));
+  for (const MatrixPanel& panel : panels) {
+    const std::size_t rows = panel.rows.size(), columns = panel.columns.size();
+    const auto fits = [&](const auto& cells) {
+      return cells.size() == rows &&
+             std::all_of(cells.begin(), cells.end(), [&](const auto& row) { return row.size() == columns; });
+    };
+    require(rows > 0 && columns > 0, "'" + panel.title + "' has no cell");
+    require(rows <= kMaxTasks && columns <= kMaxTasks,
+            "'" + panel.title + "' has " + std::to_string(rows) + " rows and " + std::to_string(columns) +
+                " columns, more than " + std::to_string(kMaxTasks));
+    require(fits(panel.shades) && fits(panel.texts), "the cells of '" + panel.title + "' are not its shape");
+  }
+}
+
+// The weights in percent.
+MatrixPanel panel_of(HeatMap map) {
+  MatrixPanel panel{std::move(map.title), std::move(map.subtitle), std::move(map.tasks),
+                    std::move(map.columns), std::move(map.weights)};
+  for (const std::vector<double>& row : panel.shades) {
+    std::vector<std::string>& texts = panel.texts.emplace_back();
+    for (const double weight : row) texts.push_back(std::to_string(std::lround(100 * weight)));
+  }
+  return panel;
+}
+
 }  // namespace
 
-std::string heat_map_script(const Results& results, ChartFormat format,
-                            const std::filesystem::path& picture) {
-  const std::vector<HeatMap> maps = heat_maps(results, kMaxExperts);
-  check(maps);
-  const std::size_t across = std::min(kPanelsAcross, maps.size());
+std::string matrix_script(std::span<const MatrixPanel> panels, ChartFormat format,
+                          const std::filesystem::path& picture) {
+  check(panels);
+  const std::size_t across = std::min(kPanelsAcross, panels.size());
   std::vector<Frame> frames;
   double panel_width = 0;
-  for (const HeatMap& map : maps) {
-    frames.push_back(frame_of(map));
+  for (const MatrixPanel& panel : panels) {
+    frames.push_back(frame_of(panel));
     panel_width = std::max(panel_width, frames.back().width);
   }
   const double width = std::ceil(panel_width * static_cast<double>(across));
   std::vector<double> tops = {0};  // of the rows of panels
-  for (std::size_t i = 0; i < maps.size(); i += across) {
+  for (std::size_t i = 0; i < panels.size(); i += across) {
     double tallest = 0;
-    for (std::size_t k = i; k < std::min(i + across, maps.size()); ++k)
+    for (std::size_t k = i; k < std::min(i + across, panels.size()); ++k)
       tallest = std::max(tallest, frames[k].height);
     tops.push_back(tops.back() + tallest);
   }
@@ -151,12 +183,21 @@ std::string heat_map_script(const Results& results, ChartFormat format,
   std::ostringstream out;
   out << terminal_commands(format, width, height, picture);
   Writer writer(out, width, height);
-  for (std::size_t i = 0; i < maps.size(); ++i)
-    writer.panel(maps[i], frames[i], panel_width * static_cast<double>(i % across), tops[i / across]);
+  for (std::size_t i = 0; i < panels.size(); ++i)
+    writer.panel(panels[i], frames[i], panel_width * static_cast<double>(i % across), tops[i / across]);
   // Something has to be plotted for labels to be drawn.
   out << "set lmargin 0\nset rmargin 0\nset tmargin 0\nset bmargin 0\nunset border\nunset tics\nunset key\n"
          "set xrange [0:1]\nset yrange [0:1]\nplot 2 notitle\nunset output\n";
   return out.str();
+}
+
+std::string heat_map_script(const Results& results, ChartFormat format,
+                            const std::filesystem::path& picture) {
+  const std::vector<HeatMap> maps = heat_maps(results, kMaxExperts);
+  check_routing(maps);
+  std::vector<MatrixPanel> panels;
+  for (const HeatMap& map : maps) panels.push_back(panel_of(map));
+  return matrix_script(panels, format, picture);
 }
 
 }  // namespace quiver

@@ -18,14 +18,14 @@ ChartFormat format_of(const std::filesystem::path& out) {
               "end the name in .svg or .png");
 }
 
-using ScriptWriter = std::string (*)(const Results&, ChartFormat, const std::filesystem::path&);
-
-void draw(const Results& results, const std::filesystem::path& out, ScriptWriter script_of) {
+// `script_of` makes the script that draws `what`.
+template <typename What, typename ScriptWriter>
+void draw(const What& what, const std::filesystem::path& out, const ScriptWriter& script_of) {
   const ChartFormat format = format_of(out);
   const TemporaryDirectory scratch(std::filesystem::temp_directory_path());
   const std::filesystem::path script = scratch.path() / "chart.gnuplot";
   const std::filesystem::path picture = scratch.path() / ("picture" + out.extension().string());
-  write_file_atomic(script, script_of(results, format, picture));
+  write_file_atomic(script, script_of(what, format, picture));
   run_gnuplot(script, scratch.path());
   write_file_atomic(out, read_file(picture, kMaxPictureBytes));
 }
@@ -38,6 +38,10 @@ void plot_results(const Results& results, const std::filesystem::path& out) {
 
 void plot_heat_maps(const Results& results, const std::filesystem::path& out) {
   draw(results, out, heat_map_script);
+}
+
+void plot_matrices(std::span<const MatrixPanel> panels, const std::filesystem::path& out) {
+  draw(panels, out, matrix_script);
 }
 
 }  // namespace quiver

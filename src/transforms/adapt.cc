@@ -124,7 +124,7 @@ AdaptMethod parse_adapt_method(const std::string& text) {
 TrainingOptions default_adaptation_options() {
   TrainingOptions options;
   options.total_steps = 50;
-  options.learning_rate = 0.1;
+  options.learning_rate = 0.3;
   options.weight_decay = 0;
   options.clip_norm = 1;
   options.warmup_steps = 0;

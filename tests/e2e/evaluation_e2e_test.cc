@@ -212,7 +212,11 @@ TEST_F(Evaluate, TransferGivesEachExpertOnEachTask) {
     EXPECT_LT(row.at("loss")[own], rows[2 - own].at("loss")[own]) << "and than the other expert";
   }
 
-  const Json limited = Json::parse(run_ok(command + " --limit 1 --experts taste --max-new-tokens 4"));
+  const Json limited = Json::parse(
+      run_ok(command + " --limit 1 --experts taste --max-new-tokens 4 --picture " + arg("transfer.svg")));
+  const std::string picture = test::content(path("transfer.svg"));
+  for (const char* text : {">Rouge-L<", ">loss<", ">base alone<", ">colour<"})
+    EXPECT_NE(picture.find(text), std::string::npos) << text;
   EXPECT_EQ(limited.at("n"), (Json{1, 1}));
   ASSERT_EQ(limited.at("rows").size(), 2u);
   const Json oracle =

@@ -104,5 +104,42 @@ TEST(PlotHeatMaps, RefusesWhatItCannotDraw) {
   EXPECT_FALSE(std::filesystem::exists(scratch / "heat.svg"));
 }
 
+TEST(PlotMatrices, SvgShowsEveryCell) {
+  const ScratchDirectory scratch;
+  const MatrixPanel panel{.title = "loss",
+                          .subtitle = "per token",
+                          .rows = {"eels", "rivers"},
+                          .columns = {"base alone", "fish"},
+                          .shades = {{0, 1}, {0.5, 0.25}},
+                          .texts = {{"3.51", "1.27"}, {"2.25", "2.75"}}};
+  const std::vector<MatrixPanel> panels = {panel, panel};
+  plot_matrices(panels, scratch / "matrix.svg");
+  const std::string svg = read_file(scratch / "matrix.svg", 1 << 24);
+  for (const char* text : {">loss<", ">per token<", ">eels<", ">rivers<", ">base alone<", ">fish<", ">3.51<",
+                           ">1.27<", ">2.25<", ">2.75<"}) {
+    const std::size_t first = svg.find(text);
+    EXPECT_NE(first, std::string::npos) << text;
+    EXPECT_NE(svg.find(text, first + 1), std::string::npos) << text << " in the second panel";
+  }
+}
+
+TEST(PlotMatrices, RefusesWhatIsNoMatrix) {
+  const ScratchDirectory scratch;
+  const auto refusal = [&](const std::vector<MatrixPanel>& panels) {
+    return error_message([&] { plot_matrices(panels, scratch / "m.svg"); });
+  };
+  EXPECT_EQ(refusal({}), "cannot draw a matrix: there is none");
+  EXPECT_EQ(refusal({{.title = "t", .rows = {"a"}}}), "cannot draw a matrix: 't' has no cell");
+  MatrixPanel panel{.title = "t", .rows = {"a"}, .columns = {"x"}, .shades = {{0, 1}}, .texts = {{"1"}}};
+  EXPECT_EQ(refusal({panel}), "cannot draw a matrix: the cells of 't' are not its shape");
+  panel.columns.assign(101, "x");
+  EXPECT_EQ(refusal({panel}), "cannot draw a matrix: 't' has 1 rows and 101 columns, more than 100");
+  panel = {.title = "t", .rows = {"a"}, .columns = {"x"}, .shades = {{1}}, .texts = {{"1"}}};
+  EXPECT_EQ(refusal(std::vector<MatrixPanel>(41, panel)), "cannot draw a matrix: 41 panels are more than 40");
+  EXPECT_EQ(error_message([&] { plot_matrices(std::vector<MatrixPanel>{panel}, scratch / "m.gif"); }),
+            "cannot draw into '" + (scratch / "m.gif").string() +
+                "': unknown picture format | end the name in .svg or .png");
+}
+
 }  // namespace
 }  // namespace quiver

@@ -130,7 +130,7 @@ TEST_F(AdaptTest, TheRecordSaysHowItWasMade) {
                           {"shots", 1},
                           {"seed", 42},
                           {"n_steps", 2},
-                          {"learning_rate", 0.1},
+                          {"learning_rate", 0.3},
                           {"batch_size", 4},
                           {"rank", 3}}));
 }
