@@ -41,10 +41,14 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
       per_token.push_back(token_choice(weights[t], model.expert_names()));
     slots[path] = std::move(per_token);
   }
-  const Json result = {{"router", router_name(model.router())},
-                       {"experts", model.expert_names()},
-                       {"tokens", tokens},
-                       {"slots", slots}};
+  Json result = {{"router", router_name(model.router())},
+                 {"experts", model.expert_names()},
+                 {"tokens", tokens},
+                 {"slots", slots}};
+  // One decision for all tokens: no expert in it where the base alone serves the prompt.
+  const std::vector<double> weights = model.bind(ids, arguments.task_name).expert_weights;
+  if (!weights.empty())
+    result["decision"] = token_choice(at::tensor(weights, at::kDouble), model.expert_names());
   write_output(arguments.out, dump_json(result, arguments.out.empty() ? -1 : 1) + "\n");
 }
 

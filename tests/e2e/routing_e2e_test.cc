@@ -99,6 +99,43 @@ TEST_F(Routing, AComposedFolderGeneratesTheSame) {
   EXPECT_NE(twice.err.find("has its router already"), std::string::npos) << twice.err;
 }
 
+// The decision of a router that looks at the prompt is told, kept by a composed folder, and used by generate.
+TEST_F(Routing, ThePromptChoosesAndComposedFoldersChooseTheSame) {
+  train();
+  const std::string options = routed("prompt") + " --quantile 1 --layer 0",
+                    prompt = " --prompt 'colour of the sea:' ";
+  const Json route = Json::parse(run_ok("route " + options + prompt));
+  ASSERT_FALSE(route.at("decision").empty()) << route;
+  double sum = 0;
+  for (const Json& choice : route.at("decision")) sum += choice.at("weight").get<double>();
+  EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_EQ(route.at("slots").begin()->at(0).at(0).at("expert"), route.at("decision").at(0).at("expert"));
+  run_ok("compose --base " + options + " --out " + arg("composed"));
+  EXPECT_EQ(Json::parse(run_ok("route " + arg("composed") + prompt)), route);
+  const std::string generate = prompt + " --max-new-tokens 4";
+  EXPECT_EQ(run_ok("generate " + arg("composed") + generate), run_ok("generate " + options + generate));
+  const test::ProgramResult twice = run("route " + arg("composed") + " --layer 0" + prompt);
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_NE(twice.err.find("has its router already"), std::string::npos) << twice.err;
+}
+
+TEST_F(Routing, SettingsGoWithTheirRouters) {
+  train("colour,taste");
+  const auto error = [&](const std::string& arguments) {
+    const test::ProgramResult result = run("route " + arguments + " --prompt a");
+    EXPECT_EQ(result.status, 2) << result.err;
+    return result.err;
+  };
+  EXPECT_NE(error(routed("uniform") + " --rule ridge").find("--rule goes with --router prompt"),
+            std::string::npos);
+  EXPECT_NE(error(routed("prompt") + " --rule rigde").find("must be one of ridge, lda, centroid"),
+            std::string::npos);
+  EXPECT_NE(error(routed("prompt") + " --quantile 2").find("must be a number between"), std::string::npos);
+  EXPECT_NE(run("route --help").out.find("--prior-weight"), std::string::npos);
+  for (const char* router : {"spectral", "logo --block 1", "average_activation", "spectral --prior prompt"})
+    run_ok("route " + routed(router) + " --prompt a");
+}
+
 TEST_F(Routing, AnExpertOfAnotherBaseIsRefused) {
   train("colour");
   const test::ProgramResult result =
