@@ -168,9 +168,9 @@ TEST_F(StatisticsTest, PromptsAreCutAndBegun) {
     compute({.max_input_length = 3, .truncate_left = left, .bos = BeginOfText::kAlways});
     const ExpertStatistics taste = read("taste");
     EXPECT_EQ(taste.settings.at("bos"), "always");
-    const TaskDataset all = data();
-    const Example& first = all.only({"taste"}).examples(Split::kTrain).front();
-    ASSERT_EQ(first.source, "taste of the  ");  // the last space is the answer's
+    const TaskDataset own = data().only({"taste"});
+    ASSERT_EQ(own.examples(Split::kTrain).front().source,
+              "taste of the  ");  // the last space is the answer's
     std::vector<std::int32_t> ids = base_->tokenizer().encode("taste of the ").ids;
     ids.insert(ids.begin(), base_->tokenizer().bos_id().value());
     ids = left ? std::vector(ids.end() - 3, ids.end()) : std::vector(ids.begin(), ids.begin() + 3);
