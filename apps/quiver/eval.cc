@@ -22,6 +22,7 @@ struct Arguments {
   std::optional<std::int64_t> max_new_tokens;
   std::int64_t limit = 0;
   Truncation truncation = Truncation::kLeft;
+  bool exclude_own = false;
 };
 
 void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
@@ -39,26 +40,35 @@ void run_rouge(const Arguments& arguments, const GlobalOptions& global) {
   options.max_new_tokens = arguments.max_new_tokens.value_or(config.max_output_length);
   options.max_input_length = config.max_input_length;
   options.truncation = arguments.truncation;
+  options.record_routing = true;
   if (!arguments.data.config.empty()) options.batch_size = config.predict_batch_size;
   Progress progress("rouge", static_cast<std::int64_t>(examples.size() * models.size()), "texts");
-  const std::vector<Evaluation> evaluations =
-      evaluate_rouge(models, examples, options, [&](std::int64_t done) {
+  const std::vector<Evaluation> evaluations = evaluate_rouge(
+      models, examples, options,
+      [&](std::int64_t done) {
         progress.advance(done);
         throw_if_interrupted("nothing was written");
-      });
+      },
+      own_expert(arguments.exclude_own));
   Results results;
   results.base = arguments.model.model;
   std::vector<ScoredRow> rows;
   for (std::size_t i = 0; i < models.size(); ++i)
     rows.push_back({result_row(models[i], evaluations[i], arguments.model.library), evaluations[i].scores});
   results.rows = with_oracle_shares(rows);
-  results.samples = text_samples(examples, evaluations);
+  results.samples = text_samples(examples, models, evaluations, options.truncation);
   report_results(results, arguments.out);
 }
 
 constexpr const char* kTasksHelp =
     "Tasks, comma-separated: names of the definitions that come with Quiver (arc_easy, arc_challenge, piqa,\n"
     "hellaswag, winogrande, openbookqa, boolq, mmlu, bbh), paths of one's own (FILE.json), or all";
+
+void add_exclude_own_flag(Command& command, bool& exclude_own) {
+  command.add_flag(
+      "--exclude-own", exclude_own,
+      "Leave out the expert of a prompt's own task; the base, oracle and expert:NAME stay whole");
+}
 
 // MODEL and the options that the named tasks share.
 void add_task_options(Command& command, TaskArguments& arguments) {
@@ -72,6 +82,7 @@ void add_task_options(Command& command, TaskArguments& arguments) {
       ->check(Number::kPositive);
   command.add_option("--out", arguments.out, "results.json to write (default: stdout)");
   add_truncate_option(command, arguments.truncation);
+  add_exclude_own_flag(command, arguments.exclude_own);
   command.add_option("--out-samples", arguments.samples_out,
                      "JSON lines to write: every question's scores or text");
 }
@@ -122,6 +133,7 @@ void add_eval(Command& program, GlobalOptions& global) {
   arguments->data.add_tasks_to(*rouge);
   add_split_option(*rouge, arguments->split);
   add_truncate_option(*rouge, arguments->truncation);
+  add_exclude_own_flag(*rouge, arguments->exclude_own);
   rouge->add_option("--max-new-tokens", arguments->max_new_tokens, "Default: the config's max_output_length")
       ->check(Number::kPositive);
   rouge->callback([arguments, &global] { run_rouge(*arguments, global); });

@@ -93,7 +93,8 @@ void run_choices(const LoadedTask& task, const TaskArguments& arguments,
                  const std::vector<RoutedModel>& models, const EvaluationObserver& observer,
                  TaskResults& results, SampleLines& lines) {
   const std::vector<ChoiceEvaluation> evaluations = evaluate_choices(
-      models, task.questions.choices, task.definition.metrics, observer, arguments.truncation);
+      models, task.questions.choices, task.definition.metrics, observer, arguments.truncation,
+      {.record = true, .own_expert = own_expert(arguments.exclude_own)});
   std::vector<const Evaluation*> main;
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.add(i, task.definition, evaluations[i].metrics);
@@ -113,8 +114,10 @@ void run_answers(const LoadedTask& task, const TaskArguments& arguments,
   options.max_input_length = 1 << 30;  // only the model's positions limit a prompt
   options.stop = task.definition.stop;
   options.truncation = arguments.truncation;
+  options.record_routing = true;
   const std::vector<AnswerEvaluation> evaluations =
-      evaluate_answers(models, task.questions.texts, task.definition.extraction, options, observer);
+      evaluate_answers(models, task.questions.texts, task.definition.extraction, options, observer,
+                       own_expert(arguments.exclude_own));
   for (std::size_t i = 0; i < models.size(); ++i) {
     results.add(i, task.definition, {evaluations[i].exact_match});
     lines.add(models[i], task.questions.texts, evaluations[i]);
@@ -138,6 +141,8 @@ void run_task(const LoadedTask& task, const TaskArguments& arguments, const std:
 }
 
 }  // namespace
+
+OwnExpert own_expert(bool exclude_own) { return exclude_own ? OwnExpert::kLeftOut : OwnExpert::kIncluded; }
 
 void run_eval_tasks(const TaskArguments& arguments, const GlobalOptions& global) {
   check_output(arguments.out);

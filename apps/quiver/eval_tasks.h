@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "model_arguments.h"
+#include "quiver/evaluation.h"
 
 namespace quiver::program {
 
@@ -20,7 +21,11 @@ struct TaskArguments {
   std::optional<std::int64_t> shots;
   std::optional<std::int64_t> max_new_tokens;
   Truncation truncation = Truncation::kLeft;
+  bool exclude_own = false;  // --exclude-own
 };
+
+// What --exclude-own stands for.
+OwnExpert own_expert(bool exclude_own);
 
 // Evaluates all tasks on one loaded base. All data is read before the model is loaded. A task that fails
 // leaves the others' results, which are written; then throws Error naming the failed tasks. Throws Error at

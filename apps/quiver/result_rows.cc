@@ -24,6 +24,7 @@ ResultRow result_row(const RoutedModel& model, const Evaluation& evaluation, con
   row.per_task = evaluation.per_task;
   row.seconds = evaluation.seconds;
   row.tokens = evaluation.tokens;
+  if (!evaluation.routing.empty()) row.routing = evaluation.routing.measures();
   return row;
 }
 

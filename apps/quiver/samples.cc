@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "token_marks.h"
+
 namespace quiver::program {
 namespace {
 
@@ -40,17 +42,31 @@ void add_answer(Sample& sample, const std::string& text, double score) {
   sample.answers.push_back({.row = sample.answers.size(), .text = text.substr(0, kMaxBytes), .score = score});
 }
 
+std::vector<std::pair<std::string, std::string>> marks_of(const RoutedModel& model, const std::string& prompt,
+                                                          std::span<const std::int32_t> experts,
+                                                          Truncation truncation) {
+  const std::vector<std::int32_t> all = model.prompt_ids(prompt);
+  std::span<const std::int32_t> run = all;
+  if (experts.size() > run.size()) return {};
+  run = truncation == Truncation::kRight ? run.first(experts.size()) : run.last(experts.size());
+  return token_marks(model.base().tokenizer(), run, experts, model.expert_names());
+}
+
 }  // namespace
 
-std::vector<Sample> text_samples(const std::vector<Example>& examples,
-                                 std::span<const Evaluation> evaluations) {
+std::vector<Sample> text_samples(const std::vector<Example>& examples, std::span<const RoutedModel> models,
+                                 std::span<const Evaluation> evaluations, Truncation truncation) {
   std::vector<Sample> samples;
   const auto task_of = [&](std::size_t i) -> const std::string& { return examples[i].task_name; };
   for (const std::size_t i : sample_places(examples.size(), task_of)) {
     Sample& sample =
         samples.emplace_back(sample_of(examples[i].task_name, examples[i].source, examples[i].target));
-    for (const Evaluation& evaluation : evaluations)
-      add_answer(sample, evaluation.texts[i], evaluation.scores[i]);
+    for (std::size_t m = 0; m < models.size(); ++m) {
+      add_answer(sample, evaluations[m].texts[i], evaluations[m].scores[i]);
+      if (evaluations[m].token_experts.empty()) continue;
+      sample.answers.back().tokens =
+          marks_of(models[m], examples[i].source, evaluations[m].token_experts[i], truncation);
+    }
   }
   return samples;
 }

@@ -11,8 +11,9 @@ namespace quiver::program {
 
 // A dozen prompts to look at, spread over the tasks, with what every model made of them; an answer's row is
 // the model's index. Long texts are cut.
-std::vector<Sample> text_samples(const std::vector<Example>& examples,
-                                 std::span<const Evaluation> evaluations);
+// With the tokens' experts where they were recorded; `truncation` says what a long prompt lost.
+std::vector<Sample> text_samples(const std::vector<Example>& examples, std::span<const RoutedModel> models,
+                                 std::span<const Evaluation> evaluations, Truncation truncation);
 std::vector<Sample> choice_samples(const std::vector<ChoiceQuestion>& questions,
                                    const std::vector<const Evaluation*>& evaluations);
 std::vector<Sample> answer_samples(const std::vector<TextQuestion>& questions,

@@ -35,6 +35,7 @@ Evaluation TaskResults::pooled(const std::vector<Entry>& entries, const std::str
     sum.n += part.n;
     sum.seconds += part.seconds;
     sum.tokens += part.tokens;
+    sum.routing.add(part.routing);
     sum.scores.insert(sum.scores.end(), part.scores.begin(), part.scores.end());
     sum.per_task.insert(part.per_task.begin(), part.per_task.end());
   }

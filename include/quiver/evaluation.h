@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quiver/dataset.h"
+#include "quiver/measures.h"
 #include "quiver/routed_model.h"
 #include "quiver/task.h"
 
@@ -26,6 +27,25 @@ struct Evaluation {
   std::vector<double> scores = {};         // of every example, on the metric's scale; `value` is their mean
   std::vector<std::size_t> chosen = {};    // multiple choice: the answer taken, by question
   std::vector<std::string> texts = {};     // rougeL: the continuation, by example
+  // Where routing was recorded, of models with experts: what experts served the prompts, and (rougeL), by
+  // example, the expert of each of the prompt's tokens, as Generation::token_experts.
+  RoutingTally routing = {};
+  std::vector<std::vector<std::int32_t>> token_experts = {};
+};
+
+// Which experts a prompt may be served by.
+enum class OwnExpert {
+  kIncluded,  // all
+  // All but the one that was trained on the prompt's task (its cluster's). Only the base, the oracle and
+  // `expert:NAME` stay whole: they are what routers are measured against.
+  kLeftOut,
+};
+
+// What evaluate_choices() does beside scoring.
+struct RoutingOptions {
+  // Fill Evaluation::routing. Costs one more run over the prompts of models that decide token by token.
+  bool record = false;
+  OwnExpert own_expert = OwnExpert::kIncluded;
 };
 
 // Called with the number of finished examples since the last call, over all models.
@@ -34,11 +54,13 @@ using EvaluationObserver = std::function<void(std::int64_t)>;
 // Rouge-L (Lin 2004, eq. 4 with beta = 1; the tokenization and stemming of google-research rouge_score) of
 // greedy continuations against the examples' targets, times 100. One Evaluation per model, in their order.
 // All models must share one base; their requests share batches of options.batch_size sequences a model, and
-// no weights are loaded twice. Throws what generate() throws, and the first failure among its results, naming
-// the example.
+// no weights are loaded twice. Routing is recorded where `options` say so. Throws what generate() throws, the
+// first failure among its results, naming the example, and with OwnExpert::kLeftOut what
+// RoutedModel::without_expert() throws, naming the task.
 std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const std::vector<Example>& examples, const GenerationOptions& options,
-                                       const EvaluationObserver& observer = {});
+                                       const EvaluationObserver& observer = {},
+                                       OwnExpert own_expert = OwnExpert::kIncluded);
 
 // Multiple choice of one model.
 struct ChoiceEvaluation {
@@ -59,7 +81,8 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
                                                std::span<const ChoiceQuestion> questions,
                                                const std::vector<std::string>& metrics,
                                                const EvaluationObserver& observer = {},
-                                               Truncation truncation = Truncation::kLeft);
+                                               Truncation truncation = Truncation::kLeft,
+                                               const RoutingOptions& routing = {});
 
 // Written answers of one model.
 struct AnswerEvaluation {
@@ -73,7 +96,8 @@ struct AnswerEvaluation {
 std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> models,
                                                std::span<const TextQuestion> questions,
                                                AnswerExtraction extraction, const GenerationOptions& options,
-                                               const EvaluationObserver& observer = {});
+                                               const EvaluationObserver& observer = {},
+                                               OwnExpert own_expert = OwnExpert::kIncluded);
 
 // What an extraction takes out of a generated text.
 std::string extract_answer(const std::string& text, AnswerExtraction extraction);

@@ -5,6 +5,7 @@
 #include "eval/accuracy_counter.h"
 #include "eval/continuation_split.h"
 #include "eval/require_done.h"
+#include "eval/served_model.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -45,9 +46,9 @@ std::string place_of(const ChoiceQuestion& question, std::size_t choice) {
          std::to_string(choice + 1);
 }
 
-std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const ChoiceQuestion> questions,
-                                       bool with_end) {
-  ContinuationSplitter splitter(model);
+std::vector<ScoreRequest> requests_for(const RoutedModel& whole, ServedModel& served,
+                                       std::span<const ChoiceQuestion> questions, bool with_end) {
+  ContinuationSplitter splitter(whole);
   std::vector<ScoreRequest> requests;
   for (const ChoiceQuestion& question : questions) {
     for (std::size_t i = 0; i < question.choices.size(); ++i) {
@@ -59,7 +60,7 @@ std::vector<ScoreRequest> requests_for(const RoutedModel& model, std::span<const
         }
       };
       TextIds text = split();
-      requests.push_back({.model = model,
+      requests.push_back({.model = served.for_task(question.task),
                           .prompt = question.prompts[i],
                           .completion = {},
                           .task_name = question.task,
@@ -95,19 +96,52 @@ Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> question
   return evaluation;
 }
 
+// The routing of every question's first prompt: as it was scored where one decision was made for it, else of
+// a run of its own.
+RoutingTally routing_of(ServedModel& served, std::span<const ChoiceQuestion> questions,
+                        const std::vector<Score>& scores, Truncation truncation) {
+  std::vector<const ChoiceQuestion*> unknown;
+  std::vector<GenerationRequest> requests;
+  std::size_t next = 0;
+  for (const ChoiceQuestion& question : questions) {
+    const std::vector<double>& weights = scores[next].expert_weights;
+    next += question.choices.size();
+    served.record(question.task, weights);
+    const RoutedModel& model = served.for_task(question.task);
+    if (!weights.empty() || model.expert_names().empty()) continue;
+    requests.push_back({model, question.prompts.front(), question.task});
+    unknown.push_back(&question);
+  }
+  if (requests.empty()) return served.routing();
+  // Of what was scored nothing is too long.
+  const GenerationOptions options = {
+      .max_new_tokens = 1,
+      .max_input_length = 1 << 30,
+      .truncation = truncation == Truncation::kError ? Truncation::kLeft : truncation,
+      .record_routing = true};
+  const std::vector<Generation> generations = generate(requests, options);
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    require_done(generations[i].error, place_of(*unknown[i], 0));
+    served.record(unknown[i]->task, generations[i].expert_weights);
+  }
+  return served.routing();
+}
+
 }  // namespace
 
 std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> models,
                                                std::span<const ChoiceQuestion> questions,
                                                const std::vector<std::string>& metrics,
-                                               const EvaluationObserver& observer, Truncation truncation) {
+                                               const EvaluationObserver& observer, Truncation truncation,
+                                               const RoutingOptions& routing) {
   if (questions.empty()) throw Error(ErrorKind::kInvalidArgument, "there are no questions to evaluate");
   std::vector<ChoiceMetric> wanted;
   for (const std::string& name : metrics) wanted.push_back(parse_metric(name));
   const bool with_end = std::count(wanted.begin(), wanted.end(), ChoiceMetric::kPerToken) > 0;
   std::vector<ChoiceEvaluation> results;
   for (const RoutedModel& model : models) {
-    const std::vector<ScoreRequest> requests = requests_for(model, questions, with_end);
+    ServedModel served(model, routing.own_expert);
+    const std::vector<ScoreRequest> requests = requests_for(model, served, questions, with_end);
     const auto start = std::chrono::steady_clock::now();
     std::size_t reported = 0;
     const std::vector<Score> scores = score(requests, {.truncation = truncation}, [&](std::size_t done) {
@@ -118,12 +152,15 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
 
     require_scores(questions, scores);
     if (results.empty()) warn_of_cut_texts(scores, truncation);
+    const RoutingTally tally =
+        routing.record ? routing_of(served, questions, scores, truncation) : RoutingTally();
     ChoiceEvaluation result;
     std::int64_t tokens = 0;
     for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       Evaluation evaluation = measure(wanted[i], questions, scores);
       evaluation.metric = metrics[i];
+      evaluation.routing = tally;
       evaluation.seconds = seconds;
       evaluation.tokens = tokens;
       result.metrics.push_back(std::move(evaluation));

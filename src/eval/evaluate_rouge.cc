@@ -2,6 +2,7 @@
 
 #include "eval/require_done.h"
 #include "eval/rouge.h"
+#include "eval/served_model.h"
 #include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
@@ -10,12 +11,15 @@ namespace quiver {
 
 std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const std::vector<Example>& examples, const GenerationOptions& options,
-                                       const EvaluationObserver& observer) {
+                                       const EvaluationObserver& observer, OwnExpert own_expert) {
   if (examples.empty()) throw Error(ErrorKind::kInvalidArgument, "there is no example to evaluate on");
   // Example by example, so that the models' requests for one prompt are neighbours in a batch.
+  std::vector<ServedModel> served;
+  for (const RoutedModel& model : models) served.emplace_back(model, own_expert);
   std::vector<GenerationRequest> requests;
   for (const Example& example : examples) {
-    for (const RoutedModel& model : models) requests.push_back({model, example.source, example.task_name});
+    for (ServedModel& model : served)
+      requests.push_back({model.for_task(example.task_name), example.source, example.task_name});
   }
   // Every model gets the batch it would have alone: the weights are read once a step for all of them.
   GenerationOptions together = options;
@@ -43,10 +47,15 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
       result.value += score / static_cast<double>(result.n);
       result.scores.push_back(score);
       result.texts.push_back(generation.text);
+      served[m].record(examples[i].task_name, generation.expert_weights);
+      if (options.record_routing)
+        result.token_experts.push_back(
+            served[m].whole_places(examples[i].task_name, generation.token_experts));
       result.per_task[examples[i].task_name] += score;
       ++counts[examples[i].task_name];
       result.tokens += static_cast<std::int64_t>(generation.ids.size());
     }
+    result.routing = served[m].routing();
     for (auto& [task, sum] : result.per_task) sum /= static_cast<double>(counts[task]);
     all_tokens += result.tokens;
   }

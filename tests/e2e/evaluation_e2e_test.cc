@@ -23,6 +23,21 @@ std::string questions() {
   return text;
 }
 
+// A task of choices on the words that the experts were trained on.
+void write_choice_task(const std::filesystem::path& folder, const std::string& task, int label) {
+  write_file_atomic(folder / (task + ".json"), dump_json({{"name", task},
+                                                          {"split", "test"},
+                                                          {"prompt", task + " of the {noun}:"},
+                                                          {"choices", {"blue", "seven", "sweet"}},
+                                                          {"gold", "label"},
+                                                          {"metrics", {"acc"}},
+                                                          {"main_metric", "acc"}}));
+  std::string rows;
+  for (const char* noun : {"sea", "sun", "ice", "oak", "fox", "hen"})
+    rows += dump_json({{"noun", noun}, {"label", label}}) + "\n";
+  write_file_atomic(folder / "data" / task / "test.jsonl", rows);
+}
+
 using Evaluate = test::ProgramTest;
 
 TEST_F(Evaluate, SeveralRoutersOnOneLoadedBase) {
@@ -66,6 +81,18 @@ TEST_F(Evaluate, TextsComeWithADozenSamples) {
     ASSERT_EQ(samples[i].at("answers").size(), 2u);
     for (std::size_t row = 0; row < 2; ++row) EXPECT_EQ(samples[i].at("answers")[row].at("row"), row);
   }
+  // The tokens are the prompt, all of the oracle's expert.
+  std::string prompt;
+  for (const Json& token : samples[7].at("answers")[1].at("tokens")) {
+    prompt += token[0].get<std::string>();
+    EXPECT_EQ(token[1], "taste");
+  }
+  EXPECT_EQ(prompt, "taste of the sun:");
+  EXPECT_FALSE(samples[7].at("answers")[0].contains("tokens"));
+  const Json& routing = results.at("rows")[1].at("routing");
+  EXPECT_EQ(routing.at("accuracy"), 1);
+  EXPECT_EQ(routing.at("weights").at("colour"), Json({{"colour", 1.0}}));
+  EXPECT_FALSE(results.at("rows")[0].contains("routing"));
   EXPECT_EQ(samples[0].at("prompt"), "colour of the sea:");
   EXPECT_EQ(samples[7].at("prompt"), "taste of the sun:");
   // The answer is what `generate` writes, its broken UTF-8 repaired.
@@ -73,6 +100,28 @@ TEST_F(Evaluate, TextsComeWithADozenSamples) {
                                    " --router expert:taste --max-new-tokens 4 --prompt 'taste of the sun:'");
   EXPECT_EQ(samples[7].at("answers")[1].at("text").get<std::string>() + "\n",
             Json::parse(dump_json(alone)).get<std::string>());
+}
+
+TEST_F(Evaluate, OwnExpertsCanBeLeftOut) {
+  train("colour,taste");
+  const std::string command = " " + base() + " --library " + arg("library") + " --exclude-own";
+  const std::string rouge =
+      command + " --data " + arg("tasks.jsonl") + " --max-new-tokens 4 --tasks colour,taste";
+  const Json rows = Json::parse(run_ok("eval rouge" + rouge + " --router oracle,uniform")).at("rows");
+  EXPECT_EQ(rows[0].at("routing").at("accuracy"), 1);
+  EXPECT_EQ(rows[1].at("routing").at("weights"),
+            Json({{"colour", {{"taste", 1.0}}}, {"taste", {{"colour", 1.0}}}}));
+  EXPECT_FALSE(rows[1].at("routing").contains("accuracy"));
+
+  write_choice_task(path(""), "colour", 0);
+  const std::string choices =
+      "eval " + arg("colour.json") + command + " --data " + arg("data") + " --router ";
+  EXPECT_EQ(Json::parse(run_ok(choices + "uniform")).at("rows")[0].at("routing").at("weights"),
+            Json({{"colour", {{"taste", 1.0}}}}));
+  run_ok("library rm " + arg("library") + " taste");
+  const test::ProgramResult alone = run(choices + "uniform");
+  EXPECT_EQ(alone.status, 1);
+  EXPECT_NE(alone.err.find("'colour' is the only expert"), std::string::npos) << alone.err;
 }
 
 TEST_F(Evaluate, LimitAndSplitChooseTheRows) {
@@ -117,21 +166,6 @@ TEST_F(Evaluate, MultipleChoiceIsTheBestScoredChoice) {
   const Json limited =
       Json::parse(run_ok("eval arc-challenge " + base() + " --limit 3 --data " + arg("questions.jsonl")));
   EXPECT_EQ(limited.at("rows")[0].at("n"), 3);
-}
-
-// A task of choices on the words that the experts were trained on.
-void write_choice_task(const std::filesystem::path& folder, const std::string& task, int label) {
-  write_file_atomic(folder / (task + ".json"), dump_json({{"name", task},
-                                                          {"split", "test"},
-                                                          {"prompt", task + " of the {noun}:"},
-                                                          {"choices", {"blue", "seven", "sweet"}},
-                                                          {"gold", "label"},
-                                                          {"metrics", {"acc"}},
-                                                          {"main_metric", "acc"}}));
-  std::string rows;
-  for (const char* noun : {"sea", "sun", "ice", "oak", "fox", "hen"})
-    rows += dump_json({{"noun", noun}, {"label", label}}) + "\n";
-  write_file_atomic(folder / "data" / task / "test.jsonl", rows);
 }
 
 TEST_F(Evaluate, ShareOfTheOracleIsThatOfTheScores) {

@@ -1,0 +1,66 @@
+#include "eval/served_model.h"
+
+#include "eval/require_done.h"
+
+namespace quiver {
+namespace {
+
+// The base has no expert, and who is told which expert to use is what routers are measured against.
+bool chooses(const RoutedModel& model) {
+  const std::string& router = model.router().router;
+  return router != "base" && router != "oracle" && router != "expert";
+}
+
+}  // namespace
+
+ServedModel::ServedModel(const RoutedModel& model, OwnExpert own)
+    : model_(model),
+      leaves_out_(own == OwnExpert::kLeftOut && chooses(model)),
+      experts_(model.expert_names()) {}
+
+std::optional<std::size_t> ServedModel::left_out(const std::string& task) const {
+  return leaves_out_ ? model_.expert_of_task(task) : std::nullopt;
+}
+
+const RoutedModel& ServedModel::for_task(const std::string& task) {
+  const std::optional<std::size_t> expert = left_out(task);
+  if (!expert) return model_;
+  const auto found = parts_.find(*expert);
+  if (found != parts_.end()) return found->second.model;
+  if (experts_.size() == 1) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "'" + experts_[0] + "' is the only expert: without it nothing is left for its own task '" +
+                    task + "'",
+                "leaving out a task's own expert needs at least two");
+  }
+  try {
+    RoutedModel others = model_.without_expert(experts_[*expert]);
+    std::vector<std::string> names = others.expert_names();
+    return parts_.emplace(*expert, Part{std::move(others), std::move(names)}).first->second.model;
+  } catch (const Error& error) {
+    throw error_of(error, "task '" + task + "' without its own expert '" + experts_[*expert] + "'");
+  }
+}
+
+void ServedModel::record(const std::string& task, const std::vector<double>& expert_weights) {
+  if (expert_weights.empty()) return;
+  const std::optional<std::size_t> without = left_out(task);
+  const std::vector<std::string>& names = without ? parts_.at(*without).experts : experts_;
+  const std::optional<std::size_t> own = without ? std::nullopt : model_.expert_of_task(task);
+  routing_.add({.task = task,
+                .own_expert = own ? std::optional(names[*own]) : std::nullopt,
+                .experts = names,
+                .weights = expert_weights});
+}
+
+std::vector<std::int32_t> ServedModel::whole_places(const std::string& task,
+                                                    std::vector<std::int32_t> experts) const {
+  const std::optional<std::size_t> without = left_out(task);
+  if (!without) return experts;
+  for (std::int32_t& expert : experts) {
+    if (expert >= static_cast<std::int32_t>(*without)) ++expert;
+  }
+  return experts;
+}
+
+}  // namespace quiver
