@@ -27,7 +27,7 @@ build: deps
 
 quickstart: build
 	./build/quiver tutorial -c configs/quickstart.json --out out/quickstart
-	@echo "charts and numbers: out/quickstart/rouge.png accuracy.png results.json"
+	@echo "all of it on one page: out/quickstart/report.html; charts and numbers: rouge.png accuracy.png routing.png results.json"
 
 test: deps check-format
 	cmake --preset test >/dev/null

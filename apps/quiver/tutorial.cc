@@ -8,6 +8,7 @@
 #include "model_cache.h"
 #include "progress.h"
 #include "result_rows.h"
+#include "samples.h"
 #include "task_definitions.h"
 #include "training_run.h"
 #include "tutorial_config.h"
@@ -43,12 +44,14 @@ class Tutorial {
     Results results;
     results.base = *config_.experiment.model;
     if (!fs::exists(out_ / "rouge.json")) evaluate_texts(tasks, clusters);
-    results.rows = read_results(out_ / "rouge.json").rows;
+    const Results rouge = read_results(out_ / "rouge.json");
+    results.rows = rouge.rows;
     Results accuracy = results;
     if (config_.choices) {
       if (!fs::exists(out_ / "choices.json")) evaluate_questions(tasks, clusters);
       accuracy.rows = read_results(out_ / "choices.json").rows;
     }
+    results.samples = rouge.samples;
     publish(results, config_.choices ? &accuracy : nullptr);
   }
 
@@ -149,15 +152,21 @@ class Tutorial {
     options.max_new_tokens = config_.max_new_tokens;
     options.max_input_length = config_.experiment.max_input_length;
     options.batch_size = config_.experiment.predict_batch_size;  // of each model
+    options.record_routing = true;
     Progress progress("rouge", static_cast<std::int64_t>(routed.size() * examples.size()), "texts");
+    const std::vector<RoutedModel> models = models_of(routed);
     const std::vector<Evaluation> evaluations =
-        evaluate_rouge(models_of(routed), examples, options, [&](std::int64_t done) {
+        evaluate_rouge(models, examples, options, [&](std::int64_t done) {
           progress.advance(done);
           throw_if_interrupted("finished steps are kept, run again to go on");
         });
     Results results;
     results.base = *config_.experiment.model;
-    for (std::size_t i = 0; i < routed.size(); ++i) results.rows.push_back(row(routed[i], evaluations[i]));
+    std::vector<ScoredRow> rows;
+    for (std::size_t i = 0; i < routed.size(); ++i)
+      rows.push_back({row(routed[i], evaluations[i]), evaluations[i].scores});
+    results.rows = with_oracle_shares(rows);
+    results.samples = text_samples(examples, models, evaluations, options.truncation);
     write_results(results, out_ / "rouge.json");
   }
 
@@ -168,11 +177,12 @@ class Tutorial {
     TaskDefinition task = find_task_definition("arc_easy");
     task.name = choices.task;
     const TaskQuestions questions = read_task_questions(task, choices.data, {.limit = choices.limit});
-    const auto evaluations =
-        evaluate_choices(models_of(routed), questions.choices, task.metrics, [&](std::int64_t done) {
-          progress.advance(done);
-          throw_if_interrupted("finished steps are kept, run again to go on");
-        });
+    const auto observer = [&](std::int64_t done) {
+      progress.advance(done);
+      throw_if_interrupted("finished steps are kept, run again to go on");
+    };
+    const auto evaluations = evaluate_choices(models_of(routed), questions.choices, task.metrics, observer,
+                                              Truncation::kLeft, {.record = true});
     Results results;
     results.base = *config_.experiment.model;
     for (std::size_t i = 0; i < routed.size(); ++i) {
@@ -182,9 +192,24 @@ class Tutorial {
     write_results(results, out_ / "choices.json");
   }
 
+  // Where the routers sent the prompts; many tasks or routers are shown by the report alone.
+  void draw_routing(const Results& results) const {
+    const bool routed =
+        std::ranges::any_of(results.rows, [](const ResultRow& r) { return r.routing.has_value(); });
+    if (!routed) return;
+    try {
+      for (const char* extension : {"svg", "png"})
+        plot_heat_maps(results, out_ / (std::string("routing.") + extension));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kInvalidArgument) throw;
+      log_warning(error.what());
+    }
+  }
+
   void publish(Results rouge, const Results* accuracy) const {
     for (const char* extension : {"svg", "png"})
       plot_results(rouge, out_ / (std::string("rouge.") + extension));
+    draw_routing(rouge);
     if (accuracy != nullptr) {
       Results chart = *accuracy;
       std::erase_if(chart.rows, [](const ResultRow& r) { return r.metric != "acc"; });
@@ -193,8 +218,10 @@ class Tutorial {
       rouge.rows.insert(rouge.rows.end(), accuracy->rows.begin(), accuracy->rows.end());
     }
     write_results(rouge, out_ / "results.json");
+    const ReportPart part = {.title = out_.string(), .results = read_results(out_ / "results.json")};
+    write_file_atomic(out_ / "report.html", report_page({&part, 1}));
     std::fputs(format_table(rouge).c_str(), stdout);
-    log_info("results.json and charts in " + out_.string());
+    log_info("report.html, results.json and charts in " + out_.string());
   }
 
   TutorialConfig config_;

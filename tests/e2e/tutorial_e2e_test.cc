@@ -61,7 +61,12 @@ TEST_F(TutorialCommand, RunsTheChainAndRepeatsNothing) {
   }
   EXPECT_EQ(std::count(names.begin(), names.end(), "acc arrow_mbc"), 1);
   EXPECT_EQ(rows.size(), 9u + 3u * 3u);
-  for (const char* chart : {"rouge.svg", "rouge.png", "accuracy.svg", "accuracy.png"})
+  for (const Json& row : rows) EXPECT_EQ(row.contains("routing"), row.at("router") != "base") << row;
+  const std::string page = test::content(path("out/report.html"));
+  for (const char* heading : {"Where the routers sent the prompts", "Task by task", "Prompts and answers"})
+    EXPECT_NE(page.find(heading), std::string::npos) << heading;
+  for (const char* chart :
+       {"rouge.svg", "rouge.png", "accuracy.svg", "accuracy.png", "routing.svg", "routing.png"})
     EXPECT_TRUE(std::filesystem::exists(path("out") / chart)) << chart;
 
   const auto before = times();
@@ -69,8 +74,9 @@ TEST_F(TutorialCommand, RunsTheChainAndRepeatsNothing) {
   EXPECT_EQ(Json::parse(test::content(path("out/results.json"))).at("rows"), rows);
   for (const auto& [file, time] : times()) {
     const std::string name = std::filesystem::path(file).filename().string();
-    const bool result_of_last_step =
-        name == "results.json" || name == "settings.json" || name.ends_with(".svg") || name.ends_with(".png");
+    const bool result_of_last_step = name == "results.json" || name == "report.html" ||
+                                     name == "settings.json" || name.ends_with(".svg") ||
+                                     name.ends_with(".png");
     if (result_of_last_step) continue;
     ASSERT_TRUE(before.contains(file)) << file;
     EXPECT_EQ(time, before.at(file)) << file;
