@@ -148,7 +148,7 @@ struct Generation {
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
   // With record_routing. By expert of RoutedModel::expert_names(), the mean over the prompt's tokens and the
   // adapted slots of the weights that were used: sums to 1, or to 0 where the base alone served the prompt.
-  // Empty without experts.
+  // Empty without experts. Slots behind the last layer's attention see the last token alone and do not count.
   std::vector<double> expert_weights = {};
   // The expert with the largest weight, over all slots, of each of the prompt's tokens; -1: none.
   std::vector<std::int32_t> token_experts = {};

@@ -40,7 +40,12 @@ class BlockMixer {
       float* weight = &weight_[static_cast<std::size_t>(row * top_k_)];
       choose_largest(logits, experts, top_k_, chosen);
       if (equal_weights_) {
-        std::fill_n(weight, top_k_, 1.0f / static_cast<float>(top_k_));
+        const auto is_open = [&](std::int32_t e) {
+          return !(logits[e] == -std::numeric_limits<float>::infinity());
+        };
+        const auto open = std::count_if(chosen, chosen + top_k_, is_open);
+        for (std::int64_t j = 0; j < top_k_; ++j)
+          weight[j] = is_open(chosen[j]) ? 1.0f / static_cast<float>(open) : 0.0f;
         continue;
       }
       const float largest = logits[chosen[0]];

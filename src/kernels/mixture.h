@@ -32,7 +32,7 @@ struct MixtureRule {
   // How the chosen experts are combined: y += (sum_e w_e B_e) (sum_f w_f A_f) x, "parameter"; or else
   // y += sum_e w_e B_e A_e x, "output".
   bool merge_before = false;
-  bool equal_weights = false;  // 1 / top_k for each chosen expert instead of the softmax
+  bool equal_weights = false;  // the same for each chosen expert instead of the softmax
   // Above 0: weights are those of a softmax over all experts, divided by the sum of the kept ones + epsilon.
   double kept_sum_epsilon = 0;
   std::vector<float> prior = {};  // added to the logits; one an expert, or empty. -infinity: never chosen

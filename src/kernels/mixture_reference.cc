@@ -61,7 +61,10 @@ at::Tensor mixture_weights(const at::Tensor& logits, const MixtureRule& rule) {
   }
   const at::Tensor values = logits.to(at::kFloat);
   const at::Tensor kept = largest(values, k);
-  if (rule.equal_weights) return kept.to(at::kFloat) / static_cast<double>(k);
+  if (rule.equal_weights) {
+    const at::Tensor open = (kept & (values != -std::numeric_limits<double>::infinity())).to(at::kFloat);
+    return open / open.sum(1, true);
+  }
   if (rule.kept_sum_epsilon == 0)
     return at::softmax(values.masked_fill(~kept, -std::numeric_limits<double>::infinity()), 1);
   const at::Tensor weights = at::softmax(values, 1) * kept;

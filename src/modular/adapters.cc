@@ -28,6 +28,12 @@ std::vector<LoraFactors> factors_in(const ExpertSet& experts, std::span<const Ex
   return result;
 }
 
+// (E V, d) with rows of zeros, which change no norm, so that each of `experts` has `vectors`.
+at::Tensor with_vectors(const at::Tensor& rows, std::int64_t experts, std::int64_t vectors) {
+  const at::Tensor own = rows.view({experts, rows.size(0) / experts, rows.size(1)});
+  return at::constant_pad_nd(own, {0, 0, 0, vectors - own.size(1)}).view({experts * vectors, rows.size(1)});
+}
+
 bool adapts(const std::vector<LoraFactors>& factors) {
   return std::ranges::any_of(factors, [](const LoraFactors& one) { return one.a.defined(); });
 }
@@ -89,7 +95,9 @@ MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
     result.rule.top_k = options.top_k > 0 ? options.top_k : count;
     result.rule.merge_before = options.combine == Combine::kParameter;
     if (!routing.empty()) {
-      result.rule.vectors = routing.front().size(0) / count;
+      for (const at::Tensor& own : routing)
+        result.rule.vectors = std::max(result.rule.vectors, own.size(0) / count);
+      for (at::Tensor& own : routing) own = with_vectors(own, count, result.rule.vectors);
       result.vectors = at::cat(routing).contiguous();
     }
     groups->push_back(std::move(result));

@@ -158,7 +158,9 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
       } else if (const auto found = own[e]->tensors.find(key); found != own[e]->tensors.end()) {
         of_expert = found->second.dim() == 1 ? found->second.unsqueeze(0) : found->second;
       }
-      if (!of_expert.defined() || of_expert.dim() != 2 || of_expert.size(1) != layer.in) {
+      const bool is_single = method.vectors_of == nullptr;
+      if (!of_expert.defined() || of_expert.dim() != 2 || of_expert.size(1) != layer.in ||
+          of_expert.size(0) < 1 || (is_single && of_expert.size(0) != 1) || !of_expert.is_floating_point()) {
         throw Error(ErrorKind::kInvalidArgument,
                     "expert '" + experts[e].info.name + "' has no " + (kind.empty() ? router.router : kind) +
                         " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",

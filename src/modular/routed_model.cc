@@ -120,10 +120,21 @@ RoutedModel RoutedModel::compose(std::shared_ptr<const BaseModel> base, const Ex
 
 RoutedModel RoutedModel::without_expert(const std::string& name) const {
   const std::size_t index = state_->experts.index_of(name);
+  RouterOptions router = state_->router;
+  if (router.default_expert == name) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "expert '" + name + "' is the default expert and cannot be left out",
+                "compose the model with another --default-expert");
+  }
+  FittedRouter fitted_to = *state_->fitted;
+  const std::optional<RouterOptions> fallback = fallback_router(router);
+  if (fallback && fallback->expert == name) {
+    router.settings["fallback"] = kBaseRouter.info.name;
+    fitted_to.fallback = nullptr;
+  }
   ExpertSet others = state_->experts.without(index);
-  std::shared_ptr<const FittedRouter> fitted =
-      without(*base_, *state_->fitted, state_->router, others, index);
-  return assemble(base_, std::move(others), state_->router, std::move(fitted));
+  std::shared_ptr<const FittedRouter> fitted = without(*base_, fitted_to, router, others, index);
+  return assemble(base_, std::move(others), std::move(router), std::move(fitted));
 }
 
 std::vector<std::string> RoutedModel::expert_names() const { return state_->experts.names(); }

@@ -120,6 +120,14 @@ void read_experts(const TensorReader& file, const BaseModel& base, int format,
       if (file.contains(name + ".a")) experts[e].factors[slot] = read_factors(file, name, layer);
     }
   }
+  std::size_t read = 0, held = 0;
+  for (const BoundExpert& expert : experts) read += 2 * expert.factors.size();
+  for (const std::string& name : file.names()) held += name.starts_with("experts.") ? 1 : 0;
+  if (format != kFirstFormat && read != held) {
+    TensorReader::fail(
+        std::to_string(held - read) +
+        " tensors of experts belong to no layer of the base model, or lack their other factor");
+  }
 }
 
 // Puts what a router was fitted to, and its fallback, under names that begin with `start`.
@@ -157,7 +165,8 @@ std::shared_ptr<const FittedRouter> read_fitted(const TensorReader& file, const 
     for (const std::int64_t slot : experts.slots()) {
       const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
       const at::Tensor vectors = file.read(start + layer.path + kRoutingEnd, {-1, layer.in});
-      if (vectors.size(0) % count != 0)
+      const bool is_single = router_method(router.router).vectors_of == nullptr;
+      if (vectors.size(0) % count != 0 || (is_single && vectors.size(0) != count))
         TensorReader::fail("tensor '" + start + layer.path + kRoutingEnd + "' has another shape or type");
       // The first of each expert's; others may be rows of zeros.
       check_prototypes(vectors.view({count, -1, layer.in}).select(1, 0), experts.names(), layer.path);
@@ -255,7 +264,11 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
   ExpertSet experts(std::move(shared));
   if (experts.slots().empty())
     throw Error(ErrorKind::kCorruptFile, directory.string() + " holds no expert weights");
-  validate(router, experts.names());
+  const std::vector<std::string> names = experts.names();
+  if (std::ranges::adjacent_find(names, std::greater_equal<>()) != names.end())
+    throw Error(ErrorKind::kCorruptFile, where + ": the experts are not in the order of their names");
+  check_tasks(experts);
+  validate(router, names);
   std::shared_ptr<const FittedRouter> fitted = read_fitted(file, *base, experts, router, "");
   return assemble(std::move(base), std::move(experts), router, std::move(fitted));
 }

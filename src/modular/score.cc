@@ -26,11 +26,10 @@ class Binder {
       return binding_ = request.model.bind({}, request.task_name);
     }
     if (last_ != nullptr && last_->model.shares_state(request.model) &&
-        last_->task_name == request.task_name && last_->prompt == request.prompt &&
-        (!request.prompt.empty() || last_->ids == request.ids)) {
+        last_->task_name == request.task_name && is_same_prompt(*last_, request)) {
       return binding_;
     }
-    const bool is_text = !request.prompt.empty() || request.ids.empty();
+    const bool is_text = request.ids.empty();
     TextIds prompt =
         is_text ? prompt_ids(request.model, request.prompt) : TextIds{request.ids, request.begin};
     prompt.ids.resize(prompt.begin);
@@ -44,6 +43,14 @@ class Binder {
   }
 
  private:
+  static bool is_same_prompt(const ScoreRequest& left, const ScoreRequest& right) {
+    if (left.ids.empty() || right.ids.empty())
+      return left.ids.empty() == right.ids.empty() && left.prompt == right.prompt;
+    return left.begin == right.begin && left.begin <= std::min(left.ids.size(), right.ids.size()) &&
+           std::equal(left.ids.begin(), left.ids.begin() + static_cast<std::ptrdiff_t>(left.begin),
+                      right.ids.begin());
+  }
+
   const ScoreRequest* last_ = nullptr;
   Binding binding_;
 };

@@ -47,8 +47,9 @@ std::vector<std::pair<std::size_t, double>> largest_shares(const at::Tensor& p, 
     for (auto& share : shares) share.second /= sum;
   };
   normalize();
-  std::erase_if(shares, [](const auto& share) { return share.second < kSmallestShare; });
-  if (shares.empty()) return shares;
+  // The heaviest stays, however many experts there are.
+  const auto small = [](const auto& share) { return share.second < kSmallestShare; };
+  shares.erase(std::find_if(shares.begin() + 1, shares.end(), small), shares.end());
   normalize();
   return shares;
 }
@@ -187,6 +188,8 @@ at::Tensor PromptRule::State::checked_rows(const at::Tensor& rows) const {
 
 std::vector<std::int64_t> PromptRule::layers() const { return {state_->options.layer}; }
 const PromptRuleOptions& PromptRule::options() const { return state_->options; }
+std::int64_t PromptRule::width() const { return state_->sample.width(); }
+
 std::size_t PromptRule::experts() const { return static_cast<std::size_t>(state_->sample.experts); }
 double PromptRule::temperature() const { return state_->temperature; }
 double PromptRule::foreignness_threshold() const {

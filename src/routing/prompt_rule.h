@@ -91,6 +91,7 @@ class PromptRule {
 
   const PromptRuleOptions& options() const;
   std::size_t experts() const;
+  std::int64_t width() const;            // D
   double temperature() const;            // T
   double foreignness_threshold() const;  // above it a prompt is foreign
 

@@ -71,6 +71,23 @@ std::string wanted_value(const RouterSetting& setting) {
          number_text(setting.least) + " and " + number_text(setting.most);
 }
 
+// A setting that the router does not have, and a value that it cannot take, are refused.
+void check_setting(const RouterOptions& options, const std::string& name, const std::string& value) {
+  const RouterSetting setting = find_setting(options, name);
+  const std::string which = "'" + name + "' of router '" + router_name(options) + "'";
+  if (!is_value(setting, value)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                which + " is '" + value.substr(0, 100) + "', must be " + wanted_value(setting));
+  }
+  if (name != "fallback") return;
+  try {
+    if (parse_router(value, options.compat).router != options.router) return;
+  } catch (const Error& error) {
+    throw Error(error.kind(), which + ": " + error.what(), error.hint());
+  }
+  throw Error(ErrorKind::kInvalidArgument, which + " is the router itself", "name another, or base");
+}
+
 // The router that a setting names, with the same implementation's defaults.
 std::optional<RouterOptions> named_router(const RouterOptions& router, const std::string& setting,
                                           const std::string& none) {
@@ -121,12 +138,7 @@ std::string router_name(const RouterOptions& options) {
 }
 
 void set_router_setting(RouterOptions& options, const std::string& name, const std::string& value) {
-  const RouterSetting setting = find_setting(options, name);
-  const std::string wanted = wanted_value(setting);
-  if (!is_value(setting, value)) {
-    throw Error(ErrorKind::kInvalidArgument, "'" + name + "' of router '" + router_name(options) + "' is '" +
-                                                 value.substr(0, 100) + "', must be " + wanted);
-  }
+  check_setting(options, name, value);
   options.settings[name] = value;
 }
 
@@ -237,6 +249,7 @@ void check_temperature(double temperature) {
 }
 
 void validate(const RouterOptions& options, std::int64_t expert_count) {
+  for (const auto& [name, value] : options.settings) check_setting(options, name, value);
   if (options.temperature != 0) check_temperature(options.temperature);
   if (options.router == kBaseRouter.info.name) return;
   if (expert_count < 1) {

@@ -116,6 +116,10 @@ TEST(MixtureWeights, MayBeEqual) {
   const MixtureRule rule{.top_k = 2, .equal_weights = true};
   expect_near(mixture_weights(at::tensor({1.0f, 3.0f, 2.0f}).view({1, 3}), rule),
               at::tensor({0.0f, 0.5f, 0.5f}).view({1, 3}));
+  // What a prefilter left out gets nothing.
+  const float none = -std::numeric_limits<float>::infinity();
+  expect_near(mixture_weights(at::tensor({1.0f, none, none}).view({1, 3}), rule),
+              at::tensor({1.0f, 0.0f, 0.0f}).view({1, 3}));
 }
 
 // Three experts of two vectors in two dimensions, x = (3, 4).

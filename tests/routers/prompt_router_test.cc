@@ -185,6 +185,58 @@ TEST_F(PromptRouterTest, AverageActivationIsTheLikenessToTheMeanInput) {
   EXPECT_LT(test::max_difference(trace.at(slot), expected), 1e-5);
 }
 
+// Ranks that differ between the slots of a group give them different numbers of vectors.
+TEST_F(PromptRouterTest, SpectralTakesOtherRanksInOtherSlots) {
+  ExpertLibrary mixed = ExpertLibrary::create((library_ / "mixed").string());
+  for (Expert expert : test::golden_experts()) {
+    for (auto& [path, weights] : expert.modules) {
+      if (path.ends_with("k_proj"))
+        weights = {weights.a.narrow(0, 0, 1).clone(), weights.b.narrow(1, 0, 1).clone(), 1};
+    }
+    mixed.add(expert);
+  }
+  const RoutedModel model = RoutedModel::compose(base_, mixed, parse_router("spectral"));
+  const auto trace = model.route(prompt_of(0, 9));
+  // In k_proj, of one direction, the logits are Arrow's.
+  compute_arrow_prototypes(mixed, Recompute::kMissing);
+  RouterOptions arrow = parse_router("arrow");
+  arrow.combine = Combine::kOutput;
+  const std::string slot = "model.layers.0.self_attn.k_proj";
+  EXPECT_LT(test::max_difference(trace.at(slot),
+                                 RoutedModel::compose(base_, mixed, arrow).route(prompt_of(0, 9)).at(slot)),
+            1e-5);
+  model.save(library_ / "saved");
+  EXPECT_TRUE(at::equal(logits(RoutedModel::load(library_ / "saved", base_)), logits(model)));
+}
+
+// A folder whose rule is of other experts than it holds.
+TEST_F(PromptRouterTest, ARuleOfOtherExpertsIsCorrupt) {
+  compose("prompt").save(library_ / "saved");
+  const std::filesystem::path file = library_ / "saved" / "quiver_model.json";
+  Json json = read_json_file(file);
+  json["experts"].erase(3);
+  write_file_atomic(file, dump_json(json));
+  std::map<std::string, at::Tensor> tensors;
+  {
+    const SafetensorsFile held = SafetensorsFile::open(library_ / "saved" / "experts.safetensors");
+    for (const std::string& name : held.names()) {
+      if (!name.starts_with("experts.3.")) tensors[name] = held.read(name).clone();
+    }
+  }
+  write_safetensors(library_ / "saved" / "experts.safetensors", tensors);
+  EXPECT_NE(error_message([&] { RoutedModel::load(library_ / "saved", base_); }).find("of 4 experts"),
+            std::string::npos);
+}
+
+TEST_F(PromptRouterTest, AFallbackThatIsLeftOutIsTheBase) {
+  const RoutedModel less = compose("prompt", {{"fallback", "expert:expert_1"}}).without_expert("expert_1");
+  EXPECT_EQ(less.bind(less.prompt_ids("0123 4567 89!? 3141")).adapter, nullptr);
+  EXPECT_EQ(error_message([&] {
+              compose("prompt", {{"fallback", "prompt"}});
+            }),
+            "'fallback' of router 'prompt' is the router itself | name another, or base");
+}
+
 TEST_F(PromptRouterTest, RefusesWhatCannotRoute) {
   const std::string uri = library_.library().uri();
   EXPECT_NE(error_message([&] {

@@ -1,3 +1,6 @@
+#include <cmath>
+
+#include "quiver/error.h"
 #include "routing/prompt_rule.h"
 #include "routing/routers/router_method.h"
 #include "routing/statistics.h"
@@ -62,7 +65,22 @@ std::shared_ptr<const SequenceRule> fit(const RouterParts& parts,
 }
 
 std::shared_ptr<const SequenceRule> restore(const RouterParts& parts, const FittedTensors& tensors) {
-  return std::make_shared<PromptSequenceRule>(PromptRule::restore(tensors, rule_options(parts)));
+  const PromptRuleOptions options = rule_options(parts);
+  PromptRule rule = PromptRule::restore(tensors, options);
+  const bool fits = rule.experts() == parts.experts.size() && rule.width() == parts.base.hidden &&
+                    options.layer <= parts.base.layers && std::isfinite(rule.temperature()) &&
+                    rule.temperature() > 0;
+  if (!fits) {
+    throw Error(ErrorKind::kCorruptFile,
+                "what the router 'prompt' was fitted to is of " + std::to_string(rule.experts()) +
+                    " experts, width " + std::to_string(rule.width()) + " and layer " +
+                    std::to_string(options.layer) + "; the model has " +
+                    std::to_string(parts.experts.size()) + " experts, width " +
+                    std::to_string(parts.base.hidden) + " and " + std::to_string(parts.base.layers) +
+                    " layers",
+                "compose it again");
+  }
+  return std::make_shared<PromptSequenceRule>(std::move(rule));
 }
 
 }  // namespace
