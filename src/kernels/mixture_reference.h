@@ -4,8 +4,8 @@
 
 namespace quiver {
 
-// The rules of mixture.h in ATen operators: what tensors on other devices go through, and what the kernel is
-// tested against.
+// The rules of mixture.h once more, in ATen operators: what the kernel is tested against. Routers prepare
+// their vectors with standardized_rows().
 
 // The logits (T, E) float32 of one slot. x (T, d) of any floating type, vectors (E rule.vectors, d). Throws
 // Error(kInvalidArgument) for widths that differ.

@@ -129,12 +129,14 @@ at::Tensor MixtureAdapter::apply(const LinearGroup& group, const at::Tensor& x, 
   return own.slots.empty() ? y : mix(own, x, std::move(y), nullptr);
 }
 
-at::Tensor MixtureAdapter::apply_recorded(const LinearGroup& group, const at::Tensor& x, at::Tensor y,
-                                          at::Tensor& weights) const {
+MixtureAdapter::Recorded MixtureAdapter::apply_recorded(const LinearGroup& group, const at::Tensor& x,
+                                                        at::Tensor y) const {
   const Group& own = (*groups_)[static_cast<std::size_t>(group.index)];
-  if (own.slots.empty()) return y;
-  weights = at::zeros({x.size(0), static_cast<std::int64_t>(own.slots.size()), own.slots[0].count()});
-  return mix(own, x, std::move(y), &weights);
+  if (own.slots.empty()) return {std::move(y), {}};
+  at::Tensor weights =
+      at::zeros({x.size(0), static_cast<std::int64_t>(own.slots.size()), own.slots[0].count()});
+  at::Tensor result = mix(own, x, std::move(y), &weights);
+  return {std::move(result), std::move(weights)};
 }
 
 std::vector<std::int64_t> MixtureAdapter::slots_of(const LinearGroup& group) const {
@@ -143,10 +145,9 @@ std::vector<std::int64_t> MixtureAdapter::slots_of(const LinearGroup& group) con
 
 at::Tensor RecordingAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
   if (x.size(0) != tokens_) return mixture_->apply(group, x, std::move(y));
-  at::Tensor weights;
-  at::Tensor result = mixture_->apply_recorded(group, x, std::move(y), weights);
-  if (weights.defined()) sink_(group, weights);
-  return result;
+  MixtureAdapter::Recorded recorded = mixture_->apply_recorded(group, x, std::move(y));
+  if (recorded.weights.defined()) sink_(group, recorded.weights);
+  return std::move(recorded.y);
 }
 
 void RowRangeAdapter::add(std::int64_t begin, std::int64_t end, const LinearAdapter* adapter) {

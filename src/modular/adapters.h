@@ -39,10 +39,12 @@ class MixtureAdapter : public LinearAdapter {
   std::shared_ptr<const MixtureAdapter> with_prior(std::vector<float> prior) const;
 
   at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override;
-  // The same; `weights` becomes the weights that were used, (T, slots, E) for the group's adapted slots, or
-  // is left undefined where the group has none.
-  at::Tensor apply_recorded(const LinearGroup& group, const at::Tensor& x, at::Tensor y,
-                            at::Tensor& weights) const;
+  struct Recorded {
+    at::Tensor y;
+    at::Tensor
+        weights;  // that were used, (T, slots, E) for the group's adapted slots; undefined: it has none
+  };
+  Recorded apply_recorded(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const;
   // The adapted slots of a group, in the order of apply_recorded.
   std::vector<std::int64_t> slots_of(const LinearGroup& group) const;
 

@@ -71,15 +71,14 @@ BaseFacts base_facts(const BaseModel& base) {
 }
 
 BoundExpert bind_expert(const BaseModel& base, const Expert& expert,
-                        std::map<std::int64_t, double>* first_scales) {
+                        const std::map<std::string, double>& scales) {
   check_base(expert.info, base.fingerprint(), base.name());
-  BoundExpert bound{.info = expert.info, .digest = {}, .factors = {}};
+  BoundExpert bound{.info = expert.info, .factors = {}};
   for (const auto& [path, weights] : expert.modules) {
     const std::int64_t slot = slot_index(base, path, expert.info.name);
     check_shape(weights, base.slots()[static_cast<std::size_t>(slot)], expert.info.name);
-    const double scale = first_scales == nullptr
-                             ? weights.scale
-                             : first_scales->try_emplace(slot, weights.scale).first->second;
+    const auto given = scales.find(path);
+    const double scale = given == scales.end() ? weights.scale : given->second;
     bound.factors[slot] = {weights.a.contiguous(), (weights.b.t() * scale).contiguous()};
   }
   return bound;
@@ -97,12 +96,14 @@ LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
   const std::vector<std::string> wanted(kinds.begin(), kinds.end());
   LoadedExperts loaded;
   std::map<ExpertScales, std::vector<std::shared_ptr<const BoundExpert>>> bound;
-  std::map<std::int64_t, double> first_scales;
+  std::map<std::string, double> first_scales;
   for (const std::string& name : names_needed(library, routers)) {
     ExpertWithArtefacts one = library.load_with_artefacts(name, wanted);
+    for (const auto& [path, weights] : one.expert.modules) first_scales.try_emplace(path, weights.scale);
     for (const ExpertScales scale : scales) {
+      const bool is_own = scale == ExpertScales::kOwn;
       bound[scale].push_back(std::make_shared<const BoundExpert>(
-          bind_expert(base, one.expert, scale == ExpertScales::kOwn ? nullptr : &first_scales)));
+          is_own ? bind_expert(base, one.expert) : bind_expert(base, one.expert, first_scales)));
     }
     loaded.artefacts.push_back(std::move(one.artefacts));
   }
@@ -113,7 +114,7 @@ LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
   return loaded;
 }
 
-std::vector<const Artefact*> require_artefacts(const BaseModel& base, const ExpertSet& experts,
+std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
                                                std::span<const std::map<std::string, Artefact>> artefacts,
                                                const RouterOptions& router, const std::string& uri) {
   std::vector<const Artefact*> result;
@@ -127,12 +128,7 @@ std::vector<const Artefact*> require_artefacts(const BaseModel& base, const Expe
                       (router_info(router).kind == RouterClass::kToken ? " prototypes" : "") + " in " + uri,
                   "compute them with `quiver " + router_method(router.router).command(router, uri) + "`");
     }
-    const Artefact& artefact = found->second;
-    if (kind == kStatisticsKind) {  // which are of a base, not of weights
-      read_statistics(experts[e].info, artefact.settings, artefact.tensors, base.fingerprint(), base.name(),
-                      uri);
-    }
-    result.push_back(&artefact);
+    result.push_back(&found->second);
   }
   return result;
 }
@@ -142,8 +138,11 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
     std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
     const std::string& uri) {
   const RouterMethod& method = router_method(router.router);
-  const std::vector<const Artefact*> own = require_artefacts(base, experts, artefacts, router, uri);
+  const std::vector<const Artefact*> own = require_artefacts(experts, artefacts, router, uri);
   const std::string kind = kind_of(router);
+  for (std::size_t e = 0; e < own.size() && kind == kStatisticsKind; ++e) {  // which are of a base
+    read_statistics(experts[e].info, own[e]->settings, own[e]->tensors, base.fingerprint(), base.name(), uri);
+  }
   std::map<std::int64_t, at::Tensor> vectors;
   for (const std::int64_t slot : experts.slots()) {
     const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];

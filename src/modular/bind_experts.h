@@ -32,21 +32,21 @@ ExpertScales scales_of(const RouterOptions& router);
 LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
                            std::span<const RouterOptions> routers);
 
-// One expert laid out for `base`. `scales`: where not empty, what counts in place of the expert's own, by
-// slot; slots that it lacks are added to it. Throws as above.
+// One expert laid out for `base`. `scales`: what counts in place of the expert's own, by module path; modules
+// that it does not name keep theirs. Throws as above.
 BoundExpert bind_expert(const BaseModel& base, const Expert& expert,
-                        std::map<std::int64_t, double>* first_scales = nullptr);
+                        const std::map<std::string, double>& scales = {});
 
-// Routing vectors (E V, in) float32 by slot index, from the experts' artefacts or weights. Throws
-// Error(kNotFound) naming the expert and the command that computes them for the library at `uri`.
+// Routing vectors (E V, in) float32 by slot index, from the experts' artefacts or weights. Throws what
+// read_statistics() does where they come from statistics, and Error(kNotFound) naming the expert and the
+// command that computes them for the library at `uri`.
 std::map<std::int64_t, at::Tensor> make_routing_vectors(
     const BaseModel& base, const ExpertSet& experts,
     std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
     const std::string& uri);
 
-// The artefact of one kind of every expert. Throws Error(kNotFound) as above, and for statistics as
-// read_statistics().
-std::vector<const Artefact*> require_artefacts(const BaseModel& base, const ExpertSet& experts,
+// The artefact of one kind of every expert. Throws Error(kNotFound) as above.
+std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
                                                std::span<const std::map<std::string, Artefact>> artefacts,
                                                const RouterOptions& router, const std::string& uri);
 

@@ -31,8 +31,8 @@ std::shared_ptr<const FittedRouter> fit_router(const BaseModel& base, const Expe
       fitted->rule = fit_router(base, experts, loaded, *prior, uri)->rule;
   } else {
     const BaseFacts facts = base_facts(base);
-    fitted->rule = method.fit({router, experts, facts, uri},
-                              require_artefacts(base, experts, loaded.artefacts, router, uri));
+    fitted->rule =
+        method.fit({router, experts, facts, uri}, require_artefacts(experts, loaded.artefacts, router, uri));
   }
   if (const std::optional<RouterOptions> fallback = fallback_router(router))
     fitted->fallback = fit_router(base, experts, loaded, *fallback, uri);

@@ -256,7 +256,7 @@ RoutedModel RoutedModel::load(const fs::path& directory, std::shared_ptr<const B
 
   std::vector<BoundExpert> bound;
   for (const Json& expert : json_require<Json>(json, "experts", where))
-    bound.push_back({.info = expert_from_json(expert, where), .digest = {}, .factors = {}});
+    bound.push_back({.info = expert_from_json(expert, where), .factors = {}});
   const TensorReader file(directory / kTensorFile);
   read_experts(file, *base, format, bound);
   std::vector<std::shared_ptr<const BoundExpert>> shared;

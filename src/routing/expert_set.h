@@ -16,7 +16,6 @@ namespace quiver {
 // One expert laid out for one base model. Immutable; shared by every model that has it.
 struct BoundExpert {
   ExpertInfo info;
-  std::string digest;                           // expert_digest of the weights it was made from
   std::map<std::int64_t, LoraFactors> factors;  // by index into BaseModel::slots()
 };
 
