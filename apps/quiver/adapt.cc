@@ -45,9 +45,8 @@ void log_weights(const Json& record) {
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
-  DataArguments rows = arguments.data;
-  rows.tasks = {arguments.task};
-  const ExperimentConfig config = rows.load(global);
+  ExperimentConfig config = arguments.data.load(global);
+  config.finetune_task_name = {arguments.task};
   const ExpertLibrary source = ExpertLibrary::open(arguments.library);
   require_new_name(arguments.name, "expert name");
   ExpertLibrary target = arguments.to.empty() ? source : ExpertLibrary::open_or_create(arguments.to);

@@ -34,12 +34,28 @@ std::vector<std::size_t> sample_places(std::size_t count,
   return places;
 }
 
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// Long texts are cut between characters.
+std::string beginning_of(const std::string& text) {
+  std::size_t end = std::min(kMaxBytes, text.size());
+  while (end < text.size() && end > 0 && continues_character(text[end])) --end;
+  return text.substr(0, end);
+}
+
+std::string end_of(const std::string& text) {
+  std::size_t begin = text.size() - std::min(kMaxBytes, text.size());
+  while (begin > 0 && begin < text.size() && continues_character(text[begin])) ++begin;
+  return text.substr(begin);
+}
+
+// Of a long prompt the end is kept: behind solved examples stands what is asked.
 Sample sample_of(const std::string& task, const std::string& prompt, const std::string& target) {
-  return {.task = task, .prompt = prompt.substr(0, kMaxBytes), .target = target.substr(0, kMaxBytes)};
+  return {.task = task, .prompt = end_of(prompt), .target = beginning_of(target)};
 }
 
 void add_answer(Sample& sample, const std::string& text, double score) {
-  sample.answers.push_back({.row = sample.answers.size(), .text = text.substr(0, kMaxBytes), .score = score});
+  sample.answers.push_back({.row = sample.answers.size(), .text = beginning_of(text), .score = score});
 }
 
 std::vector<std::pair<std::string, std::string>> marks_of(const RoutedModel& model, const std::string& prompt,

@@ -117,7 +117,7 @@ struct ReportPart {
 
 // An HTML page of its own, without scripts and outside resources: for each part the table, bars, heat maps,
 // per-task values and samples. Every text is escaped; the same parts give the same bytes. Throws
-// Error(kInvalidArgument) where there are no rows at all.
+// Error(kInvalidArgument) where there are no rows at all, and as write_results.
 std::string report_page(std::span<const ReportPart> parts);
 
 // This machine: {"cpu", "cores", "memory_bytes", "os", "compiler"}. What cannot be found is "unknown" or 0.

@@ -35,11 +35,11 @@ class RoutedModel {
   // The base alone. Throws as with_begin_of_text().
   explicit RoutedModel(std::shared_ptr<const BaseModel> base, BeginOfText bos = BeginOfText::kAuto);
 
-  // Reads the experts of a library (for `expert:NAME` that one alone) and, for Arrow and PhatGOOSE, their
-  // prototypes or gates, each expert with its own in one version. Throws Error: kInvalidArgument (an expert
-  // of another base, options that do not fit, all-zero prototypes, experts trained with begin-of-text beside
-  // some trained without), kNotFound (no prototypes, with the command that makes them), kStale (prototypes of
-  // other weights), and as with_begin_of_text().
+  // Reads the experts of a library (for `expert:NAME` that one alone) and the
+  // artefacts that the routers ask for (router_artefacts), each expert with its own in one version. Throws
+  // Error: kInvalidArgument (an expert of another base, options that do not fit, all-zero prototypes, experts
+  // trained with begin-of-text beside some trained without), kNotFound (no prototypes, with the command that
+  // makes them), kStale (prototypes of other weights), and as with_begin_of_text().
   static RoutedModel compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,
                              const RouterOptions& router);
   // The same for several routers over one library, whose experts are then read once.

@@ -92,10 +92,10 @@ void set_router_setting(RouterOptions& options, const std::string& name, const s
 std::string router_setting(const RouterOptions& options, const std::string& name);
 double router_number(const RouterOptions& options, const std::string& name);
 
-// A name of router_infos() or "expert:NAME", with the defaults of the reference: combine kParameter for
-// uniform and arrow, kOutput for phatgoose; top_k all for arrow, 2 for phatgoose. With `compat`, the defaults
-// of that implementation. Throws Error(kInvalidArgument) listing the names, or for a router that the
-// implementation does not have.
+// A name of router_infos() or "expert:NAME", with the defaults of the reference, which stand in the router's
+// own file: combine kParameter for uniform, arrow and average_activation, else kOutput; top_k 2 for
+// phatgoose, 3 for prompt and logo, else all. With `compat`, the defaults of that implementation. Throws
+// Error(kInvalidArgument) listing the names, or for a router that the implementation does not have.
 RouterOptions parse_router(const std::string& text, Compat compat = Compat::kNone);
 
 // The text that parse_router() reads: "arrow", "expert:NAME".

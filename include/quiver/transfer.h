@@ -15,8 +15,8 @@ namespace quiver {
 
 struct TransferOptions {
   std::vector<std::string> experts = {};  // empty: all of the library
-  // How continuations are written. Reference answers are cut to max_input_length too, from the left, so that
-  // their ends stay.
+  // How continuations are written. Prompts with their reference answers are cut to max_input_length too, from
+  // the left whatever a training does, so that no answer is lost.
   GenerationOptions generation = {};
   BeginOfText bos = BeginOfText::kAuto;
 };
@@ -26,8 +26,8 @@ struct TransferRow {
   std::string expert;                // empty: the base alone
   std::vector<std::string> trained;  // the expert's training tasks
   // By task. loss: mean over the task's examples of each one's mean cross-entropy per target token,
-  // end-of-text among them, as a training's validation loss. rouge_l: mean Rouge-L of greedy continuations,
-  // 0..100.
+  // end-of-text among them, as a training's validation loss where nothing is cut. rouge_l: mean Rouge-L of
+  // greedy continuations, 0..100.
   std::vector<double> loss, rouge_l;
 };
 

@@ -14,7 +14,7 @@ std::string place_of(std::size_t number, const Example& example) {
   return "example " + std::to_string(number + 1) + ", of task '" + example.task_name + "'";
 }
 
-// As a training tokenizes them.
+// As a training tokenizes them, cut from the left.
 std::vector<ScoreRequest> score_requests(const RoutedModel& model, const std::vector<Example>& examples,
                                          std::int64_t max_input_length) {
   const BaseModel& base = model.base();

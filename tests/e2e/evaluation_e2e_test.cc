@@ -68,6 +68,30 @@ TEST_F(Evaluate, SeveralRoutersOnOneLoadedBase) {
   EXPECT_EQ(single.at("rows")[0].at("value"), rows[1].at("per_task").at("colour"));
 }
 
+// Of a long prompt a sample keeps the end, where the question stands, and no half characters.
+TEST_F(Evaluate, ASampleKeepsTheEndOfALongPrompt) {
+  std::string prompt;
+  for (int i = 0; i < 1501; ++i) prompt += "\xE2\x82\xAC";  // three bytes each
+  prompt += " what is asked:";
+  write_file_atomic(
+      path("long.jsonl"),
+      dump_json({{"source", prompt}, {"target", "blue"}, {"task_name", "colour"}, {"split", "test"}}) + "\n");
+  const Json results = Json::parse(
+      run_ok("eval rouge " + base() + " --data " + arg("long.jsonl") + " --router base --max-new-tokens 2"));
+  const auto kept = results.at("samples")[0].at("prompt").get<std::string>();
+  EXPECT_LT(kept.size(), prompt.size());
+  EXPECT_TRUE(prompt.ends_with(kept)) << kept;
+  EXPECT_TRUE(kept.starts_with("\xE2\x82\xAC"));
+}
+
+TEST_F(Evaluate, AdaptTakesOneTaskByItsName) {
+  train("colour,taste");
+  const test::ProgramResult all = run("adapt " + arg("library") + " " + base() + " --data " +
+                                      arg("tasks.jsonl") + " --task all --shots 2 --name joined");
+  EXPECT_EQ(all.status, 1);
+  EXPECT_NE(all.err.find("'all'"), std::string::npos) << all.err;
+}
+
 TEST_F(Evaluate, TextsComeWithADozenSamples) {
   train("colour,taste");
   const std::string command = "eval rouge " + base() + " --data " + arg("tasks.jsonl") + " --library " +

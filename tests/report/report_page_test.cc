@@ -120,6 +120,12 @@ TEST(ReportPage, ShowsWhatTheFileSays) {
   }
 }
 
+TEST(ReportPage, RefusesAnAnswerOfNoRow) {
+  ReportPart broken = part([](const std::string& name) { return name; });
+  broken.results.samples[0].answers[1].row = 7;
+  EXPECT_NE(error_message([&] { report_page({&broken, 1}); }).find("row 7 of 2"), std::string::npos);
+}
+
 TEST(ReportPage, NeedsNothingElse) {
   const ReportPart one = part(plain);
   const std::string page = report_page({&one, 1});
