@@ -97,10 +97,9 @@ Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> question
 }
 
 // The routing of every question's first prompt: as it was scored where one decision was made for it, else of
-// a run of its own. That is made for questions alone whose task has an expert to be found.
-RoutingTally routing_of(const RoutedModel& whole, ServedModel& served,
-                        std::span<const ChoiceQuestion> questions, const std::vector<Score>& scores,
-                        Truncation truncation) {
+// a run of its own.
+RoutingTally routing_of(ServedModel& served, std::span<const ChoiceQuestion> questions,
+                        const std::vector<Score>& scores, Truncation truncation) {
   std::vector<const ChoiceQuestion*> unknown;
   std::vector<GenerationRequest> requests;
   std::size_t next = 0;
@@ -109,7 +108,7 @@ RoutingTally routing_of(const RoutedModel& whole, ServedModel& served,
     next += question.choices.size();
     served.record(question.task, weights);
     const RoutedModel& model = served.for_task(question.task);
-    if (!weights.empty() || !whole.expert_of_task(question.task)) continue;
+    if (!weights.empty() || model.expert_names().empty()) continue;
     requests.push_back({model, question.prompts.front(), question.task});
     unknown.push_back(&question);
   }
@@ -154,7 +153,7 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
     require_scores(questions, scores);
     if (results.empty()) warn_of_cut_texts(scores, truncation);
     const RoutingTally tally =
-        routing.record ? routing_of(model, served, questions, scores, truncation) : RoutingTally();
+        routing.record ? routing_of(served, questions, scores, truncation) : RoutingTally();
     ChoiceEvaluation result;
     std::int64_t tokens = 0;
     for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);

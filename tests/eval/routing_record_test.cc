@@ -94,12 +94,6 @@ TEST_F(RoutingRecord, ChoicesAreRoutedByTheirPrompt) {
   EXPECT_NEAR(recorded[2].metrics[0].routing.measures().expert_p.value(),
               routed_weight(models[2], "a cat sat", 1), 1e-5);
   for (std::size_t m = 0; m < 3; ++m) EXPECT_EQ(recorded[m].logprobs, plain[m].logprobs);
-  // A task that no expert was trained on has nothing to be found: no run of its own.
-  question.task = "foreign";
-  const auto foreign =
-      evaluate_choices(models, {&question, 1}, metrics, {}, Truncation::kError, {.record = true});
-  EXPECT_EQ(foreign[1].metrics[0].routing.measures().weights.at("foreign").size(), 4u);
-  EXPECT_TRUE(foreign[2].metrics[0].routing.empty());
 }
 
 TEST_F(RoutingRecord, WithoutTheOwnExpertTheOthersServe) {
