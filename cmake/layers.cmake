@@ -7,7 +7,7 @@ set(quiver_tensor_extra quiver_torch)
 set(quiver_kernels_extra quiver_torch)
 set(quiver_data_extra quiver_arrow PkgConfig::UTF8PROC)
 # Layers without tensors: they must not pay for LibTorch's headers.
-set(quiver_light_layers core storage text data measures report http)
+set(quiver_light_layers core storage text data measures report http protocol)
 
 function(quiver_add_precompiled_header name)
   file(WRITE "${CMAKE_BINARY_DIR}/${name}_anchor.cc" "")

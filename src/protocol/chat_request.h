@@ -1,0 +1,34 @@
+#pragma once
+
+#include "protocol/generation_fields.h"
+
+namespace quiver {
+
+// How a rendered chat ends: with the beginning of the assistant's next message, with its last message left
+// open
+// (`continue_final_message`), or with that message (`add_generation_prompt` false).
+enum class ChatEnding { kNewMessage, kContinuesMessage, kNone };
+
+// What a chat template gets.
+struct ChatFields {
+  Json messages = Json::array();             // objects with `role` and, joined to one text, `content`
+  Json tools = Json();                       // a list, or null
+  Json template_arguments = Json::object();  // `chat_template_kwargs`
+  ChatEnding ending = ChatEnding::kNewMessage;
+};
+
+// Reads them. Throws ApiError 400.
+ChatFields read_chat_fields(RequestFields& fields);
+
+// The body of POST /v1/chat/completions.
+struct ChatRequest {
+  GenerationFields common = {};
+  ChatFields chat = {};
+  std::optional<std::int64_t> max_tokens = {};  // none: as many as the model has room for
+  std::optional<std::int64_t> logprobs = {};    // `logprobs` with `top_logprobs` beside each
+
+  // Throws ApiError 400.
+  static ChatRequest parse(const Json& body);
+};
+
+}  // namespace quiver
