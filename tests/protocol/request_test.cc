@@ -166,7 +166,7 @@ TEST(CompletionRequest, NamesTheFieldThatIsWrong) {
             "400 stop: 'stop' must be a string or a list of at most 4 strings, not "
             "[\"a\",\"b\",\"c\",\"d\",\"e\"]");
   EXPECT_EQ(said(R"("stop": "")"), "400 stop: 'stop' must be without an empty string, not \"\"");
-  EXPECT_EQ(said(R"("suffix": "x")").substr(0, 37), "400 suffix: 'suffix' is not supported:");
+  EXPECT_EQ(said(R"("suffix": "x")").substr(0, 38), "400 suffix: 'suffix' is not supported:");
   EXPECT_EQ(said(R"("best_of": 2)"), "400 best_of: 'best_of' other than 'n' is not supported");
   EXPECT_EQ(said(R"("logit_bias": {"x": 1})").substr(0, 72),
             "400 logit_bias: 'logit_bias' must be an object of numbers from -100 to 1");
