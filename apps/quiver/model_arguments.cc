@@ -27,6 +27,18 @@ std::string routers_that(const std::function<bool(const RouterInfo&)>& condition
   return names;
 }
 
+bool selects(const RouterInfo& info) { return info.selects; }
+bool combines(const RouterInfo& info) { return info.combines; }
+bool is_token(const RouterInfo& info) { return info.kind == RouterClass::kToken; }
+
+// An option that none of the routers reads is a mistake.
+void require_reader(const std::string& option, const std::vector<RouterOptions>& routers,
+                    const std::function<bool(const RouterInfo&)>& reads) {
+  const auto read = [&](const RouterOptions& router) { return reads(router_info(router)); };
+  if (std::ranges::none_of(routers, read))
+    throw UsageError(option + " goes with --router " + routers_that(reads));
+}
+
 std::string routers_with(const std::string& setting) {
   return routers_that([&](const RouterInfo& info) {
     return std::ranges::any_of(info.settings, [&](const RouterSetting& own) { return own.name == setting; });
@@ -87,12 +99,11 @@ void ModelArguments::add_to(Command& command, const std::string& positional) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(parsed_by([](const std::string& text) { parse_router(text); }));
-  command
-      .add_option("--top-k", top_k, "Experts kept (" + routers_that([](const RouterInfo& info) {
-                                      return info.selects;
-                                    }) + "); 0: all")
+  command.add_option("--top-k", top_k, "Experts kept (" + routers_that(selects) + "); 0: all")
       ->check(Range{0, 1 << 30});
-  command.add_option("--temperature", temperature, "Divides the routing logits")->check(number_above_zero());
+  command
+      .add_option("--temperature", temperature, "Divides the routing logits (" + routers_that(is_token) + ")")
+      ->check(number_above_zero());
   command.add_option("--combine", combine, "output (merge after) or parameter (merge before)")
       ->check(OneOf{{"output", "parameter"}});
   command.add_option("--default-expert", default_expert, "Oracle: the expert for tasks that none covers");
@@ -128,9 +139,10 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
   for (const std::string& text : routers) {
     RouterOptions router = compatible_router(text, compat);
     router.bos = begin_of_text();
-    if (top_k) router.top_k = *top_k;
-    if (temperature) router.temperature = *temperature;
-    if (combine) router.combine = parse_combine(*combine);
+    const RouterInfo info = router_info(router);
+    if (top_k && info.selects) router.top_k = *top_k;
+    if (temperature && is_token(info)) router.temperature = *temperature;
+    if (combine && info.combines) router.combine = parse_combine(*combine);
     if (router.router == "oracle") router.default_expert = default_expert;
     if (router.router != "base" && library.empty()) {
       throw UsageError("--router " + text + " needs --library");
@@ -142,6 +154,12 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
       throw UsageError("--library needs --router: " + router_names_text());
     }
     options.push_back({.bos = begin_of_text()});
+  }
+  if (top_k) require_reader("--top-k", options, selects);
+  if (temperature) require_reader("--temperature", options, is_token);
+  if (combine) require_reader("--combine", options, combines);
+  if (!default_expert.empty()) {
+    require_reader("--default-expert", options, [](const RouterInfo& info) { return info.name == "oracle"; });
   }
   apply_settings(settings, options);
   return options;

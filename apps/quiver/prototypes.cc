@@ -1,3 +1,4 @@
+#include <functional>
 #include <memory>
 #include <set>
 
@@ -67,7 +68,11 @@ std::string base_of(const Arguments& arguments, const ExperimentConfig& config,
   return named;
 }
 
-void run_statistics(const Arguments& arguments, const GlobalOptions& global) {
+using PromptTransform = decltype(compute_statistics);
+
+// `what` is made by the transform, of prompts that the experts were trained on.
+void run_on_prompts(const std::string& what, PromptTransform& transform, const Arguments& arguments,
+                    const GlobalOptions& global) {
   if (arguments.config.empty() && arguments.data.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "no rows are named", "give -c FILE, a config, or --data PATH");
   }
@@ -81,13 +86,13 @@ void run_statistics(const Arguments& arguments, const GlobalOptions& global) {
       BaseModel::load(resolve_base(base_of(arguments, config, library)), base_options(global, config));
   StatisticsOptions options = statistics_options(config);
   options.rows = arguments.rows.value_or(options.rows > 0 ? options.rows : StatisticsOptions{}.rows);
-  Progress progress("statistics", static_cast<std::int64_t>(names.size()), "experts");
+  Progress progress(what, static_cast<std::int64_t>(names.size()), "experts");
   const std::int64_t computed =
-      compute_statistics(library, names, *base, data, options, arguments.mode(), [&](const std::string&) {
+      transform(library, names, *base, data, options, arguments.mode(), [&](const std::string&) {
         progress.advance(1);
         throw_if_interrupted("finished experts are kept");
       });
-  log_info("computed statistics of " + std::to_string(computed) + " experts");
+  log_info("computed " + what + " of " + std::to_string(computed) + " experts");
 }
 
 void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
@@ -114,6 +119,26 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
   const std::int64_t trained = train_phatgoose_gates(library, *base, data, gates, arguments.mode(), {},
                                                      [&](const TrainingStep&) { progress.advance(1); });
   log_info("trained phatgoose gates of " + std::to_string(trained) + " experts");
+}
+
+void add_prompt_options(Command& prototypes, const std::string& name, const std::string& help,
+                        Arguments& arguments, const std::function<void()>& run) {
+  Command* command = prototypes.add_subcommand(name, help);
+  command->add_option("LIBRARY", arguments.library)->required();
+  command->add_option("-c,--config", arguments.config, "Config with the model and the data set");
+  command->add_option("-k", arguments.overrides, "key=value over the config")->allow_extra_args(false);
+  command->add_option(
+      "--data", arguments.data,
+      "Data set file or folder, instead of the config's; an expert that names no task has its "
+      "own name for one");
+  command->add_option("--base", arguments.base, "Base model, instead of the config's or the experts'");
+  command
+      ->add_option(
+          "--rows", arguments.rows,
+          "Training prompts of each expert, evenly of its tasks (default: the config's statistics_rows, 200)")
+      ->check(Range{2, 1000000000});
+  command->add_flag("--recompute", arguments.recompute, "Also those that are there");
+  command->callback(run);
 }
 
 }  // namespace
@@ -153,23 +178,15 @@ void add_prototypes(Command& program, GlobalOptions& global) {
   phatgoose->add_flag("--recompute", arguments->recompute, "Also those that are there");
   phatgoose->callback([arguments, &global] { run_phatgoose(*arguments, global); });
 
-  Command* statistics = command->add_subcommand(
-      "statistics", "How the base sees the experts' training prompts, for routers that decide by the prompt");
-  statistics->add_option("LIBRARY", arguments->library)->required();
-  statistics->add_option("-c,--config", arguments->config, "Config with the model and the data set");
-  statistics->add_option("-k", arguments->overrides, "key=value over the config")->allow_extra_args(false);
-  statistics->add_option(
-      "--data", arguments->data,
-      "Data set file or folder, instead of the config's; an expert that names no task has its "
-      "own name for one");
-  statistics->add_option("--base", arguments->base, "Base model, instead of the config's or the experts'");
-  statistics
-      ->add_option(
-          "--rows", arguments->rows,
-          "Training prompts of each expert, evenly of its tasks (default: the config's statistics_rows, 200)")
-      ->check(Range{2, 1000000000});
-  statistics->add_flag("--recompute", arguments->recompute, "Also those that are there");
-  statistics->callback([arguments, &global] { run_statistics(*arguments, global); });
+  add_prompt_options(
+      *command, "statistics",
+      "How the base sees the experts' training prompts, for routers that decide by the prompt", *arguments,
+      [arguments, &global] { run_on_prompts("statistics", compute_statistics, *arguments, global); });
+  add_prompt_options(
+      *command, "calibration",
+      "How long the experts' training prompts are along their updates, for spectral with --calibrate yes",
+      *arguments,
+      [arguments, &global] { run_on_prompts("calibration", compute_calibration, *arguments, global); });
 }
 
 }  // namespace quiver::program

@@ -33,7 +33,8 @@ bool is_mttl(const std::filesystem::path& source);
 
 // Adds the experts of a source to a library: a library folder (`<expert>.ckpt` with `<expert>.meta`; deleted
 // experts stay hidden; Arrow's vectors and PhatGOOSE's gates become artefacts), a model folder
-// (mttl_config.json with mttl_weights.bin), or one `.ckpt` with its `.meta` beside it. Experts arrive one by
+// (mttl_config.json with mttl_weights.bin; its router's prototypes, gates or poly_router's logits become
+// artefacts), or one `.ckpt` with its `.meta` beside it. Experts arrive one by
 // one; one that cannot be taken becomes a problem and does not keep the others out. Throws Error(kNotFound)
 // for a source, or a named expert, that is not there and for a source without experts, kAlreadyExists for an
 // expert that the library has (nothing is added then), kIo, and for a single `.ckpt` what is wrong with it.

@@ -93,7 +93,7 @@ std::string router_setting(const RouterOptions& options, const std::string& name
 double router_number(const RouterOptions& options, const std::string& name);
 
 // A name of router_infos() or "expert:NAME", with the defaults of the reference, which stand in the router's
-// own file: combine kParameter for uniform, arrow and average_activation, else kOutput; top_k 2 for
+// own file: combine kParameter for uniform, arrow, average_activation and poly, else kOutput; top_k 2 for
 // phatgoose, 3 for prompt and logo, else all. With `compat`, the defaults of that implementation. Throws
 // Error(kInvalidArgument) listing the names, or for a router that the implementation does not have.
 RouterOptions parse_router(const std::string& text, Compat compat = Compat::kNone);

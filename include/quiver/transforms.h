@@ -82,6 +82,16 @@ std::int64_t compute_statistics(ExpertLibrary& library, std::span<const std::str
                                 const StatisticsOptions& options, Recompute recompute,
                                 const ExpertObserver& observer = {});
 
+// Runs the same prompts through the base alone and keeps how long each token is along the expert's update in
+// every layer, mean and standard deviation, as the artefact "calibration": what `spectral` calibrates its
+// scores by. The artefact depends on the base, the rows and the expert's weights; kMissing makes those anew
+// that belong to other ones. Otherwise as compute_statistics(); throws Error(kInvalidArgument) also for an
+// expert whose update is zero in a layer.
+std::int64_t compute_calibration(ExpertLibrary& library, std::span<const std::string> experts,
+                                 const BaseModel& base, const TaskDataset& data,
+                                 const StatisticsOptions& options, Recompute recompute,
+                                 const ExpertObserver& observer = {});
+
 // How experts are joined into one. A, B and s are an expert's factors and scale, w its weight.
 //
 // kMean is mttl's weighted_linear_merge, kMttlTies its ties_merge, kWudi its wudi_merge. The others are

@@ -3,19 +3,11 @@
 #include "eval/require_done.h"
 
 namespace quiver {
-namespace {
-
-// The base has no expert, and who is told which expert to use is what routers are measured against.
-bool chooses(const RoutedModel& model) {
-  const std::string& router = model.router().router;
-  return router != "base" && router != "oracle" && router != "expert";
-}
-
-}  // namespace
-
 ServedModel::ServedModel(const RoutedModel& model, OwnExpert own)
     : model_(model),
-      leaves_out_(own == OwnExpert::kLeftOut && chooses(model)),
+      // Those that never use more than one expert have none, or are told which: what routers are measured
+      // against.
+      leaves_out_(own == OwnExpert::kLeftOut && router_info(model.router()).combines),
       experts_(model.expert_names()) {}
 
 std::optional<std::size_t> ServedModel::left_out(const std::string& task) const {

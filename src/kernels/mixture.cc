@@ -184,8 +184,8 @@ class LogitMaker {
     QUIVER_CHECK(false, "unknown router input");
   }
 
-  void make(float* products, std::int64_t experts, float factor) {
-    if (rule_.vectors == 1 && rule_.prior.empty() && rule_.prefilter <= 0) {
+  void make(float* products, std::int64_t slot, std::int64_t experts, float factor) {
+    if (rule_.vectors == 1 && rule_.lines.empty() && rule_.prior.empty() && rule_.prefilter <= 0) {
       if (rule_.logits == LogitKind::kSigned) {
         for (std::int64_t e = 0; e < experts; ++e) products[e] *= factor;
       } else {
@@ -204,6 +204,10 @@ class LogitMaker {
         logit = std::sqrt(square);
       }
       logit *= factor;
+      if (!rule_.lines.empty()) {
+        const LogitLine& line = rule_.lines[static_cast<std::size_t>(slot * experts + e)];
+        logit = logit * line.slope + line.offset;
+      }
       if (!rule_.prior.empty()) logit += rule_.prior[static_cast<std::size_t>(e)];
       products[e] = logit;
     }
@@ -284,6 +288,8 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
     QUIVER_CHECK(rule.top_k >= 1 && rule.top_k <= slot.count() && slot.count() == slots[0].count(), "top_k ",
                  rule.top_k);
   }
+  QUIVER_CHECK(rule.lines.empty() || rule.lines.size() == slots.size() * slots[0].experts().size(), "lines ",
+               rule.lines.size());
   QUIVER_CHECK(fused_kernel_applies(vectors) && vectors.sizes() == at::IntArrayRef({width, x.size(1)}),
                "vectors ", vectors.sizes());
   // A blocked product for many rows; for a few, each thread makes those of its rows, and waits for nobody.
@@ -307,8 +313,8 @@ void add_mixture(at::Tensor& y, const at::Tensor& x, const at::Tensor& vectors,
     for (std::int64_t row = 0; row < last - first; ++row) {
       const float factor = maker.factor(x_rows + row * x.stride(0), x.size(1));
       for (std::size_t s = 0; s < slots.size(); ++s)
-        maker.make(logits + row * width + static_cast<std::int64_t>(s) * experts * rule.vectors, experts,
-                   factor);
+        maker.make(logits + row * width + static_cast<std::int64_t>(s) * experts * rule.vectors,
+                   static_cast<std::int64_t>(s), experts, factor);
     }
     BlockMixer mixer(rule);
     for (std::size_t s = 0; s < slots.size(); ++s, logits += experts * rule.vectors) {

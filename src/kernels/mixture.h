@@ -22,6 +22,11 @@ enum class LogitKind {
   kNorm,      // |P x|, P the expert's vectors as rows
 };
 
+// What is made of a logit of one expert in one slot.
+struct LogitLine {
+  float slope = 1, offset = 0;
+};
+
 struct MixtureRule {
   RouterInput input = RouterInput::kPlain;
   LogitKind logits = LogitKind::kAbsolute;
@@ -35,7 +40,8 @@ struct MixtureRule {
   bool equal_weights = false;  // the same for each chosen expert instead of the softmax
   // Above 0: weights are those of a softmax over all experts, divided by the sum of the kept ones + epsilon.
   double kept_sum_epsilon = 0;
-  std::vector<float> prior = {};  // added to the logits; one an expert, or empty. -infinity: never chosen
+  std::vector<LogitLine> lines = {};  // by slot, then expert: logit * slope + offset; or empty
+  std::vector<float> prior = {};      // added to the logits; one an expert, or empty. -infinity: never chosen
 };
 
 // One expert's factors in one linear layer, contiguous float32. Both undefined: it does not adapt the layer.

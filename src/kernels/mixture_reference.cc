@@ -30,7 +30,8 @@ at::Tensor standardized_rows(const at::Tensor& rows) {
   return at::layer_norm(rows.to(at::kFloat), {rows.size(1)}, {}, {}, 1e-5);
 }
 
-at::Tensor mixture_logits(const at::Tensor& x, const at::Tensor& vectors, const MixtureRule& rule) {
+at::Tensor mixture_logits(const at::Tensor& x, const at::Tensor& vectors, const MixtureRule& rule,
+                          std::int64_t slot) {
   if (x.dim() != 2 || vectors.dim() != 2 || x.size(1) != vectors.size(1)) {
     std::ostringstream out;
     out << "tokens " << x.sizes() << " do not fit prototypes " << vectors.sizes()
@@ -48,6 +49,10 @@ at::Tensor mixture_logits(const at::Tensor& x, const at::Tensor& vectors, const 
   if (rule.logits == LogitKind::kAbsolute) logits = first.abs();
   if (rule.logits == LogitKind::kNorm) logits = at::linalg_vector_norm(products, 2, {2});
   logits = logits / rule.temperature;
+  for (std::int64_t e = 0; e < logits.size(1) && !rule.lines.empty(); ++e) {
+    const LogitLine& line = rule.lines[static_cast<std::size_t>(slot * logits.size(1) + e)];
+    logits.select(1, e).mul_(line.slope).add_(line.offset);
+  }
   if (!rule.prior.empty()) logits = logits + at::tensor(rule.prior).to(logits.device());
   if (rule.prefilter <= 0 || rule.prefilter >= logits.size(1)) return logits;
   return logits.masked_fill(~largest(first.abs(), rule.prefilter), -std::numeric_limits<double>::infinity());
@@ -100,7 +105,8 @@ void add_mixture_reference(at::Tensor& y, const at::Tensor& x, const at::Tensor&
   for (std::size_t s = 0; s < slots.size(); ++s) {
     const MixtureSlot& slot = slots[s];
     const std::int64_t count = slot.count() * rule.vectors;
-    const at::Tensor used = mixture_weights(mixture_logits(x, vectors.narrow(0, first, count), rule), rule);
+    const at::Tensor used = mixture_weights(
+        mixture_logits(x, vectors.narrow(0, first, count), rule, static_cast<std::int64_t>(s)), rule);
     y.narrow(1, slot.column(), slot.out())
         .add_(mixture_update(x, slot, used, rule.merge_before).to(y.options()));
     if (weights != nullptr) weights->select(1, static_cast<std::int64_t>(s)).copy_(used);

@@ -7,9 +7,10 @@ namespace quiver {
 // The rules of mixture.h once more, in ATen operators: what the kernel is tested against. Routers prepare
 // their vectors with standardized_rows().
 
-// The logits (T, E) float32 of one slot. x (T, d) of any floating type, vectors (E rule.vectors, d). Throws
-// Error(kInvalidArgument) for widths that differ.
-at::Tensor mixture_logits(const at::Tensor& x, const at::Tensor& vectors, const MixtureRule& rule);
+// The logits (T, E) float32 of one slot, number `slot` of rule.lines. x (T, d) of any floating type, vectors
+// (E rule.vectors, d). Throws Error(kInvalidArgument) for widths that differ.
+at::Tensor mixture_logits(const at::Tensor& x, const at::Tensor& vectors, const MixtureRule& rule,
+                          std::int64_t slot = 0);
 
 // The weights (T, E) float32 that follow from logits (T, E); 0 for experts that are not chosen. Equal logits
 // go to the lower expert number; NaN logits are taken last and make their row's weights NaN. Throws

@@ -34,6 +34,50 @@ at::Tensor with_vectors(const at::Tensor& rows, std::int64_t experts, std::int64
   return at::constant_pad_nd(own, {0, 0, 0, vectors - own.size(1)}).view({experts * vectors, rows.size(1)});
 }
 
+// (q - mean) / deviation of each expert's logit, which comes divided by the temperature.
+std::vector<LogitLine> lines_of(const RoutingVectors& routing, std::span<const std::int64_t> slots,
+                                double temperature) {
+  std::vector<LogitLine> lines;
+  for (const std::int64_t slot : slots) {
+    const auto found = routing.calibration.find(slot);
+    if (found == routing.calibration.end()) return {};
+    const at::Tensor values = found->second.to(at::kCPU, at::kFloat).contiguous();  // (E, 2)
+    const float* value = values.const_data_ptr<float>();
+    for (std::int64_t e = 0; e < values.size(0); ++e, value += 2)
+      lines.push_back({1 / value[1], static_cast<float>(-value[0] / (value[1] * temperature))});
+  }
+  return lines;
+}
+
+// sum_e w_e A_e and sum_e w_e B_e.
+LoraFactors merged(const std::vector<LoraFactors>& factors, std::span<const ExpertShare> shares) {
+  std::int64_t rank = 0;
+  for (const LoraFactors& one : factors) rank = std::max(rank, one.a.defined() ? one.a.size(0) : 0);
+  LoraFactors sum;
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    if (!factors[i].a.defined()) continue;
+    if (!sum.a.defined()) {
+      sum.a = at::zeros({rank, factors[i].a.size(1)});
+      sum.b = at::zeros({rank, factors[i].b.size(1)});
+    }
+    const std::int64_t own = factors[i].a.size(0);
+    sum.a.narrow(0, 0, own).add_(factors[i].a, shares[i].weight);
+    sum.b.narrow(0, 0, own).add_(factors[i].b, shares[i].weight);
+  }
+  return sum;
+}
+
+// sum_e w_e B_e A_e as one.
+LoraFactors stacked(const std::vector<LoraFactors>& factors, std::span<const ExpertShare> shares) {
+  std::vector<at::Tensor> a, b;
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    if (!factors[i].a.defined()) continue;
+    a.push_back(factors[i].a);
+    b.push_back(factors[i].b * shares[i].weight);
+  }
+  return {at::cat(a), at::cat(b)};
+}
+
 bool adapts(const std::vector<LoraFactors>& factors) {
   return std::ranges::any_of(factors, [](const LoraFactors& one) { return one.a.defined(); });
 }
@@ -74,8 +118,7 @@ at::Tensor WeightedAdapter::apply(const LinearGroup& group, const at::Tensor& x,
   });
 }
 
-MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
-                               const std::map<std::int64_t, at::Tensor>& vectors,
+MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts, const RoutingVectors& routing,
                                const RouterOptions& options) {
   std::vector<ExpertShare> all;
   for (std::size_t e = 0; e < experts.size(); ++e) all.push_back({e, 1});
@@ -83,22 +126,23 @@ MixtureAdapter::MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
   auto groups = std::make_shared<std::vector<Group>>();
   for (const LinearGroup& group : base.groups()) {
     Group result;
-    std::vector<at::Tensor> routing;
+    std::vector<at::Tensor> vectors;
     for (const std::int64_t slot : group.slots) {
       std::vector<LoraFactors> factors = factors_in(experts, all, slot);
       if (!adapts(factors)) continue;
       result.indices.push_back(slot);
       result.slots.emplace_back(std::move(factors), base.slots()[static_cast<std::size_t>(slot)].column);
-      routing.push_back(vectors.at(slot).cpu());
+      vectors.push_back(routing.vectors.at(slot).cpu());
     }
     result.rule = router_method(options.router).rule(options, group.in);
     result.rule.top_k = options.top_k > 0 ? options.top_k : count;
     result.rule.merge_before = options.combine == Combine::kParameter;
-    if (!routing.empty()) {
-      for (const at::Tensor& own : routing)
+    if (!vectors.empty()) {
+      for (const at::Tensor& own : vectors)
         result.rule.vectors = std::max(result.rule.vectors, own.size(0) / count);
-      for (at::Tensor& own : routing) own = with_vectors(own, count, result.rule.vectors);
-      result.vectors = at::cat(routing).contiguous();
+      for (at::Tensor& own : vectors) own = with_vectors(own, count, result.rule.vectors);
+      result.vectors = at::cat(vectors).contiguous();
+      result.rule.lines = lines_of(routing, result.indices, result.rule.temperature);
     }
     groups->push_back(std::move(result));
   }
@@ -184,21 +228,19 @@ std::map<std::int64_t, LoraFactors> merged_factors(const ExpertSet& experts,
   std::map<std::int64_t, LoraFactors> result;
   for (const std::int64_t slot : experts.slots()) {
     const std::vector<LoraFactors> factors = factors_in(experts, shares, slot);
+    if (adapts(factors)) result[slot] = merged(factors, shares);
+  }
+  return result;
+}
+
+std::map<std::int64_t, LoraFactors> joined_factors(
+    const ExpertSet& experts, const std::map<std::int64_t, std::vector<ExpertShare>>& shares,
+    Combine combine) {
+  std::map<std::int64_t, LoraFactors> result;
+  for (const auto& [slot, own] : shares) {
+    const std::vector<LoraFactors> factors = factors_in(experts, own, slot);
     if (!adapts(factors)) continue;
-    std::int64_t rank = 0;
-    for (const LoraFactors& one : factors) rank = std::max(rank, one.a.defined() ? one.a.size(0) : 0);
-    LoraFactors sum;
-    for (std::size_t i = 0; i < factors.size(); ++i) {
-      if (!factors[i].a.defined()) continue;
-      if (!sum.a.defined()) {
-        sum.a = at::zeros({rank, factors[i].a.size(1)});
-        sum.b = at::zeros({rank, factors[i].b.size(1)});
-      }
-      const std::int64_t own = factors[i].a.size(0);
-      sum.a.narrow(0, 0, own).add_(factors[i].a, shares[i].weight);
-      sum.b.narrow(0, 0, own).add_(factors[i].b, shares[i].weight);
-    }
-    result[slot] = std::move(sum);
+    result[slot] = combine == Combine::kParameter ? merged(factors, own) : stacked(factors, own);
   }
   return result;
 }

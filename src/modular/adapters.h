@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/mixture.h"
+#include "modular/routing_vectors.h"
 #include "quiver/base_model.h"
 #include "routing/expert_set.h"
 #include "routing/routers/router_method.h"
@@ -31,9 +32,9 @@ class WeightedAdapter : public LinearAdapter {
 // Weights per token and slot from routing vectors. Immutable, thread-safe.
 class MixtureAdapter : public LinearAdapter {
  public:
-  // vectors: (E V, in) by slot index, for every slot that an expert adapts, as method.prepare leaves them.
-  MixtureAdapter(const BaseModel& base, const ExpertSet& experts,
-                 const std::map<std::int64_t, at::Tensor>& vectors, const RouterOptions& options);
+  // For every slot that an expert adapts, the vectors as method.prepare leaves them.
+  MixtureAdapter(const BaseModel& base, const ExpertSet& experts, const RoutingVectors& routing,
+                 const RouterOptions& options);
 
   // The same with `prior` (E) added to all logits.
   std::shared_ptr<const MixtureAdapter> with_prior(std::vector<float> prior) const;
@@ -100,5 +101,11 @@ class RowRangeAdapter : public LinearAdapter {
 // Smaller ranks count as padded with zeros.
 std::map<std::int64_t, LoraFactors> merged_factors(const ExpertSet& experts,
                                                    std::span<const ExpertShare> shares);
+
+// As one LoRA per slot, with shares of its own in each: kParameter as above, kOutput stacked, sum_e w_e B_e
+// A_e.
+std::map<std::int64_t, LoraFactors> joined_factors(
+    const ExpertSet& experts, const std::map<std::int64_t, std::vector<ExpertShare>>& shares,
+    Combine combine);
 
 }  // namespace quiver

@@ -5,6 +5,7 @@
 
 #include "core/strings.h"
 #include "quiver/error.h"
+#include "routing/calibration.h"
 #include "routing/prototypes.h"
 #include "routing/statistics.h"
 
@@ -46,14 +47,20 @@ std::set<std::string> names_needed(const ExpertLibrary& library, std::span<const
   for (const RouterOptions& router : routers) {
     if (router.router == kBaseRouter.info.name) continue;
     // mttl takes the scale of the first expert for all.
-    if (router.expert.empty() || router.compat == Compat::kMttl) {
+    const RouterMethod& method = router_method(router.router);
+    if (method.named_experts == nullptr || router.compat == Compat::kMttl) {
       const std::vector<std::string> present = library.names();
       if (!present.empty()) return {present.begin(), present.end()};
       throw Error(ErrorKind::kInvalidArgument, "library " + library.uri() + " has no expert",
                   "train one with `quiver train`, or import one with `quiver library import`");
     }
-    if (!library.contains(router.expert)) validate(router, library.names());
-    names.insert(router.expert);
+    for (const std::string& name : method.named_experts(router)) {
+      if (!library.contains(name)) {
+        throw Error(ErrorKind::kNotFound, "expert '" + name + "' is not among the experts",
+                    did_you_mean(name, library.names()));
+      }
+      names.insert(name);
+    }
   }
   return names;
 }
@@ -125,7 +132,8 @@ std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
     if (found == artefacts[e].end()) {
       throw Error(ErrorKind::kNotFound,
                   "expert '" + experts[e].info.name + "' has no " + kind +
-                      (router_info(router).kind == RouterClass::kToken ? " prototypes" : "") + " in " + uri,
+                      (kind == kStatisticsKind || kind == kCalibrationKind ? "" : " prototypes") + " in " +
+                      uri,
                   "compute them with `quiver " + router_method(router.router).command(router, uri) + "`");
     }
     result.push_back(&found->second);
@@ -133,17 +141,47 @@ std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,
   return result;
 }
 
-std::map<std::int64_t, at::Tensor> make_routing_vectors(
-    const BaseModel& base, const ExpertSet& experts,
-    std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
-    const std::string& uri) {
+namespace {
+
+// Checks that what was computed with a base was computed with this one.
+void check_artefacts(const BaseModel& base, const ExpertSet& experts, std::span<const Artefact* const> own,
+                     const std::string& kind, const std::string& uri) {
+  for (std::size_t e = 0; e < own.size(); ++e) {
+    if (kind == kStatisticsKind)
+      read_statistics(experts[e].info, own[e]->settings, own[e]->tensors, base.fingerprint(), base.name(),
+                      uri);
+    if (kind == kCalibrationKind)
+      check_calibration(experts[e].info, *own[e], base.fingerprint(), base.name(), uri);
+  }
+}
+
+// Slots with one input take what the first of them has.
+void share_inputs(const BaseModel& base, std::map<std::int64_t, at::Tensor>& by_slot) {
+  for (const LinearGroup& group : base.groups()) {
+    const at::Tensor* first = nullptr;
+    for (const std::int64_t slot : group.slots) {
+      const auto found = by_slot.find(slot);
+      if (found == by_slot.end()) continue;
+      if (first == nullptr) first = &found->second;
+      found->second = *first;
+    }
+  }
+}
+
+}  // namespace
+
+RoutingVectors make_routing_vectors(const BaseModel& base, const ExpertSet& experts,
+                                    std::span<const std::map<std::string, Artefact>> artefacts,
+                                    const RouterOptions& router, const std::string& uri) {
   const RouterMethod& method = router_method(router.router);
   const std::vector<const Artefact*> own = require_artefacts(experts, artefacts, router, uri);
   const std::string kind = kind_of(router);
-  for (std::size_t e = 0; e < own.size() && kind == kStatisticsKind; ++e) {  // which are of a base
-    read_statistics(experts[e].info, own[e]->settings, own[e]->tensors, base.fingerprint(), base.name(), uri);
-  }
-  std::map<std::int64_t, at::Tensor> vectors;
+  check_artefacts(base, experts, own, kind, uri);
+  const BaseFacts facts = base_facts(base);
+  std::vector<std::map<std::int64_t, at::Tensor>> from_weights(experts.size());
+  for (std::size_t e = 0; e < experts.size() && method.vectors_of != nullptr; ++e)
+    from_weights[e] = method.vectors_of({router, experts, facts, uri}, e);
+  RoutingVectors result;
   for (const std::int64_t slot : experts.slots()) {
     const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
     const std::string key = method.vector_key == nullptr ? layer.path : method.vector_key(layer.path);
@@ -151,22 +189,24 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
     std::int64_t most = 1;  // vectors an expert
     for (std::size_t e = 0; e < experts.size(); ++e) {
       at::Tensor of_expert;
-      if (method.vectors_of != nullptr) {
-        const auto factors = experts[e].factors.find(slot);
-        if (factors != experts[e].factors.end()) of_expert = method.vectors_of(router, factors->second);
-      } else if (const auto found = own[e]->tensors.find(key); found != own[e]->tensors.end()) {
-        of_expert = found->second.dim() == 1 ? found->second.unsqueeze(0) : found->second;
+      const bool is_single = from_weights[e].empty();  // of an artefact
+      if (!is_single) {
+        const auto found = from_weights[e].find(slot);
+        if (found != from_weights[e].end()) of_expert = found->second;
+      } else if (!own.empty()) {
+        const auto found = own[e]->tensors.find(key);
+        if (found != own[e]->tensors.end())
+          of_expert = found->second.dim() == 1 ? found->second.unsqueeze(0) : found->second;
       }
-      const bool is_single = method.vectors_of == nullptr;
       if (!of_expert.defined() || of_expert.dim() != 2 || of_expert.size(1) != layer.in ||
           of_expert.size(0) < 1 || (is_single && of_expert.size(0) != 1) || !of_expert.is_floating_point()) {
         throw Error(ErrorKind::kInvalidArgument,
                     "expert '" + experts[e].info.name + "' has no " + (kind.empty() ? router.router : kind) +
                         " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",
                     "all experts of a routed model must adapt the same layers" +
-                        (method.command == nullptr ? std::string()
-                                                   : "; recompute with `quiver " +
-                                                         method.command(router, uri) + "` and --recompute"));
+                        (kind.empty() ? std::string()
+                                      : "; recompute with `quiver " + method.command(router, uri) +
+                                            "` and --recompute"));
       }
       check_prototypes(of_expert.narrow(0, 0, 1), std::vector<std::string>{experts[e].info.name}, layer.path);
       most = std::max(most, of_expert.size(0));
@@ -174,9 +214,19 @@ std::map<std::int64_t, at::Tensor> make_routing_vectors(
     }
     // Rows of zeros change no norm.
     for (at::Tensor& row : rows) row = at::constant_pad_nd(row, {0, 0, 0, most - row.size(0)});
-    vectors[slot] = at::cat(rows);
+    result.vectors[slot] = at::cat(rows);
+    if (kind != kCalibrationKind) continue;
+    std::vector<at::Tensor> lines;
+    for (std::size_t e = 0; e < experts.size(); ++e)
+      lines.push_back(
+          calibration_of(experts[e].info, *own[e], method.calibration_key(router, layer.path), uri));
+    result.calibration[slot] = at::stack(lines);
   }
-  return vectors;
+  if (router_setting(router, "granularity") == "input") {
+    share_inputs(base, result.vectors);
+    share_inputs(base, result.calibration);
+  }
+  return result;
 }
 
 }  // namespace quiver

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "modular/routing_vectors.h"
 #include "quiver/base_model.h"
 #include "quiver/library.h"
 #include "routing/expert_set.h"
@@ -37,13 +38,11 @@ LoadedExperts load_experts(const BaseModel& base, const ExpertLibrary& library,
 BoundExpert bind_expert(const BaseModel& base, const Expert& expert,
                         const std::map<std::string, double>& scales = {});
 
-// Routing vectors (E V, in) float32 by slot index, from the experts' artefacts or weights. Throws what
-// read_statistics() does where they come from statistics, and Error(kNotFound) naming the expert and the
-// command that computes them for the library at `uri`.
-std::map<std::int64_t, at::Tensor> make_routing_vectors(
-    const BaseModel& base, const ExpertSet& experts,
-    std::span<const std::map<std::string, Artefact>> artefacts, const RouterOptions& router,
-    const std::string& uri);
+// From the experts' artefacts or weights. Throws what read_statistics() and check_calibration() do, and
+// Error(kNotFound) naming the expert and the command that computes them for the library at `uri`.
+RoutingVectors make_routing_vectors(const BaseModel& base, const ExpertSet& experts,
+                                    std::span<const std::map<std::string, Artefact>> artefacts,
+                                    const RouterOptions& router, const std::string& uri);
 
 // The artefact of one kind of every expert. Throws Error(kNotFound) as above.
 std::vector<const Artefact*> require_artefacts(const ExpertSet& experts,

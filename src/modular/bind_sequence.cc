@@ -67,11 +67,11 @@ std::shared_ptr<const RoutedModel::State> RoutedModel::State::make(
   if (!state->fitted) return state;
   const RouterMethod& method = router_method(state->router.router);
   if (method.info.kind == RouterClass::kToken) {
-    std::map<std::int64_t, at::Tensor> vectors = state->fitted->vectors;
-    for (auto& [slot, rows] : vectors) {
+    RoutingVectors routing = state->fitted->routing;
+    for (auto& [slot, rows] : routing.vectors) {
       if (method.prepare != nullptr) rows = method.prepare(state->router, rows);
     }
-    state->mixture = std::make_shared<const MixtureAdapter>(base, state->experts, vectors, state->router);
+    state->mixture = std::make_shared<const MixtureAdapter>(base, state->experts, routing, state->router);
   }
   if (!state->fitted->rule) return state;
   state->needs = state->fitted->rule->needs();
@@ -81,7 +81,7 @@ std::shared_ptr<const RoutedModel::State> RoutedModel::State::make(
   }
   if (!state->needs.task && state->needs.layers.empty() && state->needs.slots.empty()) {
     state->constant = state->fitted->rule->decide({});
-    state->constant_adapter = state->adapter_of(base, state->constant->shares);
+    state->constant_adapter = state->adapter_of(base, *state->constant);
   } else {
     for (std::size_t e = 0; e < state->experts.size(); ++e) {
       const ExpertShare own{e, 1};
@@ -93,9 +93,14 @@ std::shared_ptr<const RoutedModel::State> RoutedModel::State::make(
   return state;
 }
 
-std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(
-    const BaseModel& base, std::span<const ExpertShare> shares) const {
+std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(const BaseModel& base,
+                                                                    const SequenceDecision& decision) const {
+  const std::vector<ExpertShare>& shares = decision.shares;
   if (shares.empty()) return nullptr;
+  if (!decision.slot_shares.empty()) {
+    return std::make_shared<WeightedAdapter>(base,
+                                             joined_factors(experts, decision.slot_shares, router.combine));
+  }
   if (shares.size() == 1 && shares[0].weight == 1 && shares[0].expert < singles.size())
     return singles[shares[0].expert];
   if (shares.size() > 1 && router.combine == Combine::kParameter)
@@ -116,7 +121,7 @@ Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int
     return {mixture->with_prior(std::move(prior))};
   }
   if (decision.is_foreign && fallback) return fallback->bind(base, prompt, task);
-  return {adapter_of(base, decision.shares), weights_of(decision, experts.size())};
+  return {adapter_of(base, decision), weights_of(decision, experts.size())};
 }
 
 }  // namespace quiver

@@ -26,7 +26,7 @@ std::shared_ptr<const FittedRouter> fit_router(const BaseModel& base, const Expe
   auto fitted = std::make_shared<FittedRouter>();
   const RouterMethod& method = router_method(router.router);
   if (method.info.kind == RouterClass::kToken) {
-    fitted->vectors = make_routing_vectors(base, experts, loaded.artefacts, router, uri);
+    fitted->routing = make_routing_vectors(base, experts, loaded.artefacts, router, uri);
     if (const std::optional<RouterOptions> prior = prior_router(router))
       fitted->rule = fit_router(base, experts, loaded, *prior, uri)->rule;
   } else {
@@ -51,8 +51,10 @@ std::shared_ptr<const FittedRouter> without(const BaseModel& base, const FittedR
                                             std::size_t expert) {
   validate(router, others.names());
   auto result = std::make_shared<FittedRouter>();
-  for (const auto& [slot, vectors] : fitted.vectors)
-    result->vectors[slot] = without_rows(vectors, expert, others.size() + 1);
+  for (const auto& [slot, vectors] : fitted.routing.vectors)
+    result->routing.vectors[slot] = without_rows(vectors, expert, others.size() + 1);
+  for (const auto& [slot, lines] : fitted.routing.calibration)
+    result->routing.calibration[slot] = without_rows(lines, expert, others.size() + 1);
   if (fitted.rule) result->rule = fitted.rule->without(expert);
   if (fitted.rule && !result->rule) {
     const BaseFacts facts = base_facts(base);

@@ -5,6 +5,7 @@
 #include "core/strings.h"
 #include "modular/bind_experts.h"
 #include "modular/routed_model_state.h"
+#include "routing/calibration.h"
 #include "routing/prototypes.h"
 #include "tensor/finite.h"
 #include "tensor/safetensors.h"
@@ -19,7 +20,8 @@ constexpr char kTensorFile[] = "experts.safetensors";
 // 1: all experts of a slot stacked as PATH.a (E, r, in) and PATH.b, of the largest rank. 2: each expert's
 // own, experts.NUMBER.PATH.a (r, in) and .b (r, out).
 constexpr int kFirstFormat = 1, kFormat = 2;
-constexpr char kRoutingEnd[] = ".routing", kRuleStart[] = "rule.", kFallbackStart[] = "fallback.";
+constexpr char kRoutingEnd[] = ".routing", kCalibrationEnd[] = ".calibration", kRuleStart[] = "rule.",
+               kFallbackStart[] = "fallback.";
 
 Json expert_to_json(const ExpertInfo& info) {
   return {{"name", info.name},
@@ -133,8 +135,11 @@ void read_experts(const TensorReader& file, const BaseModel& base, int format,
 // Puts what a router was fitted to, and its fallback, under names that begin with `start`.
 void add_fitted(const FittedRouter& fitted, const BaseModel& base, const std::string& start,
                 std::map<std::string, at::Tensor>& tensors) {
-  for (const auto& [slot, vectors] : fitted.vectors)
-    tensors[start + base.slots()[static_cast<std::size_t>(slot)].path + kRoutingEnd] = vectors.cpu();
+  const auto path = [&](std::int64_t slot) { return base.slots()[static_cast<std::size_t>(slot)].path; };
+  for (const auto& [slot, vectors] : fitted.routing.vectors)
+    tensors[start + path(slot) + kRoutingEnd] = vectors.cpu();
+  for (const auto& [slot, lines] : fitted.routing.calibration)
+    tensors[start + path(slot) + kCalibrationEnd] = lines.cpu();
   if (fitted.rule) {
     for (const auto& [name, tensor] : fitted.rule->tensors()) tensors[start + kRuleStart + name] = tensor;
   }
@@ -165,12 +170,19 @@ std::shared_ptr<const FittedRouter> read_fitted(const TensorReader& file, const 
     for (const std::int64_t slot : experts.slots()) {
       const LinearSlot& layer = base.slots()[static_cast<std::size_t>(slot)];
       const at::Tensor vectors = file.read(start + layer.path + kRoutingEnd, {-1, layer.in});
-      const bool is_single = router_method(router.router).vectors_of == nullptr;
+      const RouterMethod& method = router_method(router.router);
+      const bool is_single = method.rule(router, layer.in).logits != LogitKind::kNorm;
       if (vectors.size(0) % count != 0 || (is_single && vectors.size(0) != count))
         TensorReader::fail("tensor '" + start + layer.path + kRoutingEnd + "' has another shape or type");
       // The first of each expert's; others may be rows of zeros.
       check_prototypes(vectors.view({count, -1, layer.in}).select(1, 0), experts.names(), layer.path);
-      fitted->vectors[slot] = vectors;
+      fitted->routing.vectors[slot] = vectors;
+      if (method.artefact == nullptr || method.artefact(router) != kCalibrationKind) continue;
+      const std::string name = start + layer.path + kCalibrationEnd;
+      const at::Tensor lines = file.read(name, {count, 2});
+      if (!(lines.select(1, 1) > 0).all().item<bool>())
+        TensorReader::fail("'" + name + "' has a deviation that is not above 0");
+      fitted->routing.calibration[slot] = lines;
     }
     if (const std::optional<RouterOptions> prior = prior_router(router))
       fitted->rule = read_rule(file, base, experts, *prior, start);

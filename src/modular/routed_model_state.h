@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "modular/adapters.h"
+#include "modular/routing_vectors.h"
 #include "quiver/routed_model.h"
 #include "routing/expert_set.h"
 #include "routing/routers/router_method.h"
@@ -14,7 +15,7 @@ namespace quiver {
 
 // What a router was fitted to: kept in composed folders, from which the model is put together again.
 struct FittedRouter {
-  std::map<std::int64_t, at::Tensor> vectors = {};    // token routers: (E V, in) by slot
+  RoutingVectors routing = {};                        // token routers
   std::shared_ptr<const SequenceRule> rule = {};      // the others'
   std::shared_ptr<const FittedRouter> fallback = {};  // of the router that the options name
 };
@@ -37,7 +38,7 @@ struct RoutedModel::State {
 
   Binding bind(const BaseModel& base, std::span<const std::int32_t> prompt, const std::string& task) const;
   std::shared_ptr<const LinearAdapter> adapter_of(const BaseModel& base,
-                                                  std::span<const ExpertShare> shares) const;
+                                                  const SequenceDecision& decision) const;
 };
 
 }  // namespace quiver

@@ -8,6 +8,7 @@
 #include "mttl/mttl_weights.h"
 #include "quiver/error.h"
 #include "storage/names.h"
+#include "tensor/finite.h"
 #include "tensor/torch_file.h"
 
 namespace fs = std::filesystem;
@@ -17,12 +18,18 @@ namespace {
 
 constexpr std::string_view kWrapper = "model.";
 constexpr std::string_view kPrototypes = ".selector.prototypes";
+constexpr std::string_view kPolyLogits = ".selector.module_logits";
+constexpr char kPoly[] = "poly";
 
-// The class of the router: the selector's own, or that of the one selector for LoRAs.
+// The settings of the router: the selector's own, or those of the one selector for LoRAs.
+Json router_settings(const Json& selector) {
+  if (!selector.is_object()) return {};
+  if (selector.contains("lora")) return router_settings(selector.at("lora"));
+  if (selector.contains("selectors")) return router_settings(selector.at("selectors"));
+  return selector;
+}
+
 std::string selector_class(const Json& selector) {
-  if (!selector.is_object()) return "";
-  if (selector.contains("lora")) return selector_class(selector.at("lora"));
-  if (selector.contains("selectors")) return selector_class(selector.at("selectors"));
   if (!selector.contains("class_name") || !selector.at("class_name").is_string()) return "";
   const auto name = selector.at("class_name").get<std::string>();
   return name.substr(name.rfind('.') + 1);
@@ -32,6 +39,7 @@ std::string artefact_kind(const Json& selector) {
   const std::string name = selector_class(selector);
   if (name == "ArrowSelectorConfig") return "arrow";
   if (name == "PhatgooseSelectorConfig") return "phatgoose";
+  if (name == "PolySelectorConfig") return kPoly;
   return "";
 }
 
@@ -55,6 +63,25 @@ std::optional<ExpertTensor> split_expert(const std::string& name) {
   }
   if (rest.ends_with(".lora_a") || rest.ends_with(".lora_b")) return ExpertTensor{end.substr(1), rest};
   return std::nullopt;
+}
+
+// Gives each module its logits: its own, or those of the only router of the whole model.
+void spread_poly(Artefact& artefact, const Expert& expert, const std::string& where) {
+  const auto rows = static_cast<std::int64_t>(artefact.settings.at("tasks").size()) + 1;
+  for (const auto& [module, logits] : artefact.tensors) {
+    if (logits.size(0) == rows && all_finite(logits)) continue;
+    throw Error(ErrorKind::kCorruptFile, where + ": the logits of '" + module + "' are not " +
+                                             std::to_string(rows) +
+                                             " finite numbers, one a task and one for all others");
+  }
+  const bool is_one = artefact.tensors.size() == 1;
+  const at::Tensor only = artefact.tensors.begin()->second;
+  for (const auto& [path, weights] : expert.modules) {
+    if (artefact.tensors.contains(path)) continue;
+    if (!is_one)
+      throw Error(ErrorKind::kCorruptFile, where + ": no logits of poly_router for '" + path + "'");
+    artefact.tensors[path] = only;
+  }
 }
 
 }  // namespace
@@ -81,7 +108,8 @@ MttlModel::MttlModel(const fs::path& directory, std::vector<std::string>& left_o
                 {"expert_config", config.value("modifier_config", Json())}},
                problems);
   }
-  artefact_kind_ = artefact_kind(config.value("selector_config", Json()));
+  selector_ = router_settings(config.value("selector_config", Json()));
+  artefact_kind_ = artefact_kind(selector_);
   sort_tensors(experts.is_array(), left_out);
 }
 
@@ -109,8 +137,10 @@ void MttlModel::sort_tensors(bool routed, std::vector<std::string>& left_out) {
       for (const auto& [expert, info] : infos_) tensors_[expert].emplace(name, tensor);
     } else if (const std::optional<ExpertTensor> part = split_expert(name)) {
       tensors_[part->expert].emplace(part->name, tensor);
-    } else if (name.ends_with(kPrototypes) && !artefact_kind_.empty()) {
+    } else if (name.ends_with(kPrototypes) && !artefact_kind_.empty() && artefact_kind_ != kPoly) {
       prototypes_.emplace(name.substr(0, name.size() - kPrototypes.size()), tensor);
+    } else if (name.ends_with(kPolyLogits) && artefact_kind_ == kPoly) {
+      prototypes_.emplace(name.substr(0, name.size() - kPolyLogits.size()), tensor.t());
     } else {
       left_out.push_back(weights_path_.filename().string() + ": " + stored);
     }
@@ -123,6 +153,20 @@ std::vector<std::string> MttlModel::names() const {
   return names;
 }
 
+std::vector<std::string> MttlModel::poly_tasks(const std::string& where) const {
+  const Json splits = selector_.value("n_splits", Json(1)), tasks = selector_.value("task_names", Json());
+  if (!splits.is_null() && splits != Json(1)) {
+    throw Error(ErrorKind::kUnsupported, where + ": its poly_router has n_splits " + dump_json(splits) +
+                                             "; Quiver has one weight an expert and layer");
+  }
+  if (tasks.is_null()) return {};
+  try {
+    return tasks.get<std::vector<std::string>>();
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::kCorruptFile, where + ": 'task_names' of its poly_router is no list of names");
+  }
+}
+
 MttlExpert MttlModel::read(const std::string& name, std::vector<std::string>&,
                            std::vector<std::string>& problems) {
   const MttlInfo& info = infos_.at(name);
@@ -133,6 +177,7 @@ MttlExpert MttlModel::read(const std::string& name, std::vector<std::string>&,
   try {
     const std::int64_t row = std::ranges::find(order_, name) - order_.begin();
     Artefact artefact{.settings = imported_settings(nullptr), .tensors = {}};
+    if (artefact_kind_ == kPoly) artefact.settings["tasks"] = poly_tasks(where);
     for (const auto& [module, rows] : prototypes_) {
       if (rows.dim() != 2 || rows.size(0) != static_cast<std::int64_t>(order_.size())) {
         throw Error(ErrorKind::kCorruptFile, weights_path_.string() + ": the prototypes of '" + module +
@@ -141,7 +186,11 @@ MttlExpert MttlModel::read(const std::string& name, std::vector<std::string>&,
       }
       artefact.tensors[split_module_name(module).path] = rows[row].to(at::kFloat).contiguous();
     }
-    check_vectors(artefact.tensors, result.expert, where);
+    if (artefact_kind_ == kPoly) {
+      spread_poly(artefact, result.expert, where);
+    } else {
+      check_vectors(artefact.tensors, result.expert, where);
+    }
     result.artefacts.emplace(artefact_kind_, std::move(artefact));
   } catch (const Error& error) {
     problems.push_back(error.what());

@@ -18,9 +18,11 @@ struct ExpertShare {
 
 // Which experts serve a sequence.
 struct SequenceDecision {
-  std::vector<ExpertShare> shares;             // weights sum to 1; empty: none, the base alone
+  std::vector<ExpertShare> shares;             // empty: none, the base alone
   bool is_foreign = false;                     // no expert fits the prompt: the router's fallback decides
   std::vector<double> log_probabilities = {};  // by expert, where the rule gives them
+  // By slot, where slots have shares of their own; `shares` are their mean.
+  std::map<std::int64_t, std::vector<ExpertShare>> slot_shares = {};
 };
 
 // What a rule has to be given of a sequence.

@@ -8,10 +8,10 @@
 
 #include "core/regex.h"
 #include "core/strings.h"
+#include "expert/tied_parameters.h"
 #include "kernels/low_rank.h"
 #include "quiver/error.h"
 #include "train/stacked_experts.h"
-#include "train/tied_parameters.h"
 
 namespace quiver {
 namespace {

@@ -41,7 +41,7 @@ Arguments words(const std::string& text) {
 
 std::vector<Format> formats() {
   const std::string score = " --input pairs.jsonl";
-  const std::string routed = "score base --library library --top-k 2 --router ";
+  const std::string routed = "score base --library library --router ";
   const auto adapter = [](const std::string& name, const std::string& file) {
     return Format{name, "adapter/" + file, words("library import adapter imported"), "imported"};
   };
@@ -67,7 +67,7 @@ std::vector<Format> formats() {
       {"library", "library/library.json", words("library show library"), {}},
       {"expert_record", "library/taste/expert.json", words(routed + "oracle" + score), {}},
       {"expert_weights", "library/taste/adapter_model.safetensors", words(routed + "uniform" + score), {}},
-      {"artefact", "library/taste/artefacts/arrow.safetensors", words(routed + "arrow" + score), {}},
+      {"artefact", "library/taste/artefacts/arrow.safetensors", words(routed + "arrow --top-k 2" + score), {}},
       {"composed", "composed_arrow/quiver_model.json", words("score composed_arrow" + score), {}},
       {"composed_weights", "composed_arrow/experts.safetensors", words("score composed_arrow" + score), {}},
       {"pairs", "pairs.jsonl", words("score base" + score), {}},

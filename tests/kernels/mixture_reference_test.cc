@@ -133,6 +133,9 @@ TEST(MixtureLogits, NormsOfSeveralProductsAPriorAndAPrefilter) {
   expect_near(mixture_logits(x, vectors, rule), at::tensor({2.5f, 2.0f, 4.0f}).view({1, 3}));
   rule.prior = {10, 0, 0};
   expect_near(mixture_logits(x, vectors, rule), at::tensor({12.5f, 2.0f, 4.0f}).view({1, 3}));
+  MixtureRule line = rule;  // of the second slot: 2 (5 / 2) - 1 + 10, 2 / 4 + 3, 4
+  line.lines = {{7, 7}, {7, 7}, {7, 7}, {2, -1}, {0.25, 3}, {1, 0}};
+  expect_near(mixture_logits(x, vectors, line, 1), at::tensor({14.0f, 3.5f, 4.0f}).view({1, 3}));
   rule.prefilter = 2;  // by the first vectors alone: 3, 4 and 8
   const at::Tensor filtered = mixture_logits(x, vectors, rule);
   EXPECT_TRUE(std::isinf(filtered[0][0].item<float>()));

@@ -26,10 +26,11 @@ std::string case_name(const testing::TestParamInfo<Case>& instance) {
                              : c.rule.logits == LogitKind::kNorm   ? "Norm"
                                                                    : "Standardized";
   return logits + std::to_string(c.rule.vectors) + (c.rule.prior.empty() ? "" : "Prior") +
-         (c.rule.prefilter > 0 ? "Prefilter" : "") + (c.rule.equal_weights ? "Equal" : "") +
-         (c.rule.merge_before ? "Before" : "After") + std::to_string(c.tokens) + "Tokens" +
-         std::to_string(c.width) + "Wide" + std::to_string(c.slots) + "Slots" + std::to_string(c.experts) +
-         "Experts" + std::to_string(c.rank) + "Rank" + std::to_string(c.rule.top_k) + "TopK";
+         (c.rule.lines.empty() ? "" : "Lines") + (c.rule.prefilter > 0 ? "Prefilter" : "") +
+         (c.rule.equal_weights ? "Equal" : "") + (c.rule.merge_before ? "Before" : "After") +
+         std::to_string(c.tokens) + "Tokens" + std::to_string(c.width) + "Wide" + std::to_string(c.slots) +
+         "Slots" + std::to_string(c.experts) + "Experts" + std::to_string(c.rank) + "Rank" +
+         std::to_string(c.rule.top_k) + "TopK";
 }
 
 MixtureRule rule_of(bool standardized, std::int64_t top_k, double temperature, bool before) {
@@ -59,6 +60,8 @@ std::vector<Case> cases() {
     MixtureRule norm{.logits = LogitKind::kNorm, .vectors = 3, .top_k = 2, .temperature = 0.5};
     result.push_back({tokens, 17, 2, 5, 3, norm});
     norm.prior = {0.5f, -1, 0, 2, 0.25f};
+    result.push_back({tokens, 17, 2, 5, 3, norm});
+    for (int i = 0; i < 10; ++i) norm.lines.push_back({0.5f + 0.1f * static_cast<float>(i), i - 4.0f});
     result.push_back({tokens, 17, 2, 5, 3, norm});
     norm.prefilter = 3;
     result.push_back({tokens, 17, 2, 5, 3, norm});
@@ -97,7 +100,7 @@ TEST_P(MixtureTest, AgreesWithTheReference) {
   at::Tensor expected = before.clone();
   for (std::int64_t slot = 0; slot < c.slots; ++slot) {
     const std::int64_t own = c.experts * c.rule.vectors;
-    const at::Tensor logits = mixture_logits(x, vectors.narrow(0, slot * own, own), c.rule);
+    const at::Tensor logits = mixture_logits(x, vectors.narrow(0, slot * own, own), c.rule, slot);
     const at::Tensor weights = mixture_weights(logits, c.rule);
     EXPECT_LT(max_difference(recorded.select(1, slot), weights), 1e-4);
     std::vector<LoraWeights> experts;

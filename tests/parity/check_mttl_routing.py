@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Uniform, Arrow and PhatGOOSE over eight trained experts: quiver with --compat mttl beside mttl 1.0.2 itself.
+"""Uniform, Arrow, PhatGOOSE and average activation over eight trained experts: quiver with --compat mttl beside mttl 1.0.2 itself.
 
     check_mttl_routing.py --quiver build/quiver NEW_FOLDER EXPERTS      (packages: requirements_mttl.txt)
 
@@ -17,6 +17,7 @@ import check_mttl  # noqa: F401  stand-ins for what importing mttl asks for
 from compare_routing import QuiverModel, TransformersModel, compare
 from mttl.evaluators.base import decode
 from mttl.models.containers.selectors.arrow_selector import ArrowSelectorConfig
+from mttl.models.containers.selectors.average_activation_selector import AverageActivationSelectorConfig
 from mttl.models.containers.selectors.per_token_selector import PerTokenSelector
 from mttl.models.containers.selectors.phatgoose_selector import PhatgooseSelectorConfig
 from mttl.models.containers.selectors.poly_selector import PolySelectorDirectConfigUniform
@@ -90,6 +91,14 @@ def give_gates(model, library):
         selector.overwrite_prototypes(torch.stack([of_expert[path] for of_expert in gates]))
 
 
+def give_means(model, library):
+    """The means of the statistics that quiver made, at length 1, as the prototypes of every selector."""
+    statistics = [load_file(library / task / "artefacts" / "statistics.safetensors") for task in TASKS]
+    for path, selector in model.selectors.items():
+        means = torch.stack([of_expert[path + ".input"] for of_expert in statistics])
+        selector.overwrite_prototypes(torch.nn.functional.normalize(means, dim=1))
+
+
 def main():
     options = arguments(__doc__.splitlines()[0], experts=True)
     quiver, comparisons = Quiver(options.quiver), Comparisons()
@@ -104,9 +113,16 @@ def main():
         "Arrow, top 2": ("arrow --top-k 2", ArrowSelectorConfig(library_id=uri, top_k=2)),
         "Arrow, all": ("arrow", ArrowSelectorConfig(library_id=uri)),
         "PhatGOOSE": ("phatgoose", PhatgooseSelectorConfig()),
+        "average activation": ("average_activation", AverageActivationSelectorConfig()),
+        "average activation, norms": (
+            "average_activation --input-norm norm_d --proto-norm norm_p",
+            AverageActivationSelectorConfig(input_norm_fn="norm_d", proto_norm_fn="norm_p"),
+        ),
     }
     for name, (router, selector) in cases.items():
         theirs = MttlModel(base, library, selector)
+        if router.startswith("average_activation"):
+            give_means(theirs, source)
         if router == "phatgoose":
             give_gates(theirs, source)
             for container in theirs.model.experts_containers:

@@ -36,6 +36,7 @@ class PromptRouterTest : public testing::Test {
     write_file_atomic(library_ / "rows.jsonl", lines);
     const TaskDataset data = TaskDataset::load({.path = (library_ / "rows.jsonl").string()});
     compute_statistics(library_.library(), library_.library().names(), *base_, data, {}, Recompute::kAll);
+    compute_calibration(library_.library(), library_.library().names(), *base_, data, {}, Recompute::kAll);
   }
 
   RoutedModel compose(const std::string& router,
@@ -54,6 +55,19 @@ class PromptRouterTest : public testing::Test {
     RaggedBatch batch;
     for (std::size_t task = 0; task < 4; ++task) batch.add(model.prompt_ids(prompt_of(task, 20)));
     return model.base().logits(model.forward(batch));
+  }
+
+  // What the base alone gives to the first block's attention: (T, D), the prompts' tokens end to end.
+  at::Tensor attention_input(const std::vector<std::string>& prompts) const {
+    const RoutedModel alone(base_);
+    RaggedBatch batch;
+    for (const std::string& prompt : prompts) batch.add(alone.prompt_ids(prompt));
+    const std::int64_t embeddings[] = {0};
+    const at::NoGradGuard no_gradients;
+    const at::Tensor entering = base_->hidden_states(batch, embeddings)[0];
+    const SafetensorsFile file = SafetensorsFile::open(test::golden_path("tiny_llama/model.safetensors"));
+    const at::Tensor norm = file.read("model.layers.0.input_layernorm.weight").to(at::kFloat);
+    return entering * (entering.square().mean(1, true) + 1e-5).rsqrt() * norm;
   }
 
   test::GoldenLibrary library_;
@@ -119,7 +133,10 @@ TEST_F(PromptRouterTest, ALoadedModelGivesTheSameBits) {
       {"average_activation", {}},
       {"average_activation", {{"input_norm", "norm_d"}, {"proto_norm", "norm_p"}}},
       {"arrow", {{"prior", "prompt"}, {"prior_weight", "2"}}},
+      {"arrow", {{"scale", "yes"}, {"tie_params", "q_proj.lora_a|k_proj.lora_a"}}},
+      {"arrow", {{"granularity", "input"}}},
       {"spectral", {{"prior", "prompt"}, {"score", "activation"}}},
+      {"spectral", {{"calibrate", "yes"}, {"prefilter", "2"}, {"granularity", "input"}}},
       {"logo", {}},
       {"phatgoose", {{"prior", "prompt"}}}};
   for (const auto& [router, settings] : cases) {
@@ -161,6 +178,28 @@ TEST_F(PromptRouterTest, APriorMovesTheWeightsOfTokens) {
   }
 }
 
+TEST_F(PromptRouterTest, ACalibrationIsOfTheWeightsItWasMadeWith) {
+  Expert late = test::golden_experts()[0];
+  late.info.tasks = {"task_0"};
+  late.modules.begin()->second.b.mul_(2);
+  library_.library().add(late, IfExists::kReplace);
+  EXPECT_NE(error_message([&] {
+              compose("spectral", {{"calibrate", "yes"}});
+            }).find("calibration"),
+            std::string::npos);
+  EXPECT_NO_THROW(compose("spectral"));
+  late.info.name = "late";
+  late.info.tasks = {"late"};
+  library_.library().remove("expert_0");
+  library_.library().add(late);
+  EXPECT_EQ(error_message([&] {
+              compose("spectral", {{"calibrate", "yes"}});
+            }),
+            "expert 'late' has no calibration in " + library_.library().uri() +
+                " | compute them with `quiver prototypes calibration " + library_.library().uri() +
+                " -c FILE`");
+}
+
 // x . p / sqrt(d) with p the unit mean of the base's inputs, worked out beside the router.
 TEST_F(PromptRouterTest, AverageActivationIsTheLikenessToTheMeanInput) {
   const RoutedModel model = compose("average_activation");
@@ -173,16 +212,53 @@ TEST_F(PromptRouterTest, AverageActivationIsTheLikenessToTheMeanInput) {
         library_.library().find_artefact(name, kStatisticsKind)->tensors.at(statistics_input_key(slot));
     means.push_back(mean / mean.norm());
   }
-  RaggedBatch batch;
-  batch.add(model.prompt_ids(prompt));
-  const std::int64_t embeddings[] = {0};
-  const at::NoGradGuard no_gradients;
-  const at::Tensor entering = base_->hidden_states(batch, embeddings)[0];
-  const SafetensorsFile file = SafetensorsFile::open(test::golden_path("tiny_llama/model.safetensors"));
-  const at::Tensor norm = file.read("model.layers.0.input_layernorm.weight").to(at::kFloat);
-  const at::Tensor x = entering * (entering.square().mean(1, true) + 1e-5).rsqrt() * norm;
+  const at::Tensor x = attention_input({prompt});
   const at::Tensor expected = at::softmax(at::mm(x, at::stack(means).t()) / std::sqrt(32.0), 1);
   EXPECT_LT(test::max_difference(trace.at(slot), expected), 1e-5);
+}
+
+// The scores' means and deviations, worked out beside the router in a slot where no adapter has changed
+// anything yet.
+TEST_F(PromptRouterTest, SpectralCalibratesItsScores) {
+  const std::string slot = "model.layers.0.self_attn.k_proj";
+  const std::string prompt = prompt_of(1, 9);
+  for (const char* score : {"projection", "activation"}) {
+    SCOPED_TRACE(score);
+    const at::Tensor x = attention_input({prompt});
+    std::vector<at::Tensor> logits;
+    const std::vector<Expert> experts = test::golden_experts();
+    for (std::size_t e = 0; e < experts.size(); ++e) {
+      const LoraWeights& lora = experts[e].modules.at(slot);
+      const at::Tensor update = at::mm(lora.b, lora.a) * lora.scale;
+      const at::Tensor rows = score == std::string("activation")
+                                  ? update
+                                  : std::get<2>(at::linalg_svd(update, false)).narrow(0, 0, lora.a.size(0));
+      std::vector<std::string> own;
+      for (int length = 4; length < 14; ++length) own.push_back(prompt_of(e, length));
+      const auto lengths = [&](const at::Tensor& inputs) {
+        return at::linalg_vector_norm(at::mm(inputs, rows.t()), 2, {1});
+      };
+      const at::Tensor of_own = lengths(attention_input(own));
+      logits.push_back((lengths(x) - of_own.mean()) / (of_own - of_own.mean()).square().mean().sqrt());
+    }
+    const at::Tensor expected = at::softmax(at::stack(logits, 1) / 0.5, 1);
+    RouterOptions options = parse_router("spectral");
+    options.temperature = 0.5;
+    set_router_setting(options, "calibrate", "yes");
+    set_router_setting(options, "score", score);
+    EXPECT_LT(test::max_difference(library_.compose(options).route(prompt).at(slot), expected), 1e-4);
+  }
+}
+
+TEST_F(PromptRouterTest, SlotsOfOneInputMayDecideTogether) {
+  for (const char* router : {"arrow", "phatgoose", "spectral"}) {
+    const auto apart = compose(router).route(prompt_of(1, 9));
+    const auto together = compose(router, {{"granularity", "input"}}).route(prompt_of(1, 9));
+    const std::string block = "model.layers.0.self_attn.";
+    EXPECT_TRUE(at::equal(together.at(block + "q_proj"), apart.at(block + "q_proj"))) << router;
+    EXPECT_TRUE(at::equal(together.at(block + "k_proj"), apart.at(block + "q_proj"))) << router;
+    EXPECT_FALSE(at::equal(apart.at(block + "k_proj"), apart.at(block + "q_proj"))) << router;
+  }
 }
 
 // Ranks that differ between the slots of a group give them different numbers of vectors.

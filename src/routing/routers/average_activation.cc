@@ -29,7 +29,7 @@ const RouterMethod kAverageActivationRouter = {
                      "prompts give to the layer",
              .combines = true,
              .selects = true,
-             .settings = join_settings(norm_settings(), prior_settings())},
+             .settings = join_settings(norm_settings(), shared_settings())},
     .set_defaults = [](RouterOptions& options) { options.combine = Combine::kParameter; },
     .exists_in = [](Compat compat) { return compat == Compat::kNone || compat == Compat::kMttl; },
     .artefact = [](const RouterOptions&) -> std::string { return kStatisticsKind; },

@@ -24,7 +24,7 @@ const RouterMethod kPhatgooseRouter = {
              .help = "each token by a gate that was trained for each expert",
              .combines = true,
              .selects = true,
-             .settings = prior_settings()},
+             .settings = shared_settings()},
     .set_defaults = [](RouterOptions& options) { options.top_k = 2; },
     .exists_in = [](Compat compat) { return compat != Compat::kPeft; },
     .artefact = [](const RouterOptions&) -> std::string { return "phatgoose"; },

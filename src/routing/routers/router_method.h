@@ -45,7 +45,10 @@ struct RouterMethod {
   // Whether that implementation has the router. Null: all have.
   bool (*exists_in)(Compat compat) = nullptr;
 
-  // The kind of artefact that every expert must have. Null: none.
+  // The experts that it uses, where those are named. Null: all.
+  std::vector<std::string> (*named_experts)(const RouterOptions& options) = nullptr;
+
+  // The kind of artefact that every expert must have. Null, or "": none.
   std::string (*artefact)(const RouterOptions& options) = nullptr;
   // What computes it, after "quiver ", for the library at `uri`.
   std::string (*command)(const RouterOptions& options, const std::string& uri) = nullptr;
@@ -54,8 +57,11 @@ struct RouterMethod {
   MixtureRule (*rule)(const RouterOptions& options, std::int64_t width) = nullptr;
   // The artefact's tensor that holds a slot's routing vector. Null: the slot's path.
   std::string (*vector_key)(const std::string& slot) = nullptr;
-  // An expert's routing vectors (V, d) in one slot from its weights, where no artefact holds them.
-  at::Tensor (*vectors_of)(const RouterOptions& options, const LoraFactors& factors) = nullptr;
+  // An expert's routing vectors (V, d) by slot from its weights. Null, or empty: its artefact holds them.
+  std::map<std::int64_t, at::Tensor> (*vectors_of)(const RouterParts& parts, std::size_t expert) = nullptr;
+  // The tensor of the artefact kCalibrationKind that an expert's logits in a slot are calibrated by. Null:
+  // none.
+  std::string (*calibration_key)(const RouterOptions& options, const std::string& slot) = nullptr;
   // Routing vectors as the rule wants them. Null: as they are.
   at::Tensor (*prepare)(const RouterOptions& options, const at::Tensor& vectors) = nullptr;
 
@@ -82,6 +88,7 @@ std::optional<RouterOptions> prior_router(const RouterOptions& router);
 std::string statistics_command(const RouterOptions& options, const std::string& uri);
 
 extern const RouterMethod kBaseRouter, kOracleRouter, kUniformRouter, kArrowRouter, kPhatgooseRouter,
-    kSpectralRouter, kLogoRouter, kPromptRouter, kAverageActivationRouter, kExpertRouter;
+    kSpectralRouter, kLogoRouter, kPromptRouter, kAverageActivationRouter, kPolyRouter, kMixtureRouter,
+    kExpertRouter;
 
 }  // namespace quiver

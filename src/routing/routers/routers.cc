@@ -9,7 +9,7 @@ namespace {
 
 const std::array kMethods = {&kBaseRouter,  &kOracleRouter,    &kUniformRouter,           &kPromptRouter,
                              &kArrowRouter, &kPhatgooseRouter, &kAverageActivationRouter, &kSpectralRouter,
-                             &kLogoRouter,  &kExpertRouter};
+                             &kLogoRouter,  &kPolyRouter,      &kMixtureRouter,           &kExpertRouter};
 
 }  // namespace
 

@@ -1,27 +1,29 @@
-#include <cmath>
-
-#include "routing/prototypes.h"
+#include "routing/calibration.h"
 #include "routing/routers/router_method.h"
 #include "routing/routers/token_settings.h"
+#include "routing/update_directions.h"
 
 namespace quiver {
 namespace {
 
-// Logits |V^T x| with V the right singular vectors of D = s B A (SpectR, LAG),
-// or, with score=activation, |D x| = |R A x| with B = Q R. Arrow is the first
-// vector alone.
-at::Tensor vectors_of(const RouterOptions& options, const LoraFactors& factors) {
-  const at::Tensor a = factors.a.to(at::kCPU, at::kDouble), b = factors.b.to(at::kCPU, at::kDouble);
-  // D = b^T a with b (r, out): b^T = Q R.
-  const at::Tensor r = std::get<1>(at::linalg_qr(b.t(), "r"));           // (r', r)
-  const at::Tensor core = at::mm(r, a);                                  // (r', in), |D x| = |core x|
-  const auto [u, s, v] = at::linalg_svd(core, /*full_matrices=*/false);  // v (r', in)
-  if (s[0].item<double>() == 0) return at::zeros({1, a.size(1)});        // refused by name as a prototype
-  const at::Tensor kept = s > s[0] * 1e-6;                               // directions that D has
-  at::Tensor rows = v.index_select(0, kept.nonzero().squeeze(1));
-  if (router_setting(options, "score") == "activation")
-    rows = rows * s.index_select(0, kept.nonzero().squeeze(1)).unsqueeze(1);
-  return rows.to(at::kFloat).contiguous();
+// Logits |V^T x| with V the right singular vectors of D = s B A (SpectR, LAG), or, with score=activation,
+// |D x|. Arrow is the first vector alone. calibrate=yes: less their mean, over their standard deviation, on
+// the expert's own prompts (SEQR).
+std::map<std::int64_t, at::Tensor> vectors_of(const RouterParts& parts, std::size_t expert) {
+  const bool is_activation = router_setting(parts.options, "score") == "activation";
+  std::map<std::int64_t, at::Tensor> vectors;
+  for (const auto& [slot, factors] : parts.experts[expert].factors) {
+    const UpdateDirections update = update_directions(factors);
+    vectors[slot] = is_activation ? update.stretched : update.directions;  // zeros are refused by name
+  }
+  return vectors;
+}
+
+bool is_calibrated(const RouterOptions& options) { return router_setting(options, "calibrate") == "yes"; }
+
+std::string calibration_key(const RouterOptions& options, const std::string& slot) {
+  return router_setting(options, "score") == "activation" ? calibration_activation_key(slot)
+                                                          : calibration_projection_key(slot);
 }
 
 MixtureRule rule(const RouterOptions& options, std::int64_t) {
@@ -51,14 +53,25 @@ const RouterMethod kSpectralRouter = {
                                          .fallback = "0",
                                          .most = 1e6,
                                          .is_whole = true},
+                                        {.name = "calibrate",
+                                         .help = "yes: each expert's score less its mean, over its standard "
+                                                 "deviation, on the expert's own prompts",
+                                         .fallback = "no",
+                                         .words = {"no", "yes"}},
                                         {.name = "weights",
                                          .help = "of the chosen experts: softmax or equal",
                                          .fallback = "softmax",
                                          .words = {"softmax", "equal"}}},
-                                       prior_settings())},
+                                       shared_settings())},
     .exists_in = [](Compat compat) { return compat == Compat::kNone; },
+    .artefact = [](const RouterOptions& options) -> std::string {
+      return is_calibrated(options) ? kCalibrationKind : "";
+    },
+    .command = [](const RouterOptions&,
+                  const std::string& uri) { return "prototypes calibration " + uri + " -c FILE"; },
     .rule = rule,
     .vectors_of = vectors_of,
+    .calibration_key = calibration_key,
 };
 
 }  // namespace quiver

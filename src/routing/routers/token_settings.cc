@@ -16,8 +16,12 @@ std::vector<RouterSetting> norm_settings() {
            .words = {"id", "norm_d", "norm_p", "unit"}}};
 }
 
-std::vector<RouterSetting> prior_settings() {
+std::vector<RouterSetting> shared_settings() {
   return {
+      {.name = "granularity",
+       .help = "what decides for itself: each slot, or each input (q, k and v decide as the first of them)",
+       .fallback = "slot",
+       .words = {"slot", "input"}},
       {.name = "prior",
        .help = "what is known of the whole prompt: none, or prompt (the router of that name)",
        .fallback = "none",

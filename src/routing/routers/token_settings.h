@@ -12,9 +12,11 @@ namespace quiver {
 // experts, for every entry of the vectors; both without affine part, eps 1e-5. unit: length 1.
 std::vector<RouterSetting> norm_settings();
 
-// Settings of every token router: `prior` (none, prompt) and `prior_weight`. With prompt, prior_weight times
+// Settings of every token router. `prior` (none, prompt) and `prior_weight`: with prompt, prior_weight times
 // the log-probability that the router `prompt` gives an expert for the whole prompt is added to every logit.
-std::vector<RouterSetting> prior_settings();
+// `granularity` (slot, input): with input, slots that share an input share the vectors of the first of them,
+// and so the decision; mttl's router_granularity `self_attn` for q, k and v.
+std::vector<RouterSetting> shared_settings();
 
 // Several lists as one.
 std::vector<RouterSetting> join_settings(std::vector<RouterSetting> first,

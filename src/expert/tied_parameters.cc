@@ -1,4 +1,4 @@
-#include "train/tied_parameters.h"
+#include "expert/tied_parameters.h"
 
 #include "core/regex.h"
 #include "quiver/error.h"
