@@ -101,6 +101,16 @@ TEST_F(Failure, WrongUsageIsStatusTwo) {
   EXPECT_NE(error(2, "generate " + base() + " --promt a").find("--promt"), std::string::npos);
   EXPECT_NE(error(2, "generate " + base()).find("--prompt or --input"), std::string::npos);
   EXPECT_NE(error(2, "train").find("--config"), std::string::npos);
+  const std::string oracle =
+      "generate " + base() + " --prompt a --library " + arg("library") + " --router oracle";
+  EXPECT_EQ(error(2, oracle + " --temperature 2"),
+            "quiver: error: --temperature goes with --router arrow, phatgoose, average_activation, spectral "
+            "(quiver --help)");
+  for (const char* option : {"--top-k 2", "--combine output", "--scale yes", "--mixture a=1"})
+    EXPECT_NE(error(2, oracle + " " + option).find(" goes with --router "), std::string::npos) << option;
+  EXPECT_EQ(error(2, "generate " + base() + " --prompt a --library " + arg("library") +
+                         " --router arrow --default-expert x"),
+            "quiver: error: --default-expert goes with --router oracle (quiver --help)");
   EXPECT_NE(error(2, "library rm " + arg("library")).find("NAME"), std::string::npos);
   error(2, "generate " + base() + " --prompt a --max-new-tokens many");
   EXPECT_NE(error(2, "--threads 0 library ls x").find("--threads"), std::string::npos);

@@ -52,6 +52,18 @@ TEST_F(StatisticsCommand, TrainingMakesThemAndTheCommandFindsThem) {
   EXPECT_EQ(run_ok("library verify " + arg("library")), "2 experts verified\n");
 }
 
+TEST_F(StatisticsCommand, ACalibrationLetsSpectralWeighItsScores) {
+  train("colour,taste");
+  const std::string generate = "generate " + base() + " --library " + arg("library") +
+                               " --router spectral --calibrate yes --max-new-tokens 2 --prompt sky";
+  const test::ProgramResult before = run(generate);
+  EXPECT_EQ(before.status, 1);
+  EXPECT_NE(before.err.find("expert 'colour' has no calibration in "), std::string::npos) << before.err;
+  EXPECT_NE(before.err.find("quiver prototypes calibration "), std::string::npos) << before.err;
+  run_ok("prototypes calibration " + arg("library") + " -c " + arg("config.json"));
+  run_ok(generate);
+}
+
 TEST_F(StatisticsCommand, ResumingTrainingCompletesThem) {
   Json config = experiment();
   config["finetune_task_name"] = "colour,taste";

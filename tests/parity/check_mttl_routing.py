@@ -103,6 +103,7 @@ def main():
     options = arguments(__doc__.splitlines()[0], experts=True)
     quiver, comparisons = Quiver(options.quiver), Comparisons()
     base, source = places(options.experts)
+    quiver.run("prototypes", "statistics", source, "-c", options.experts / "train.json", "--rows", "20")
     exported = options.folder / "library"
     quiver.run("library", "export", source, exported, "--format", "mttl")
     uri = f"local://{exported}"

@@ -14,7 +14,7 @@ class MixtureRouterTest : public testing::Test {
  protected:
   RoutedModel compose(const std::string& weights, Combine combine = Combine::kOutput) const {
     RouterOptions router = parse_router("mixture");
-    set_router_setting(router, "weights", weights);
+    set_router_setting(router, "mixture", weights);
     router.combine = combine;
     return library_.compose(router);
   }
@@ -67,7 +67,7 @@ TEST_F(MixtureRouterTest, ALoadedModelGivesTheSameBits) {
 }
 
 TEST_F(MixtureRouterTest, RefusesWhatIsNoMixture) {
-  const std::string start = "'weights' of router 'mixture': ", end = " | write EXPERT=WEIGHT,EXPERT=WEIGHT";
+  const std::string start = "'mixture' of router 'mixture': ", end = " | write EXPERT=WEIGHT,EXPERT=WEIGHT";
   EXPECT_EQ(error_message([&] { library_.compose("mixture"); }), start + "none are given" + end);
   EXPECT_EQ(error_message([&] { compose("expert_1"); }),
             start + "'expert_1' is no expert with a weight" + end);

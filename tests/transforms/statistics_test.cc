@@ -162,6 +162,28 @@ TEST_F(StatisticsTest, ArePassedOverWhereTheyFit) {
             2);
 }
 
+TEST_F(StatisticsTest, ACalibrationIsMadeAnewForOtherWeights) {
+  const auto calibrate = [&](const StatisticsOptions& options = {}) {
+    return compute_calibration(library_, library_.names(), *base_, data(), options, Recompute::kMissing);
+  };
+  EXPECT_EQ(calibrate(), 2);
+  EXPECT_EQ(calibrate(), 0);
+  const auto own = [&] { return library_.find_artefact("sky", "calibration"); };
+  const at::Tensor before = own()->tensors.at(std::string(kFirst) + ".activation");
+  library_.add(expert("sky", {"colour", "number"}, 0.2), IfExists::kReplace);
+  EXPECT_FALSE(own());
+  EXPECT_EQ(calibrate(), 1);
+  // A and B twice as large: four times the length, and its deviation.
+  EXPECT_LT(max_difference(own()->tensors.at(std::string(kFirst) + ".activation"), before * 4), 1e-4);
+  EXPECT_EQ(calibrate({.rows = 4}), 2);
+  Expert untrained = expert("sky", {"colour", "number"});
+  untrained.modules.at(kSecond).b.zero_();
+  library_.add(untrained, IfExists::kReplace);
+  EXPECT_EQ(error_message([&] { calibrate(); }),
+            "expert 'sky': all tokens of its prompts have the same length '" + std::string(kSecond) +
+                ".projection', which calibrates nothing | train the expert first");
+}
+
 TEST_F(StatisticsTest, PromptsAreCutAndBegun) {
   const std::int64_t layers[] = {0};
   for (const bool left : {false, true}) {

@@ -14,7 +14,7 @@ std::vector<std::pair<std::string, double>> read_weights(const std::string& text
   std::vector<std::pair<std::string, double>> weights;
   std::set<std::string> seen;
   const auto refuse = [](const std::string& problem) {
-    throw Error(ErrorKind::kInvalidArgument, "'weights' of router 'mixture': " + problem,
+    throw Error(ErrorKind::kInvalidArgument, "'mixture' of router 'mixture': " + problem,
                 "write EXPERT=WEIGHT,EXPERT=WEIGHT");
   };
   if (text.empty()) refuse("none are given");
@@ -35,13 +35,13 @@ std::vector<std::pair<std::string, double>> read_weights(const std::string& text
 
 std::vector<std::string> named_experts(const RouterOptions& options) {
   std::vector<std::string> names;
-  for (const auto& [name, weight] : read_weights(router_setting(options, "weights"))) names.push_back(name);
+  for (const auto& [name, weight] : read_weights(router_setting(options, "mixture"))) names.push_back(name);
   return names;
 }
 
 std::shared_ptr<const SequenceRule> fit(const RouterParts& parts, std::span<const Artefact* const>) {
   std::vector<ExpertShare> shares;
-  for (const auto& [name, weight] : read_weights(router_setting(parts.options, "weights"))) {
+  for (const auto& [name, weight] : read_weights(router_setting(parts.options, "mixture"))) {
     if (weight != 0) shares.push_back({parts.experts.index_of(name), weight});
   }
   return std::make_shared<ConstantRule>(std::move(shares));
@@ -53,7 +53,7 @@ const RouterMethod kMixtureRouter = {
     .info = {.name = "mixture",
              .help = "named experts with given weights for everything",
              .combines = true,
-             .settings = {{.name = "weights",
+             .settings = {{.name = "mixture",
                            .help = "experts with their weights: EXPERT=0.7,EXPERT=0.3",
                            .fallback = "",
                            .is_text = true}}},
