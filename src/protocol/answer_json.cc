@@ -43,6 +43,7 @@ Json CompletionLogprobs::next(const std::vector<ShownToken>& tokens) {
     logprobs.push_back(token.logprob ? Json(shown_logprob(*token.logprob)) : Json());
     Json top = Json::object();
     for (const auto& [bytes, logprob] : token.top) top.emplace(token_label(bytes), shown_logprob(logprob));
+    if (token.logprob) top.emplace(texts.back(), shown_logprob(*token.logprob));
     tops.push_back(token.logprob ? top : Json());
     offsets.push_back(offset_);
     offset_ += static_cast<std::size_t>(std::ranges::count_if(token.bytes, begins_character));

@@ -14,13 +14,14 @@ namespace quiver {
 struct ShownToken {
   std::string bytes;                                     // what it stands for; perhaps a part of a character
   std::optional<double> logprob;                         // none: nothing stands before it
-  std::vector<std::pair<std::string, double>> top = {};  // the likeliest, best first, and itself
+  std::vector<std::pair<std::string, double>> top = {};  // the likeliest, best first
 };
 
 // `logprobs` of a completion, which goes on from answer to answer of a stream.
 class CompletionLogprobs {
  public:
-  // The four lists of these tokens. Offsets are in characters, from the beginning of the text.
+  // The four lists of these tokens, each itself among the likeliest beside it. Offsets are in characters,
+  // from the beginning of the text.
   Json next(const std::vector<ShownToken>& tokens);
 
  private:

@@ -19,6 +19,7 @@ TEST(AnswerJson, CompletionLogprobsCountCharacters) {
       logprobs.next({{"\x98\x80", -1, {}}, {"b", -std::numeric_limits<double>::infinity(), {}}});
   EXPECT_EQ(second.at("text_offset"), Json::parse("[2, 2]"));
   EXPECT_EQ(second.at("token_logprobs"), Json::parse("[-1.0, -9999.0]"));
+  EXPECT_EQ(second.at("top_logprobs").at(1), Json::parse(R"({"b": -9999.0})"));
 }
 
 TEST(AnswerJson, TokensOfOneSpellingKeepTheLikelier) {
