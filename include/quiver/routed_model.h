@@ -18,6 +18,7 @@ namespace quiver {
 
 class ExpertSet;
 struct FittedRouter;
+struct LoadedExperts;
 class TextBeginning;
 
 // What serves one sequence. Holds what it needs of its model.
@@ -46,6 +47,10 @@ class RoutedModel {
   static std::vector<RoutedModel> compose_all(std::shared_ptr<const BaseModel> base,
                                               const ExpertLibrary& library,
                                               std::span<const RouterOptions> routers);
+
+  // The same over experts that are in memory, of the library at `uri` (src/modular/bind_experts.h).
+  static RoutedModel compose_loaded(std::shared_ptr<const BaseModel> base, const LoadedExperts& loaded,
+                                    const RouterOptions& router, const std::string& uri);
 
   // Writes the router, the experts and the prototypes, and a reference to the base, as one folder; in one
   // step.
@@ -81,6 +86,8 @@ class RoutedModel {
   bool looks_at_prompts() const;
   // Whether the other is a copy of this model.
   bool shares_state(const RoutedModel& other) const { return state_ == other.state_; }
+  // How many copies of this model there are, itself among them. Others may be made or go meanwhile.
+  long copies() const { return state_.use_count(); }
 
   // The index, in expert_names(), of the expert that was trained on a task.
   std::optional<std::size_t> expert_of_task(const std::string& task_name) const;

@@ -1,8 +1,8 @@
 #include <chrono>
 
 #include "eval/accuracy_counter.h"
+#include "eval/evaluated_model.h"
 #include "eval/require_done.h"
-#include "eval/served_model.h"
 #include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
@@ -16,7 +16,7 @@ std::vector<AnswerEvaluation> evaluate_answers(std::span<const RoutedModel> mode
   if (questions.empty()) throw Error(ErrorKind::kInvalidArgument, "there are no questions to evaluate");
   std::vector<AnswerEvaluation> results;
   for (const RoutedModel& model : models) {
-    ServedModel served(model, own_expert);
+    EvaluatedModel served(model, own_expert);
     std::vector<GenerationRequest> requests;
     for (const TextQuestion& question : questions)
       requests.push_back({served.for_task(question.task), question.prompt, question.task});

@@ -4,8 +4,8 @@
 #include "data/unicode_text.h"
 #include "eval/accuracy_counter.h"
 #include "eval/continuation_split.h"
+#include "eval/evaluated_model.h"
 #include "eval/require_done.h"
-#include "eval/served_model.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
 
@@ -46,7 +46,7 @@ std::string place_of(const ChoiceQuestion& question, std::size_t choice) {
          std::to_string(choice + 1);
 }
 
-std::vector<ScoreRequest> requests_for(const RoutedModel& whole, ServedModel& served,
+std::vector<ScoreRequest> requests_for(const RoutedModel& whole, EvaluatedModel& served,
                                        std::span<const ChoiceQuestion> questions, bool with_end) {
   ContinuationSplitter splitter(whole);
   std::vector<ScoreRequest> requests;
@@ -98,7 +98,7 @@ Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> question
 
 // The routing of every question's first prompt: as it was scored where one decision was made for it, else of
 // a run of its own.
-RoutingTally routing_of(ServedModel& served, std::span<const ChoiceQuestion> questions,
+RoutingTally routing_of(EvaluatedModel& served, std::span<const ChoiceQuestion> questions,
                         const std::vector<Score>& scores, Truncation truncation) {
   std::vector<const ChoiceQuestion*> unknown;
   std::vector<GenerationRequest> requests;
@@ -140,7 +140,7 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
   const bool with_end = std::count(wanted.begin(), wanted.end(), ChoiceMetric::kPerToken) > 0;
   std::vector<ChoiceEvaluation> results;
   for (const RoutedModel& model : models) {
-    ServedModel served(model, routing.own_expert);
+    EvaluatedModel served(model, routing.own_expert);
     const std::vector<ScoreRequest> requests = requests_for(model, served, questions, with_end);
     const auto start = std::chrono::steady_clock::now();
     std::size_t reported = 0;

@@ -1,8 +1,8 @@
 #include <chrono>
 
+#include "eval/evaluated_model.h"
 #include "eval/require_done.h"
 #include "eval/rouge.h"
-#include "eval/served_model.h"
 #include "modular/prompt_ids.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
@@ -14,11 +14,11 @@ std::vector<Evaluation> evaluate_rouge(std::span<const RoutedModel> models,
                                        const EvaluationObserver& observer, OwnExpert own_expert) {
   if (examples.empty()) throw Error(ErrorKind::kInvalidArgument, "there is no example to evaluate on");
   // Example by example, so that the models' requests for one prompt are neighbours in a batch.
-  std::vector<ServedModel> served;
+  std::vector<EvaluatedModel> served;
   for (const RoutedModel& model : models) served.emplace_back(model, own_expert);
   std::vector<GenerationRequest> requests;
   for (const Example& example : examples) {
-    for (ServedModel& model : served)
+    for (EvaluatedModel& model : served)
       requests.push_back({model.for_task(example.task_name), example.source, example.task_name});
   }
   // Every model gets the batch it would have alone: the weights are read once a step for all of them.

@@ -103,16 +103,18 @@ std::vector<RoutedModel> RoutedModel::compose_all(std::shared_ptr<const BaseMode
   LoadedExperts loaded;
   if (!std::ranges::all_of(routers, is_base)) loaded = load_experts(*base, library, routers);
   std::vector<RoutedModel> models;
-  for (const RouterOptions& router : routers) {
-    if (is_base(router)) {
-      models.emplace_back(base, resolve_begin_of_text(router, {}));
-      continue;
-    }
-    const ExpertSet& experts = loaded.sets.at(scales_of(router));
-    models.push_back(
-        assemble(base, experts, router, fit_router(*base, experts, loaded, router, library.uri())));
-  }
+  for (const RouterOptions& router : routers)
+    models.push_back(compose_loaded(base, loaded, router, library.uri()));
   return models;
+}
+
+RoutedModel RoutedModel::compose_loaded(std::shared_ptr<const BaseModel> base, const LoadedExperts& loaded,
+                                        const RouterOptions& router, const std::string& uri) {
+  const at::NoGradGuard no_gradients;
+  if (is_base(router)) return RoutedModel(std::move(base), resolve_begin_of_text(router, {}));
+  const ExpertSet& experts = loaded.sets.at(scales_of(router));
+  std::shared_ptr<const FittedRouter> fitted = fit_router(*base, experts, loaded, router, uri);
+  return assemble(std::move(base), experts, router, std::move(fitted));
 }
 
 RoutedModel RoutedModel::compose(std::shared_ptr<const BaseModel> base, const ExpertLibrary& library,

@@ -1,20 +1,20 @@
-#include "eval/served_model.h"
+#include "eval/evaluated_model.h"
 
 #include "eval/require_done.h"
 
 namespace quiver {
-ServedModel::ServedModel(const RoutedModel& model, OwnExpert own)
+EvaluatedModel::EvaluatedModel(const RoutedModel& model, OwnExpert own)
     : model_(model),
       // Those that never use more than one expert have none, or are told which: what routers are measured
       // against.
       leaves_out_(own == OwnExpert::kLeftOut && router_info(model.router()).combines),
       experts_(model.expert_names()) {}
 
-std::optional<std::size_t> ServedModel::left_out(const std::string& task) const {
+std::optional<std::size_t> EvaluatedModel::left_out(const std::string& task) const {
   return leaves_out_ ? model_.expert_of_task(task) : std::nullopt;
 }
 
-const RoutedModel& ServedModel::for_task(const std::string& task) {
+const RoutedModel& EvaluatedModel::for_task(const std::string& task) {
   const std::optional<std::size_t> expert = left_out(task);
   if (!expert) return model_;
   const auto found = parts_.find(*expert);
@@ -34,7 +34,7 @@ const RoutedModel& ServedModel::for_task(const std::string& task) {
   }
 }
 
-void ServedModel::record(const std::string& task, const std::vector<double>& expert_weights) {
+void EvaluatedModel::record(const std::string& task, const std::vector<double>& expert_weights) {
   if (expert_weights.empty()) return;
   const std::optional<std::size_t> without = left_out(task);
   const std::vector<std::string>& names = without ? parts_.at(*without).experts : experts_;
@@ -45,8 +45,8 @@ void ServedModel::record(const std::string& task, const std::vector<double>& exp
                 .weights = expert_weights});
 }
 
-std::vector<std::int32_t> ServedModel::whole_places(const std::string& task,
-                                                    std::vector<std::int32_t> experts) const {
+std::vector<std::int32_t> EvaluatedModel::whole_places(const std::string& task,
+                                                       std::vector<std::int32_t> experts) const {
   const std::optional<std::size_t> without = left_out(task);
   if (!without) return experts;
   for (std::int32_t& expert : experts) {

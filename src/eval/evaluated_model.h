@@ -10,10 +10,10 @@ namespace quiver {
 
 // What one model serves the prompts of each task with: itself, or itself without the task's own expert, which
 // is made once for each expert. Keeps account of the routing.
-class ServedModel {
+class EvaluatedModel {
  public:
   // Borrows the model.
-  ServedModel(const RoutedModel& model, OwnExpert own);
+  EvaluatedModel(const RoutedModel& model, OwnExpert own);
 
   // Throws what RoutedModel::without_expert() throws, naming the task.
   const RoutedModel& for_task(const std::string& task);
