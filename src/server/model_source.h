@@ -35,6 +35,8 @@ class ModelSource {
   virtual RoutedModel routed(const RouterOptions& options) const = 0;
   // These experts, each with this weight for every token and slot. Throws Error(kNotFound, kUnsupported).
   virtual RoutedModel mixture(const std::map<std::string, double>& weights) const = 0;
+  // What is amiss with them, in sentences; for /health.
+  virtual std::vector<std::string> problems() const { return {}; }
 };
 
 }  // namespace quiver

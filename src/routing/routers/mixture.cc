@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -44,6 +45,7 @@ std::shared_ptr<const SequenceRule> fit(const RouterParts& parts, std::span<cons
   for (const auto& [name, weight] : read_weights(router_setting(parts.options, "mixture"))) {
     if (weight != 0) shares.push_back({parts.experts.index_of(name), weight});
   }
+  std::ranges::sort(shares, {}, &ExpertShare::expert);  // sums do not depend on how it was written
   return std::make_shared<ConstantRule>(std::move(shares));
 }
 
