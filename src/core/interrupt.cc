@@ -15,6 +15,8 @@ namespace {
 // Signal handlers may touch nothing else than such flags.
 volatile std::sig_atomic_t interrupt_flag = 0;
 volatile std::sig_atomic_t asked_by_hand = 0;
+std::atomic<bool> reload_flag{false};  // lock-free, which a handler needs
+static_assert(std::atomic<bool>::is_always_lock_free);
 std::atomic<bool> reader_gone{false};
 
 // A closing terminal may send SIGHUP more than once, and its session's end SIGTERM beside it: neither is the
@@ -44,6 +46,12 @@ void install_interrupt_handler() {
   if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
 }
+
+void reload_on_hangup() {
+  std::signal(SIGHUP, [](int) { reload_flag = true; });
+}
+
+bool take_reload_request() { return reload_flag.exchange(false); }
 
 bool interrupt_requested() { return interrupt_flag != 0; }
 

@@ -11,6 +11,11 @@ void install_interrupt_handler();
 // True once the user asked to stop. Long loops look at it between units of work. Thread-safe.
 bool interrupt_requested();
 
+// From now on SIGHUP asks to read again what was read at the start, and not to stop.
+void reload_on_hangup();
+// Whether SIGHUP came since the last call. Thread-safe.
+bool take_reload_request();
+
 // True once nobody reads what goes to stderr (`2>&1 | head -1`). Who can stop and go on later does; who
 // cannot finishes, so that no result is lost. Thread-safe.
 bool log_reader_gone();

@@ -3,11 +3,15 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
 #include "modular/routed_fixture.h"
 #include "protocol/api_error.h"
+#include "server/adapter_routes.h"
+#include "server/kept_exchange.h"
+#include "server/library_watch.h"
 
 namespace fs = std::filesystem;
 
@@ -195,6 +199,73 @@ TEST_F(ModelRegistryTest, AStaleExpertIsLeftOutOfTokenRoutersFromTheStart) {
   EXPECT_EQ(models.model("arrow").expert_names(), (std::vector<std::string>{"expert_0", "expert_2"}));
 }
 
+TEST_F(ModelRegistryTest, AWatchServesTheNewVersionByItself) {
+  using namespace std::chrono_literals;
+  const auto wait_for = [](const std::function<bool()>& condition) {
+    for (int turn = 0; turn < 400 && !condition(); ++turn) std::this_thread::sleep_for(25ms);
+    return condition();
+  };
+  const auto models = std::make_shared<ModelRegistry>(golden_base("tiny_llama"), library_.library(),
+                                                      RegistryOptions{.routers = {parse_router("arrow")}});
+  std::atomic<bool> is_asked = false;
+  {
+    const LibraryWatch watch(models, 0ms, [&] { return is_asked.exchange(false); });
+    library_.library().remove("expert_3");
+    std::this_thread::sleep_for(250ms);
+    EXPECT_EQ(models->models().size(), 6u);  // nobody asked
+    is_asked = true;
+    EXPECT_TRUE(wait_for([&] { return models->models().size() == 5; }));
+  }
+  const LibraryWatch watch(models, 30ms);
+  library_.library().add(changed_expert(), IfExists::kReplace);
+  EXPECT_TRUE(wait_for([&] { return models->problems().size() == 1; }));
+  library_.library().put_artefact("expert_1", "arrow", test::golden_artefact(changed_expert(), ".prototype"));
+  EXPECT_TRUE(wait_for([&] { return models->problems().empty(); }));
+  EXPECT_TRUE(at::equal(logits(models->model("arrow")), logits("arrow")));
+}
+
+// Requests that come while experts leave, the library changes, and adapters are loaded and dropped: each is
+// served an expert as it was at one time.
+TEST_F(ModelRegistryTest, ThreadsAskWhileEverythingChanges) {
+  fs::create_directories(library_ / "root");
+  save_expert(changed_expert(), library_ / "root" / "own");
+  ModelRegistry models = registry({}, {.expert_memory = 60000, .loading_root = library_ / "root"});
+  const at::Tensor first = logits("expert:expert_1"), other = logits("expert:expert_2");
+  library_.library().add(changed_expert(), IfExists::kReplace);
+  const at::Tensor second = logits("expert:expert_1");
+  std::atomic<bool> is_over = false;
+  std::atomic<int> answers = 0, wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] {
+      while (!is_over) {
+        try {
+          const at::Tensor own = logits(models.model("expert:expert_1"));
+          wrong += !at::equal(own, first) && !at::equal(own, second);
+          wrong += !at::equal(logits(models.model("expert:expert_2")), other);
+          models.mixture({{"expert_0", 1}, {"expert_1", 0.25 * i}});
+          models.routed(parse_router(i == 0 ? "uniform" : "expert:expert_3"));
+        } catch (const ApiError& error) {
+          EXPECT_EQ(error.status(), 503) << error.what();  // it changed again and again meanwhile
+        }
+        ++answers;
+      }
+    });
+  }
+  Expert before = test::golden_experts()[1];
+  for (int turn = 0; turn < 12; ++turn) {
+    library_.library().add(turn % 2 == 0 ? before : changed_expert(), IfExists::kReplace);
+    models.reload();
+    models.load_adapter("a", "own", true);
+    EXPECT_TRUE(at::equal(logits(models.model("a")), second));
+    models.unload_adapter("a");
+  }
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(answers, 3);
+}
+
 TEST_F(ModelRegistryTest, AThousandExpertsAreNotRead) {
   ExpertLibrary many = ExpertLibrary::create((library_ / "many").string());
   Expert expert = test::golden_experts()[0];
@@ -305,6 +376,41 @@ TEST_F(AdapterLoadingTest, ATensorThatWouldDoNothingIsAnError) {
   tensors["base_model.model.model.layers.0.self_attn.q_proj.bias"] = at::ones({32});
   write_safetensors(file, tensors);
   EXPECT_NE(refusal(400, [&] { models_.load_adapter("x", "peft", false); }).find("bias"), std::string::npos);
+}
+
+TEST_F(AdapterLoadingTest, TheRoutesTakeVllmsBodies) {
+  const auto models = std::make_shared<ModelRegistry>(golden_base("tiny_llama"), library_.library(),
+                                                      RegistryOptions{.loading_root = root_});
+  Routes routes;
+  add_adapter_routes(routes, models);
+  const auto post = [&](const std::string& path, const Json& body) {
+    const HttpRequest request{.method = "POST",
+                              .path = path,
+                              .headers = {{"content-type", "application/json"}},
+                              .body = dump_json(body)};
+    const auto exchange = std::make_shared<test::KeptExchange>(request);
+    routes.handle(exchange);
+    return std::to_string(exchange->response().status) + " " + exchange->response().body;
+  };
+  EXPECT_EQ(post("/v1/load_lora_adapter", {{"lora_name", "a"}, {"lora_path", "peft"}}),
+            "200 Success: LoRA adapter 'a' added successfully.");
+  EXPECT_EQ(models->models().back().id, "a");
+  EXPECT_EQ(post("/v1/load_lora_adapter", {{"lora_name", "a"}, {"lora_path", "own"}}).substr(0, 4), "400 ");
+  EXPECT_EQ(post("/v1/load_lora_adapter",
+                 {{"lora_name", "a"}, {"lora_path", "own"}, {"load_inplace", true}, {"base_model_name", "b"}})
+                .substr(0, 4),
+            "200 ");
+  const std::string wrong =
+      post("/v1/load_lora_adapter", {{"lora_nam", "a"}, {"lora_name", "b"}, {"lora_path", "own"}});
+  EXPECT_NE(wrong.find("lora_nam"), std::string::npos) << wrong;
+  EXPECT_EQ(wrong.substr(0, 4), "400 ");
+  for (const Json& body :
+       {Json{{"lora_name", "b"}}, Json{{"lora_path", "own"}}, Json{{"lora_name", ""}, {"lora_path", "own"}},
+        Json{{"lora_name", 3}, {"lora_path", "own"}}})
+    EXPECT_EQ(post("/v1/load_lora_adapter", body).substr(0, 4), "400 ") << body;
+  EXPECT_EQ(post("/v1/unload_lora_adapter", {{"lora_name", "a"}, {"lora_int_id", 1}}),
+            "200 Success: LoRA adapter 'a' removed successfully.");
+  EXPECT_EQ(post("/v1/unload_lora_adapter", {{"lora_name", "a"}}).substr(0, 4), "404 ");
 }
 
 TEST_F(AdapterLoadingTest, NeedsALoadingRoot) {
