@@ -86,9 +86,9 @@ ChatFields read_chat_fields(RequestFields& fields) {
   return chat;
 }
 
-ChatRequest ChatRequest::parse(const Json& body) {
+ChatCompletionRequest ChatCompletionRequest::parse(const Json& body) {
   RequestFields fields(body);
-  ChatRequest request{.common = read_generation_fields(fields), .chat = read_chat_fields(fields)};
+  ChatCompletionRequest request{.common = read_generation_fields(fields), .chat = read_chat_fields(fields)};
   const std::optional<std::int64_t> older = fields.whole("max_tokens", 1);
   request.max_tokens = fields.whole("max_completion_tokens", 1);
   if (!request.max_tokens) request.max_tokens = older;

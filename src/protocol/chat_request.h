@@ -21,14 +21,14 @@ struct ChatFields {
 ChatFields read_chat_fields(RequestFields& fields);
 
 // The body of POST /v1/chat/completions.
-struct ChatRequest {
+struct ChatCompletionRequest {
   GenerationFields common = {};
   ChatFields chat = {};
   std::optional<std::int64_t> max_tokens = {};  // none: as many as the model has room for
   std::optional<std::int64_t> logprobs = {};    // `logprobs` with `top_logprobs` beside each
 
   // Throws ApiError 400.
-  static ChatRequest parse(const Json& body);
+  static ChatCompletionRequest parse(const Json& body);
 };
 
 }  // namespace quiver

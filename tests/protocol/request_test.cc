@@ -27,12 +27,14 @@ std::string completion_refusal(const std::string& body) {
   return refusal([&] { CompletionRequest::parse(parse_request(body)); });
 }
 std::string chat_refusal(const std::string& body) {
-  return refusal([&] { ChatRequest::parse(parse_request(body)); });
+  return refusal([&] { ChatCompletionRequest::parse(parse_request(body)); });
 }
 CompletionRequest completion(const std::string& body) {
   return CompletionRequest::parse(parse_request(body));
 }
-ChatRequest chat(const std::string& body) { return ChatRequest::parse(parse_request(body)); }
+ChatCompletionRequest chat(const std::string& body) {
+  return ChatCompletionRequest::parse(parse_request(body));
+}
 
 TEST(RequestJson, RefusesWhatIsNoObjectOfGoodJson) {
   const auto said = [](const std::string& body) { return refusal([&] { parse_request(body); }); };
@@ -183,8 +185,8 @@ TEST(CompletionRequest, NamesTheFieldThatIsWrong) {
             "400 x\n: unknown field 'x\\n'; did you mean 'n'?");
 }
 
-TEST(ChatRequest, ReadsMessagesAndJoinsTheirParts) {
-  const ChatRequest request = chat(R"({"messages": [
+TEST(ChatCompletionRequest, ReadsMessagesAndJoinsTheirParts) {
+  const ChatCompletionRequest request = chat(R"({"messages": [
     {"role": "system", "content": "s"},
     {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
     {"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}],
@@ -205,7 +207,7 @@ TEST(ChatRequest, ReadsMessagesAndJoinsTheirParts) {
   EXPECT_EQ(chat(message + R"(, "add_generation_prompt": false})").chat.ending, ChatEnding::kNone);
 }
 
-TEST(ChatRequest, NamesTheFieldThatIsWrong) {
+TEST(ChatCompletionRequest, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(chat_refusal("{}"), "400 messages: 'messages' is missing");
   EXPECT_EQ(chat_refusal(R"({"messages": []})"),
             "400 messages: 'messages' must be a list of at least one message, not []");
@@ -301,7 +303,8 @@ TEST(RequestGarbage, IsReadOrRefused) {
     }
     try {
       const Json json = parse_request(body);
-      json.contains("messages") ? void(ChatRequest::parse(json)) : void(CompletionRequest::parse(json));
+      json.contains("messages") ? void(ChatCompletionRequest::parse(json))
+                                : void(CompletionRequest::parse(json));
       ++read;
     } catch (const ApiError& error) {
       EXPECT_NO_THROW(to_response(error));
