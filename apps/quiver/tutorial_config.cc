@@ -1,9 +1,11 @@
 #include "tutorial_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "core/json.h"
+#include "core/log.h"
 #include "core/strings.h"
 #include "training_run.h"
 
@@ -72,6 +74,9 @@ std::vector<RouterOptions> read_routers(const Json& section, const std::string& 
       router.top_k = static_cast<int>(Numbers(section, where).whole("top_k", router.top_k, 0));
     routers.push_back(std::move(router));
   }
+  const auto selects = [](const RouterOptions& router) { return router_info(router).selects; };
+  if (section.contains("top_k") && std::ranges::none_of(routers, selects))
+    log_warning(where + ": 'top_k' is read by none of its routers");
   return routers;
 }
 

@@ -73,6 +73,9 @@ class RoutedModel {
   // where the tokenizer has no such token, Error(kUnsupported) for kAuto where it wants tokens after every
   // text too.
   RoutedModel with_begin_of_text(BeginOfText bos) const;
+  // The same experts and routing vectors under other top_k, temperature and combine of the same token router;
+  // nothing where the options differ in more, or the router is of another class. Throws as validate().
+  std::optional<RoutedModel> with_mixing(const RouterOptions& options) const;
   // What stands before the model's texts (src/text/text_beginning.h).
   const TextBeginning& text_beginning() const { return *beginning_; }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/json.h"
 #include "core/strings.h"
 #include "model/first_not_finite.h"
 #include "modular/bind_experts.h"
@@ -82,6 +83,15 @@ RoutedModel RoutedModel::with_begin_of_text(BeginOfText bos) const {
   auto state = std::make_shared<State>(*state_);
   state->router.bos = bos;
   return RoutedModel(base_, std::move(state));
+}
+
+std::optional<RoutedModel> RoutedModel::with_mixing(const RouterOptions& options) const {
+  RouterOptions same = options;
+  same.top_k = router().top_k;
+  same.temperature = router().temperature;
+  same.combine = router().combine;
+  if (!state_->mixture || to_json(same) != to_json(router())) return std::nullopt;
+  return assemble(base_, state_->experts, options, state_->fitted);
 }
 
 std::vector<std::int32_t> RoutedModel::prompt_ids(const std::string& prompt) const {

@@ -174,9 +174,9 @@ RoutedModel ModelRegistry::compose(const Version& now, const RouterOptions& opti
 
 RoutedModel ModelRegistry::compose_kept(const Version& now, const RouterOptions& options) const {
   const std::string key = dump_json(to_json(options));
-  if (const auto found = now.routers.find(router_name(options));
-      found != now.routers.end() && dump_json(to_json(found->second.router())) == key)
-    return found->second;
+  const auto composed = now.routers.find(router_name(options));
+  if (composed != now.routers.end() && dump_json(to_json(composed->second.router())) == key)
+    return composed->second;
   std::uint64_t forgets = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -187,8 +187,15 @@ RoutedModel ModelRegistry::compose_kept(const Version& now, const RouterOptions&
     }
   }
   std::map<std::string, std::string> left_out;
-  RoutedModel model = compose(
-      now, options, [](const std::string&) { return true; }, left_out);
+  const auto make = [&] {
+    // Where the library's vectors are in memory already, nothing is read.
+    std::optional<RoutedModel> mixed;
+    if (composed != now.routers.end()) mixed = composed->second.with_mixing(options);
+    return mixed ? *mixed
+                 : compose(
+                       now, options, [](const std::string&) { return true; }, left_out);
+  };
+  RoutedModel model = make();
   for (const auto& [name, reason] : left_out) log_warning(reason);
   const std::lock_guard lock(mutex_);
   if (forgets != forgets_) return model;  // experts may be others by now

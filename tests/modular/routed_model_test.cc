@@ -95,6 +95,26 @@ TEST_F(RoutedModelTest, ComposeAllGivesWhatComposeGives) {
   EXPECT_TRUE(models[1].expert_names().empty());
 }
 
+TEST_F(RoutedModelTest, OtherMixingOfTheSameVectorsIsWhatComposeGives) {
+  for (const char* name : {"arrow", "phatgoose"}) {
+    RouterOptions options = parse_router(name);
+    options.top_k = 3;
+    options.temperature = 0.5;
+    options.combine = Combine::kOutput;
+    const std::optional<RoutedModel> mixed = library_.compose(name).with_mixing(options);
+    ASSERT_TRUE(mixed);
+    EXPECT_TRUE(at::equal(logits(*mixed), logits(library_.compose(options))));
+    EXPECT_EQ(to_json(mixed->router()), to_json(options));
+    EXPECT_FALSE(library_.compose(name).with_mixing(parse_router("uniform")));
+    options.top_k = 9;
+    EXPECT_NE(error_message([&] { library_.compose(name).with_mixing(options); }), "");
+  }
+  RouterOptions scaled = parse_router("arrow");
+  set_router_setting(scaled, "scale", "yes");
+  EXPECT_FALSE(library_.compose("arrow").with_mixing(scaled));
+  EXPECT_FALSE(library_.compose("uniform").with_mixing(parse_router("uniform")));
+}
+
 TEST_F(RoutedModelTest, RouteSaysWhatTheRoutersWithoutVectorsDo) {
   EXPECT_TRUE(library_.compose("base").route("an arrow").empty());
   for (const auto& [path, weights] : library_.compose("uniform").route("an arrow"))
