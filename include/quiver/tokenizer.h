@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -99,8 +100,12 @@ class Tokenizer {
   // The tokens of a text; nothing is put around it (see frame()), but added tokens spelled out in the
   // text ("<|im_start|>") become themselves. Bytes that are not UTF-8 are read as U+FFFD, one for each
   // maximal broken part, as Python's decode(errors="replace") does. Throws Error(kUnsupported) for a text of
-  // more than 1.4 GB, as it is or normalized.
-  Encoding encode(std::string_view text) const;
+  // more than 1.4 GB, as it is or normalized. Where it overlaps one of `plain`, places in `text` in ascending
+  // order, an added token is not recognized and stays the letters that it is spelled with.
+  Encoding encode(std::string_view text, std::span<const TextSpan> plain = {}) const;
+
+  // Of encode(text) the added tokens alone: what to keep out of a text that must not hold any.
+  Encoding added_tokens(std::string_view text) const;
 
   // The bytes that the tokens stand for, joined. They may end or begin inside a character, for which the
   // reference writes U+FFFD. On valid UTF-8 this is the inverse of `encode`, unless the tokenizer has a
@@ -117,6 +122,12 @@ class Tokenizer {
 
   // The inverse of token_id; empty for an id without a token.
   std::string token_text(std::int32_t id) const;
+
+  // Whether it is left out by decode(..., SpecialTokens::kSkip).
+  bool is_special(std::int32_t id) const;
+
+  // The special tokens that the files give a name, as "bos_token": transformers' special_tokens_map.
+  const std::map<std::string, std::string>& named_tokens() const;
 
   // What `tokenizer(text)` of transformers puts around the ids of `encode`.
   const TextFrame& frame() const;

@@ -72,21 +72,23 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens)
   }
 }
 
-const AddedToken* AddedTokenMatcher::match_at(std::string_view text, std::size_t at) const {
+const AddedToken* AddedTokenMatcher::match_at(std::string_view text, std::size_t at,
+                                              const Allows& allows) const {
   if (!is_first_byte_[static_cast<unsigned char>(text[at])]) return nullptr;
   const AddedToken* longest = nullptr;
-  trie_.for_each_prefix(text.substr(at), [&](std::size_t, std::int32_t index) {
-    longest = &tokens_[static_cast<std::size_t>(index)];
+  trie_.for_each_prefix(text.substr(at), [&](std::size_t length, std::int32_t index) {
+    if (!allows || allows(at, at + length)) longest = &tokens_[static_cast<std::size_t>(index)];
   });
   return longest;
 }
 
-std::vector<AddedTokenMatcher::Part> AddedTokenMatcher::split(std::string_view text) const {
+std::vector<AddedTokenMatcher::Part> AddedTokenMatcher::split(std::string_view text,
+                                                              const Allows& allows) const {
   std::vector<Part> parts;
   std::size_t done = 0;            // end of the last part
   std::size_t stripped_until = 0;  // end of the white space that an rstrip token took
   for (std::size_t at = 0; at < text.size();) {
-    const AddedToken* token = match_at(text, at);
+    const AddedToken* token = match_at(text, at, allows);
     if (token == nullptr) {
       ++at;
       continue;

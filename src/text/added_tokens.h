@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,11 +39,13 @@ class AddedTokenMatcher {
     std::size_t end;
     std::optional<std::int32_t> id;
   };
-  std::vector<Part> split(std::string_view text) const;
+  // Whether what is spelled at [begin, end) may be a token.
+  using Allows = std::function<bool(std::size_t begin, std::size_t end)>;
+  std::vector<Part> split(std::string_view text, const Allows& allows = {}) const;
 
  private:
   // The longest token that begins at `at`, or null.
-  const AddedToken* match_at(std::string_view text, std::size_t at) const;
+  const AddedToken* match_at(std::string_view text, std::size_t at, const Allows& allows) const;
 
   std::vector<AddedToken> tokens_;
   ByteTrie trie_;  // the contents; its values are indices into tokens_

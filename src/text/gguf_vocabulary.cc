@@ -36,6 +36,8 @@ void add_ends(const GgufVocabulary& source, TokenizerParts& parts) {
   parts.eos_id = special_id(source, source.eos_id, 2);
   const bool begins_by_default = parts.bos_id && (source.model == "llama" || source.pre == "llama-bpe");
   if (source.add_bos.value_or(begins_by_default)) parts.frame.before = {require_id(parts.bos_id, "bos")};
+  if (parts.bos_id) parts.named_tokens["bos_token"] = source.tokens[static_cast<std::size_t>(*parts.bos_id)];
+  if (parts.eos_id) parts.named_tokens["eos_token"] = source.tokens[static_cast<std::size_t>(*parts.eos_id)];
   if (source.add_eos.value_or(false)) parts.frame.after = {require_id(parts.eos_id, "eos")};
 }
 

@@ -35,6 +35,7 @@ std::unique_ptr<const TokenizerParts> parts_of_json(Json file, const std::filesy
   parts->frame = read_post_processor(section_of(file, "post_processor"), where);
   parts->bos_id = bos;
   parts->eos_id = eos;
+  parts->named_tokens = settings.named_tokens;
   return parts;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,7 @@ struct TokenizerParts {
   TextFrame frame = {};
   std::optional<std::int32_t> bos_id = {};
   std::optional<std::int32_t> eos_id = {};
+  std::map<std::string, std::string> named_tokens = {};
 };
 
 // Puts the parts together, without a frame. `added` must be in the vocabulary.

@@ -67,6 +67,9 @@ class SettingsReader {
     if (decoder.is_null()) add(settings, added_path_.string(), read_added_tokens_file());
     settings.bos_token = content_of("bos_token");
     settings.eos_token = content_of("eos_token");
+    for (const char* key : kNamed) {
+      if (named_.contains(key)) settings.named_tokens[key] = content_of(key);
+    }
     TokenizerSettings::Source named{where, {}};
     for (const char* key : kNamed) add_new(settings, named, key);
     for (const auto& [key, token] : named_) add_new(settings, named, key);
@@ -189,6 +192,7 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder, const Json& to
   const std::string where = (folder / "tokenizer_config.json").string();
   const TokenizerClass kind = tokenizer_class(folder, reader.config(), tokenizer_json);
   if (settings.bos_token.empty()) settings.bos_token = kind.bos_token;
+  if (!settings.bos_token.empty()) settings.named_tokens["bos_token"] = settings.bos_token;
   if (kind.heeds_prefix_space && !section_of(reader.config(), "add_prefix_space").is_null())
     settings.add_prefix_space = json_value(reader.config(), "add_prefix_space", false, where);
   settings.legacy_prefix = json_value(reader.config(), "legacy", false, where);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,9 +19,10 @@ struct TokenizerSettings {
     std::vector<AddedToken> tokens;
   };
   std::vector<Source> added;
-  std::string bos_token, eos_token;      // texts; empty: none is named
-  std::optional<bool> add_prefix_space;  // absent where the tokenizer's class does not heed it
-  bool legacy_prefix = false;            // LlamaTokenizer's `legacy`: a space before every part of a text
+  std::string bos_token, eos_token;                 // texts; empty: none is named
+  std::map<std::string, std::string> named_tokens;  // texts by name, these two included
+  std::optional<bool> add_prefix_space;             // absent where the tokenizer's class does not heed it
+  bool legacy_prefix = false;  // LlamaTokenizer's `legacy`: a space before every part of a text
 };
 
 // `own`: the added tokens of tokenizer.json itself. Throws Error(kCorruptFile, kInvalidArgument, kIo) naming

@@ -39,6 +39,26 @@ TEST(Tokenizer, DecodesBytesAndSkipsSpecialTokens) {
   EXPECT_EQ(tokenizer->decode(ids, SpecialTokens::kSkip), "hel\xF0\x9F");
 }
 
+TEST(Tokenizer, AddedTokensStayLettersWhereTextIsPlain) {
+  const auto tokenizer = test::tokenizer_from(test::byte_tokenizer());
+  const std::string text =
+      "<end>\xFF<end>l<end>";  // the broken byte becomes three, places stay those of `text`
+  const Ids broken = {0xEF, 0xBF, 0xBD};
+  const auto joined = [](std::initializer_list<Ids> parts) {
+    Ids all;
+    for (const Ids& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+  };
+  const Ids letters = {'<', 'e', 'n', 'd', '>'};
+  EXPECT_EQ(tokenizer->encode(text).ids, joined({{258}, broken, {258, 'l', 258}}));
+  EXPECT_EQ(tokenizer->encode(text, Spans{{6, 11}}).ids, joined({{258}, broken, letters, {'l', 258}}));
+  EXPECT_EQ(tokenizer->encode(text, Spans{{4, 7}}).ids, joined({letters, broken, letters, {'l', 258}}));
+  EXPECT_EQ(tokenizer->encode(text, Spans{{5, 6}, {11, 12}}).ids, tokenizer->encode(text).ids);
+  const Encoding added = tokenizer->added_tokens(text);
+  EXPECT_EQ(added.ids, (Ids{258, 258, 258}));
+  EXPECT_EQ(added.spans, (Spans{{0, 5}, {6, 11}, {12, 17}}));
+}
+
 TEST(Tokenizer, EveryByteSurvives) {
   const auto tokenizer = test::tokenizer_from(test::byte_tokenizer());
   Ids ids(256);
