@@ -44,7 +44,7 @@ test-debug: deps
 
 test-parity: build
 	cmake --preset test >/dev/null
-	cmake --build $(BUILD) --target quiver_text_shared_test
+	cmake --build $(BUILD) --target quiver_text_shared_test quiver_chat_shared_test
 	./scripts/test_parity $(ONLY)
 
 tutorial-p3: build

@@ -13,6 +13,14 @@ inline OrderedJson chat_golden() {
   return OrderedJson::parse(read_file(golden_path("chat_templates.json"), 1 << 20));
 }
 
+// tiny_llama's tokenizer with a tokenizer_config.json of this content.
+inline std::shared_ptr<const Tokenizer> golden_tokenizer(const OrderedJson& config) {
+  const ScratchDirectory folder;
+  write_file_atomic(folder / "tokenizer.json", read_file(golden_path("tiny_llama/tokenizer.json"), 1 << 20));
+  write_file_atomic(folder / "tokenizer_config.json", config.dump());
+  return Tokenizer::from_file(folder / "tokenizer.json");
+}
+
 // A conversation of the golden file as a request: what apply_chat_template was given.
 inline ChatRequest golden_request(const OrderedJson& conversation) {
   ChatRequest request;
