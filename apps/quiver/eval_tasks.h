@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "model_arguments.h"
 #include "quiver/evaluation.h"
+#include "quiver/generation.h"
 
 namespace quiver::program {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "commands.h"
-#include "quiver/routed_model.h"
+#include "quiver/generation.h"
 
 namespace quiver::program {
 

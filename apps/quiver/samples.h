@@ -5,6 +5,7 @@
 
 #include "quiver/dataset.h"
 #include "quiver/evaluation.h"
+#include "quiver/generation.h"
 #include "quiver/report.h"
 
 namespace quiver::program {

@@ -4,8 +4,8 @@
 #include <quiver/dataset.h>
 #include <quiver/error.h>
 #include <quiver/evaluation.h>
+#include <quiver/generation.h>
 #include <quiver/library.h>
-#include <quiver/routed_model.h>
 #include <quiver/router.h>
 #include <quiver/training.h>
 #include <quiver/transforms.h>

@@ -44,7 +44,8 @@ class LinearAdapter {
   virtual ~LinearAdapter() = default;
 
   // x (T, group.in) is the input of the group's layers, y (T, group.out) their output, or a sum that holds
-  // it. Returns y plus the adapter's updates; y may be changed in place and returned.
+  // it. Returns y plus the adapter's updates, (T, group.out) in y's type: y itself, changed in place, or
+  // another tensor.
   virtual at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const = 0;
 
   // What to apply where only these rows of the batch, ascending, are left. Null: this adapter, which treats

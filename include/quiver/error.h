@@ -16,6 +16,8 @@ enum class ErrorKind {
   kStale,            // an artefact made from other weights or settings than those present
   kNotFinite,        // a computed number, a logit or a loss, is NaN or infinite
   kInterrupted,      // the user asked to stop; work so far is kept
+  kBusy,             // a queue is full; later there is room
+  kUnavailable,      // a service that does not take work any more
 };
 
 // The exception for bad input and a bad environment. `what()` is one line that names the offending value;

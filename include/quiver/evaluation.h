@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "quiver/dataset.h"
+#include "quiver/generation.h"
 #include "quiver/measures.h"
-#include "quiver/routed_model.h"
 #include "quiver/task.h"
 
 namespace quiver {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "quiver/dataset.h"
+#include "quiver/generation.h"
 #include "quiver/library.h"
-#include "quiver/routed_model.h"
 
 namespace quiver {
 

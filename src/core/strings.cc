@@ -100,6 +100,12 @@ std::string escape_controls(std::string_view text) {
   return shown;
 }
 
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        std::size_t count) {
   std::vector<std::pair<std::size_t, std::string>> ranked;

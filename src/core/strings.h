@@ -22,6 +22,9 @@ std::string lower_case(std::string text);
 // or \xNN.
 std::string escape_controls(std::string_view text);
 
+// A number as an error says it: "nan", "-inf", "0.5", "1e-300".
+std::string number_text(double value);
+
 // The up to `count` candidates nearest to `name` by edit distance, nearest first; far ones are left out.
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        std::size_t count = 3);

@@ -8,6 +8,7 @@
 #include "eval/require_done.h"
 #include "quiver/error.h"
 #include "quiver/evaluation.h"
+#include "quiver/scoring.h"
 
 namespace quiver {
 namespace {

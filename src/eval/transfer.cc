@@ -6,6 +6,7 @@
 #include "data/tokenized_example.h"
 #include "eval/require_done.h"
 #include "quiver/evaluation.h"
+#include "quiver/scoring.h"
 
 namespace quiver {
 namespace {

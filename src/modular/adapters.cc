@@ -210,8 +210,9 @@ const LinearAdapter* RowRangeAdapter::for_batch(std::int64_t tokens) const {
 at::Tensor RowRangeAdapter::apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const {
   for (const Range& range : ranges_) {
     if (range.adapter == nullptr || range.begin == range.end) continue;
-    // Inference adapters change the rows where they stand.
-    range.adapter->apply(group, x.slice(0, range.begin, range.end), y.slice(0, range.begin, range.end));
+    const at::Tensor rows = y.slice(0, range.begin, range.end);
+    const at::Tensor changed = range.adapter->apply(group, x.slice(0, range.begin, range.end), rows);
+    if (!changed.is_same(rows)) rows.copy_(changed);  // most adapters change the rows where they stand
   }
   return y;
 }

@@ -1,184 +1,349 @@
-#include "modular/decoding_batch.h"
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "model/first_not_finite.h"
 #include "modular/adapters.h"
-#include "modular/mttl_text.h"
-#include "modular/prompt_ids.h"
+#include "modular/routing_trace.h"
+#include "modular/streamed_text.h"
+#include "modular/token_sampler.h"
+#include "quiver/decoding.h"
 #include "tensor/finite.h"
 
 namespace quiver {
 namespace {
 
-constexpr std::int64_t kPromptTokens = 4096;  // about as many tokens of prompts run in one step
+using Adapter = std::shared_ptr<const LinearAdapter>;
 
-TextIds fitting_prompt(const GenerationRequest& request, const GenerationOptions& options) {
-  const std::int64_t positions = request.model.base().shape().max_positions;
-  const std::int64_t limit = std::min(options.max_input_length, positions - options.max_new_tokens);
-  return fit(prompt_ids(request.model, request.prompt), limit, options.truncation);
+struct Sequence {
+  Sequence(std::uint64_t name, SequenceRequest what, Binding how, const BaseModel& base)
+      : id(name),
+        request(std::move(what)),
+        binding(std::move(how)),
+        ids(request.prompt),
+        cache(base.make_cache(prompt_tokens() + request.max_new_tokens)),
+        text(base.tokenizer(), request.stop),
+        sampler(request.sampling, request.prompt) {
+    if (request.routing != RoutingRecord::kNone)
+      trace.emplace(request.model, binding, request.routing, prompt_tokens());
+    begin_event();
+  }
+
+  std::int64_t prompt_tokens() const { return static_cast<std::int64_t>(request.prompt.size()); }
+  std::int64_t pending() const { return static_cast<std::int64_t>(ids.size()) - cache.length(); }
+  std::int64_t new_tokens() const { return static_cast<std::int64_t>(ids.size()) - prompt_tokens(); }
+  // Whether it reads its prompt, or for new positions everything once more.
+  bool reads() const { return pending() > 1 || cache.length() < prompt_tokens(); }
+  void begin_event() {
+    event = {.sequence = id, .prompt_tokens = prompt_tokens(), .new_tokens = new_tokens()};
+  }
+
+  std::uint64_t id;
+  SequenceRequest request;
+  Binding binding;
+  std::vector<std::int32_t> ids;  // prompt and new tokens
+  SequenceCache cache;            // of the first of them
+  StreamedText text;              // borrows the request's stop texts
+  TokenSampler sampler;
+  std::optional<RoutingTrace> trace;
+  SequenceEvent event;  // what has not been told
+};
+
+// The tokens of one sequence in a step.
+struct Slice {
+  Sequence* sequence;
+  std::int64_t begin, end;                  // of its ids
+  Adapter adapter;                          // what runs them
+  std::int64_t first_row = 0, end_row = 0;  // of the hidden states that are wanted
+
+  bool reaches_end() const { return end == static_cast<std::int64_t>(sequence->ids.size()); }
+  // Whether the hidden states of all its tokens are wanted.
+  bool wants_all() const { return sequence->request.prompt_logprobs && sequence->new_tokens() == 0; }
+};
+
+[[noreturn]] void refuse(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorKind::kInvalidArgument, message, hint);
 }
 
-// Text of the new tokens, up to the stop text where one was found. `ids`: all tokens, the last `added` new.
-std::string continuation(const GenerationRequest& request, std::span<const std::int32_t> ids,
-                         std::size_t added, const std::optional<StopPlace>& stop,
-                         std::span<const std::string> stops) {
-  const Tokenizer& tokenizer = request.model.base().tokenizer();
-  const StopPlace end = stop.value_or(StopPlace{added, 0});
-  const std::span<const std::int32_t> own = ids.last(added);
-  std::string text = added == 0 ? "" : text_before_stop(tokenizer, own, end);
-  if (request.model.router().compat == Compat::kMttl) {
-    const std::size_t prompt = ids.size() - added;
-    std::string whole = added == 0 ? tokenizer.decode(ids, SpecialTokens::kSkip)
-                                   : text_before_stop(tokenizer, ids, {prompt + end.tokens, end.dropped});
-    text = mttl_continuation(request.prompt, std::move(whole), std::move(text));
+void check_counts(const SequenceRequest& request, const ModelShape& shape) {
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  if (prompt == 0) refuse("a prompt has no tokens");
+  if (request.max_new_tokens < 0)
+    refuse("max_new_tokens is " + std::to_string(request.max_new_tokens) + ", it must be 0 or more");
+  if (prompt > shape.max_positions || request.max_new_tokens > shape.max_positions - prompt) {
+    refuse(std::to_string(prompt) + " tokens of the prompt and " + std::to_string(request.max_new_tokens) +
+               " new ones do not fit in the " + std::to_string(shape.max_positions) +
+               " positions of the model",
+           "shorten the prompt, or ask for fewer new tokens");
   }
-  // Left out special tokens may bring a stop text together.
-  std::size_t cut = text.size();
-  for (const std::string& one : stops) cut = std::min(cut, text.find(one));
-  text.resize(cut);
-  return text;
+  for (const std::int32_t id : request.prompt) {
+    if (id >= 0 && id < shape.vocabulary) continue;
+    refuse("the prompt has token " + std::to_string(id) + ", the model has tokens 0 to " +
+           std::to_string(shape.vocabulary - 1));
+  }
+  if (request.top_logprobs && (*request.top_logprobs < 0 || *request.top_logprobs > shape.vocabulary))
+    refuse("top_logprobs is " + std::to_string(*request.top_logprobs) + ", it must be from 0 to " +
+           std::to_string(shape.vocabulary));
+}
+
+// The record of token `id` under logits (V).
+TokenRecord record_of(std::int32_t id, const at::Tensor& logits, std::int64_t top) {
+  const at::Tensor logprobs = at::log_softmax(logits.to(at::kCPU, at::kFloat), 0).contiguous();
+  TokenRecord record{.id = id, .logprob = logprobs.const_data_ptr<float>()[id]};
+  if (top == 0) return record;
+  const auto [values, indices] = logprobs.topk(top);
+  for (std::int64_t i = 0; i < top; ++i) {
+    record.top.push_back({static_cast<std::int32_t>(indices.const_data_ptr<std::int64_t>()[i]),
+                          values.const_data_ptr<float>()[i]});
+  }
+  return record;
+}
+
+bool contains(const std::vector<std::int32_t>& ids, std::int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
 }  // namespace
 
-bool DecodingBatch::has_room() const {
-  return sequences() < options_.batch_size && prompt_tokens_ < kPromptTokens;
-}
+struct DecodingBatch::State {
+  std::shared_ptr<const BaseModel> base;
+  DecodingOptions options;
+  std::vector<std::unique_ptr<Sequence>> active = {};  // those of an adapter together, in order of arrival
+  // Adapters in the order of their first sequences, kept while a sequence has them.
+  std::map<Adapter, std::size_t> ranks = {};
+  std::size_t next_rank = 0;
+  std::uint64_t next_id = 1;
 
-void DecodingBatch::add(std::size_t place, const GenerationRequest& request) {
-  auto [ids, begin, dropped] = fitting_prompt(request, options_);
-  Binding binding = request.model.bind(ids, request.task_name);
-  const auto length = static_cast<std::int64_t>(ids.size());
-  prompt_tokens_ += length;
-  ranks_.try_emplace(binding.adapter, next_rank_++);
-  active_.push_back({.place = place,
-                     .request = &request,
-                     .binding = std::move(binding),
-                     .recorder = nullptr,
-                     .ids = ids,
-                     .pending = std::move(ids),
-                     .cache = base_.make_cache(length + options_.max_new_tokens),
-                     .stops = StopSearch(base_.tokenizer(), options_.stop),
-                     .sampler = {},
-                     .result = {.text = {}, .ids = {}, .prompt_tokens = length, .dropped_tokens = dropped},
-                     .recorded = {}});
-  if (options_.record_routing) record(active_.back());
-  if (options_.sampling_temperature > 0) active_.back().sampler.emplace(options_, place);
-}
-
-void DecodingBatch::record(Sequence& sequence) const {
-  const auto experts = static_cast<std::int64_t>(sequence.request->model.expert_names().size());
-  if (experts == 0) return;
-  const auto tokens = static_cast<std::int64_t>(sequence.pending.size());
-  sequence.recorded = at::zeros({tokens, experts});
-  const auto mixture = std::dynamic_pointer_cast<const MixtureAdapter>(sequence.binding.adapter);
-  if (mixture) {
-    sequence.recorder = std::make_shared<RecordingAdapter>(
-        mixture, tokens, [sum = sequence.recorded](const LinearGroup&, const at::Tensor& weights) {
-          sum.add_(weights.sum(1));
-        });
-  } else {
-    sequence.recorded.add_(at::tensor(sequence.binding.expert_weights, at::kFloat));
+  std::int64_t pending_prompts() const;
+  std::vector<Slice> choose_slices();
+  at::Tensor run(std::vector<Slice>& slices);  // the wanted hidden states
+  void read_prompt(const Slice& slice, const at::Tensor& hidden) const;
+  // Gives the sequence its next token; whether it goes on.
+  bool advance(Sequence& sequence, const at::Tensor& logits, std::int32_t likeliest) const;
+  void finish(Sequence& sequence, FinishReason reason, const std::optional<StopPlace>& stop = {}) const;
+  std::vector<SequenceEvent> give_tokens(const std::vector<Slice>& slices, const at::Tensor& logits);
+  void forget_adapters() {
+    std::erase_if(ranks, [](const auto& entry) { return entry.first.use_count() == 1; });
   }
-}
+};
 
-void DecodingBatch::keep_record(Sequence& sequence) {
-  sequence.recorder = nullptr;
-  if (!sequence.recorded.defined()) return;
-  const at::Tensor sums = sequence.recorded;
-  sequence.recorded = at::Tensor();
-  const at::Tensor per_expert = sums.to(at::kDouble).sum(0).contiguous();
-  const double all = per_expert.sum().item<double>();
-  const double* own = per_expert.const_data_ptr<double>();
-  for (std::int64_t e = 0; e < per_expert.size(0); ++e)
-    sequence.result.expert_weights.push_back(all > 0 ? own[e] / all : 0);
-  const auto [largest, expert] = sums.max(1);
-  for (std::int64_t t = 0; t < sums.size(0); ++t) {
-    const bool is_served = largest[t].item<float>() > 0;
-    sequence.result.token_experts.push_back(
-        is_served ? static_cast<std::int32_t>(expert[t].item<std::int64_t>()) : -1);
+std::int64_t DecodingBatch::State::pending_prompts() const {
+  std::int64_t tokens = 0;
+  for (const auto& sequence : active) {
+    if (sequence->reads()) tokens += sequence->pending();
   }
+  return tokens;
 }
 
-at::Tensor DecodingBatch::run() {
-  // Sequences with one adapter stand together, so that it runs once for all their rows.
-  std::ranges::stable_sort(active_, {}, [&](const Sequence& one) { return ranks_.at(one.binding.adapter); });
+// Every sequence that has read its prompt; of prompts, in the order in which they came, about as many tokens
+// as a step may have. How a prompt is cut depends on the prompt alone.
+std::vector<Slice> DecodingBatch::State::choose_slices() {
+  std::vector<Sequence*> arrived;
+  for (const auto& sequence : active) arrived.push_back(sequence.get());
+  std::ranges::sort(arrived, {}, &Sequence::id);
+  std::map<const Sequence*, std::int64_t> chosen;
+  std::int64_t prompt_tokens = 0;
+  for (const Sequence* sequence : arrived) {
+    std::int64_t tokens = sequence->pending();
+    if (sequence->reads()) {
+      if (prompt_tokens >= options.prompt_tokens) continue;
+      // Positions that change with the length leave no choice but all at once.
+      if (base->shape().cache_boundary == 0) tokens = std::min(tokens, options.prompt_tokens);
+      prompt_tokens += tokens;
+    }
+    chosen[sequence] = tokens;
+  }
+  std::vector<Slice> slices;
+  for (const auto& sequence : active) {
+    const auto found = chosen.find(sequence.get());
+    if (found == chosen.end()) continue;
+    const std::int64_t begin = sequence->cache.length();
+    slices.push_back({.sequence = sequence.get(),
+                      .begin = begin,
+                      .end = begin + found->second,
+                      .adapter = sequence->trace ? sequence->trace->adapter_for(begin, found->second)
+                                                 : sequence->binding.adapter});
+  }
+  return slices;
+}
+
+at::Tensor DecodingBatch::State::run(std::vector<Slice>& slices) {
   RaggedBatch batch;
   RowRangeAdapter adapter;
   std::vector<SequenceCache*> caches;
-  std::vector<std::int64_t> last_rows;
-  for (Sequence& sequence : active_) {
-    batch.add(sequence.pending);
-    adapter.add(batch.offsets[batch.offsets.size() - 2], batch.tokens(), sequence.adapter());
-    caches.push_back(&sequence.cache);
-    last_rows.push_back(batch.tokens() - 1);
+  std::vector<std::int64_t> rows;
+  for (Slice& slice : slices) {
+    const std::int64_t before = batch.tokens();
+    batch.add(std::span(slice.sequence->ids)
+                  .subspan(static_cast<std::size_t>(slice.begin),
+                           static_cast<std::size_t>(slice.end - slice.begin)));
+    adapter.add(before, batch.tokens(), slice.adapter.get());
+    caches.push_back(&slice.sequence->cache);
+    slice.first_row = static_cast<std::int64_t>(rows.size());
+    for (std::int64_t row = slice.wants_all() ? before : batch.tokens() - 1; row < batch.tokens(); ++row)
+      rows.push_back(row);
+    slice.end_row = static_cast<std::int64_t>(rows.size());
   }
-  batch.rows = std::move(last_rows);
-  prompt_tokens_ = 0;
-  return base_.logits(base_.forward(batch, adapter.for_batch(batch.tokens()), caches));
+  batch.rows = std::move(rows);
+  return base->forward(batch, adapter.for_batch(batch.tokens()), caches);
 }
 
-std::vector<std::pair<std::size_t, Generation>> DecodingBatch::step() {
-  const at::Tensor logits = run();
+// Records the prompt's tokens that follow those of the slice.
+void DecodingBatch::State::read_prompt(const Slice& slice, const at::Tensor& hidden) const {
+  if (!slice.wants_all()) return;
+  Sequence& sequence = *slice.sequence;
+  constexpr std::int64_t kRows = 128;  // whose logits exist at one time
+  const std::int64_t top = sequence.request.top_logprobs.value_or(0);
+  std::vector<TokenRecord>& records = sequence.event.prompt;
+  if (records.empty()) records.push_back({.id = sequence.ids.front()});
+  const std::int64_t end = std::min(slice.end, sequence.prompt_tokens() - 1);
+  for (std::int64_t token = slice.begin; token < end; token += kRows) {
+    const std::int64_t count = std::min(kRows, end - token);
+    const at::Tensor logits = base->logits(hidden.narrow(0, slice.first_row + token - slice.begin, count));
+    for (std::int64_t i = 0; i < count; ++i)
+      records.push_back(record_of(sequence.ids[static_cast<std::size_t>(token + i + 1)], logits[i], top));
+  }
+}
+
+void DecodingBatch::State::finish(Sequence& sequence, FinishReason reason,
+                                  const std::optional<StopPlace>& stop) const {
+  const auto added = sequence.ids.size() - sequence.request.prompt.size();
+  sequence.event.text += sequence.text.finish(std::span(sequence.ids).last(added), stop);
+  sequence.event.finish = reason;
+}
+
+bool DecodingBatch::State::advance(Sequence& sequence, const at::Tensor& logits,
+                                   std::int32_t likeliest) const {
+  const SequenceRequest& request = sequence.request;
+  SequenceEvent& event = sequence.event;
+  if (request.max_new_tokens == 0) {
+    finish(sequence, FinishReason::kLength);
+    return false;
+  }
+  const std::int32_t token = sequence.sampler.is_plain() ? likeliest : sequence.sampler.choose(logits);
+  if (contains(request.stop_ids, token) ||
+      (!request.ignore_stop_tokens && contains(base->stop_ids(), token))) {
+    finish(sequence, FinishReason::kStop);
+    return false;
+  }
+  event.tokens.push_back(request.top_logprobs ? record_of(token, logits, *request.top_logprobs)
+                                              : TokenRecord{.id = token});
+  sequence.ids.push_back(token);
+  sequence.sampler.count(token);
+  event.new_tokens = sequence.new_tokens();
+  if (const std::optional<StopPlace> stop = sequence.text.add(token)) {
+    finish(sequence, FinishReason::kStop, stop);
+    return false;
+  }
+  event.text += sequence.text.take();
+  if (event.new_tokens == request.max_new_tokens) {
+    finish(sequence, FinishReason::kLength);
+    return false;
+  }
+  // Where the model's positions change, all tokens are run again.
+  if (sequence.cache.length() == base->shape().cache_boundary)
+    sequence.cache = base->make_cache(sequence.cache.capacity());
+  return true;
+}
+
+std::vector<SequenceEvent> DecodingBatch::State::give_tokens(const std::vector<Slice>& slices,
+                                                             const at::Tensor& logits) {
   const bool finite = all_finite(logits);
   const at::Tensor likeliest = logits.argmax(1).to(at::kCPU, at::kInt).contiguous();
-  std::vector<Sequence> running;
-  std::vector<std::pair<std::size_t, Generation>> ended;
-  for (std::size_t i = 0; i < active_.size(); ++i) {
-    Sequence& sequence = active_[i];
-    keep_record(sequence);
+  std::vector<SequenceEvent> events;
+  std::set<const Sequence*> ended;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    Sequence& sequence = *slices[i].sequence;
     const at::Tensor row = logits[static_cast<std::int64_t>(i)];
-    bool goes_on = false;
+    bool goes_on = true;
     if (!finite && !all_finite(row)) {
-      sequence.result.error = not_finite_error(base_, sequence.ids, sequence.binding.adapter.get());
-      end(sequence, std::nullopt);
-    } else {
-      goes_on = advance(sequence, sequence.sampler ? sequence.sampler->draw(row)
-                                                   : likeliest.const_data_ptr<std::int32_t>()[i]);
+      sequence.event.error = not_finite_error(*base, sequence.ids, sequence.binding.adapter.get());
+      finish(sequence, FinishReason::kFailed);
+      goes_on = false;
+    } else if (slices[i].reaches_end()) {
+      if (sequence.trace && sequence.new_tokens() == 0) sequence.trace->tell_prompt(sequence.event);
+      goes_on = advance(sequence, row, likeliest.const_data_ptr<std::int32_t>()[i]);
     }
-    if (goes_on) {
-      running.push_back(std::move(sequence));
-    } else {
-      ended.emplace_back(sequence.place, std::move(sequence.result));
-    }
+    if (!goes_on) ended.insert(&sequence);
+    if (goes_on && sequence.event.text.empty()) continue;
+    if (sequence.trace) sequence.trace->move_rows(sequence.event);
+    events.push_back(std::move(sequence.event));
+    sequence.begin_event();
   }
-  active_ = std::move(running);
-  std::erase_if(ranks_, [](const auto& entry) { return entry.first.use_count() == 1; });
-  return ended;
+  std::erase_if(active, [&](const auto& one) { return ended.contains(one.get()); });
+  forget_adapters();
+  return events;
 }
 
-bool DecodingBatch::advance(Sequence& sequence, std::int32_t token) const {
-  Generation& result = sequence.result;
-  const std::vector<std::int32_t>& ends = base_.stop_ids();
-  const bool ended = !options_.ignore_stop_tokens && std::find(ends.begin(), ends.end(), token) != ends.end();
-  std::optional<StopPlace> stop;
-  if (!ended) {
-    result.ids.push_back(token);
-    sequence.ids.push_back(token);
-    stop = sequence.stops.add(token);
+DecodingBatch::DecodingBatch(std::shared_ptr<const BaseModel> base, DecodingOptions options)
+    : state_(std::make_unique<State>(State{std::move(base), options})) {
+  if (options.max_sequences < 1 || options.prompt_tokens < 1 || options.cache_memory < 0)
+    refuse("max_sequences and prompt_tokens must be at least 1, cache_memory at least 0");
+}
+DecodingBatch::DecodingBatch(DecodingBatch&&) noexcept = default;
+DecodingBatch::~DecodingBatch() = default;
+
+void DecodingBatch::check(const SequenceRequest& request) const {
+  const BaseModel& base = *state_->base;
+  if (&request.model.base() != &base) refuse("the sequences of one batch must share their base model");
+  check_counts(request, base.shape());
+  validate(request.sampling, base.shape().vocabulary);
+  for (const std::string& stop : request.stop) {
+    if (stop.empty()) refuse("a stop text is empty");
   }
-  if (!ended && !stop && static_cast<std::int64_t>(result.ids.size()) < options_.max_new_tokens) {
-    run_next(sequence, token);
-    return true;
-  }
-  end(sequence, stop);
-  return false;
 }
 
-void DecodingBatch::end(Sequence& sequence, const std::optional<StopPlace>& stop) const {
-  sequence.result.text =
-      continuation(*sequence.request, sequence.ids, sequence.result.ids.size(), stop, options_.stop);
+bool DecodingBatch::has_room() const {
+  return static_cast<std::int64_t>(state_->active.size()) < state_->options.max_sequences &&
+         state_->pending_prompts() < state_->options.prompt_tokens;
 }
 
-// Gives the sequence its next token, to be run alone; or after all others, where the model's positions
-// change.
-void DecodingBatch::run_next(Sequence& sequence, std::int32_t token) const {
-  sequence.pending = {token};
-  if (sequence.cache.length() == base_.shape().cache_boundary) {
-    sequence.pending = sequence.ids;
-    sequence.cache = base_.make_cache(sequence.cache.capacity());
+bool DecodingBatch::has_memory_for(const SequenceRequest&) const { return true; }
+
+std::uint64_t DecodingBatch::add(SequenceRequest request) {
+  check(request);
+  State& state = *state_;
+  const at::NoGradGuard no_gradients;
+  Binding binding = request.model.bind(request.prompt, request.task_name);
+  state.ranks.try_emplace(binding.adapter, state.next_rank++);
+  const std::uint64_t id = state.next_id++;
+  state.active.push_back(std::make_unique<Sequence>(id, std::move(request), std::move(binding), *state.base));
+  // Sequences with one adapter stand together, so that it runs once for all their rows.
+  std::ranges::stable_sort(state.active, {},
+                           [&](const auto& one) { return state.ranks.at(one->binding.adapter); });
+  return id;
+}
+
+void DecodingBatch::cancel(std::uint64_t sequence) {
+  std::erase_if(state_->active, [&](const auto& one) { return one->id == sequence; });
+  state_->forget_adapters();
+}
+
+bool DecodingBatch::is_empty() const { return state_->active.empty(); }
+
+std::vector<SequenceEvent> DecodingBatch::step() {
+  State& state = *state_;
+  const at::NoGradGuard no_gradients;
+  std::vector<Slice> slices = state.choose_slices();
+  if (slices.empty()) return {};
+  const at::Tensor hidden = state.run(slices);
+  std::vector<std::int64_t> last_rows;
+  for (const Slice& slice : slices) {
+    state.read_prompt(slice, hidden);
+    last_rows.push_back(slice.end_row - 1);
   }
+  const at::Tensor logits =
+      state.base->logits(static_cast<std::int64_t>(last_rows.size()) == hidden.size(0)
+                             ? hidden
+                             : hidden.index_select(0, at::tensor(last_rows).to(hidden.device())));
+  return state.give_tokens(slices, logits);
+}
+
+DecodingStats DecodingBatch::stats() const {
+  return {.sequences = static_cast<std::int64_t>(state_->active.size()),
+          .pending_tokens = state_->pending_prompts()};
 }
 
 }  // namespace quiver

@@ -8,17 +8,19 @@
 
 namespace quiver {
 
-// The text, special tokens spelled out, of tokens that come one by one. Each costs the decoding of a few
+// The text of tokens that come one by one. Each costs the decoding of a few
 // neighbours: a decoder looks at what stands before a token, not at all of it. Borrows the tokenizer.
 class GrowingText {
  public:
-  explicit GrowingText(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  GrowingText(const Tokenizer& tokenizer, SpecialTokens special)
+      : tokenizer_(&tokenizer), special_(special) {}
 
   void add(std::int32_t id);
   const std::string& text() const { return text_; }
 
  private:
   const Tokenizer* tokenizer_;
+  SpecialTokens special_;
   std::string text_;
   std::vector<std::int32_t> window_;  // the last tokens: `context_` whose text is settled, then the newest
   std::size_t context_ = 0;

@@ -4,7 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "quiver/routed_model.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 
 namespace quiver {
 

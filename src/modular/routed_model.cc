@@ -153,6 +153,8 @@ RoutedModel RoutedModel::without_expert(const std::string& name) const {
 
 std::vector<std::string> RoutedModel::expert_names() const { return state_->experts.names(); }
 
+std::vector<std::int64_t> RoutedModel::adapted_slots() const { return state_->experts.slots(); }
+
 std::optional<std::size_t> RoutedModel::expert_of_task(const std::string& task_name) const {
   return state_->experts.find_task(task_name);
 }

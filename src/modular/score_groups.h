@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "quiver/routed_model.h"
+#include "quiver/scoring.h"
 
 namespace quiver {
 

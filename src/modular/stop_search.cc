@@ -4,8 +4,18 @@
 
 namespace quiver {
 
+std::size_t stop_beginning(std::string_view text, std::span<const std::string> stops) {
+  std::size_t most = 0;
+  for (const std::string& stop : stops) {
+    for (std::size_t n = std::min(stop.size() - 1, text.size()); n > most; --n) {
+      if (text.ends_with(std::string_view(stop).substr(0, n))) most = n;
+    }
+  }
+  return most;
+}
+
 StopSearch::StopSearch(const Tokenizer& tokenizer, std::span<const std::string> stops)
-    : stops_(stops), text_(tokenizer) {
+    : stops_(stops), text_(tokenizer, SpecialTokens::kKeep) {
   for (const std::string& stop : stops) longest_ = std::max(longest_, stop.size());
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "modular/growing_text.h"
@@ -15,6 +16,9 @@ struct StopPlace {
   std::size_t dropped = 0;  // bytes of that token's text that belong to the stop text
 };
 
+// The bytes at the end of `text` that are the beginning, and not all, of a stop text; the most of any.
+std::size_t stop_beginning(std::string_view text, std::span<const std::string> stops);
+
 // Looks for stop texts in tokens that come one by one. As transformers' `stop_strings` and
 // lm-evaluation-harness it reads them with special tokens spelled out. Borrows the tokenizer and the texts.
 class StopSearch {
@@ -23,6 +27,8 @@ class StopSearch {
 
   // The next token; where the first stop text that it completes begins.
   std::optional<StopPlace> add(std::int32_t id);
+  // Bytes at the end of the text so far with which a stop text may begin.
+  std::size_t held_bytes() const { return stop_beginning(text_.text(), stops_); }
 
  private:
   std::span<const std::string> stops_;

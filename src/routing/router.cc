@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -30,12 +29,6 @@ RouterOptions with_defaults(const RouterMethod& method, Compat compat) {
   RouterOptions options{.router = method.info.name, .compat = compat};
   if (method.set_defaults != nullptr) method.set_defaults(options);
   return options;
-}
-
-std::string number_text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
 }
 
 std::optional<double> number_of(const std::string& text) {

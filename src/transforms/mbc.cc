@@ -9,6 +9,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "core/strings.h"
 #include "kernels/linear.h"
 #include "tensor/finite.h"
 #include "transforms/k_means.h"
@@ -21,12 +22,6 @@ namespace {
 constexpr std::int64_t kColumnsPerStretch = 4096;
 // Experts that are read at a time to be compared with those in memory.
 constexpr std::int64_t kMostStreamed = 128;
-
-std::string number_text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
 
 // The quantile of `values`, which it reorders: numpy's "linear" method, with its rounding.
 double linear_quantile(std::vector<float>& values, double quantile) {

@@ -2,7 +2,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "quiver/dataset.h"
-#include "quiver/routed_model.h"
+#include "quiver/generation.h"
 #include "quiver/transforms.h"
 #include "support/tensors.h"
 #include "support/test_support.h"

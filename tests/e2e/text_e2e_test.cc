@@ -7,7 +7,8 @@
 #include <cmath>
 
 #include "e2e/program_test.h"
-#include "quiver/routed_model.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 #include "support/damaged_model.h"
 #include "support/golden.h"
 #include "support/special_token.h"

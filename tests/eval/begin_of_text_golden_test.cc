@@ -1,5 +1,6 @@
 #include "core/files.h"
 #include "quiver/evaluation.h"
+#include "quiver/scoring.h"
 #include "support/golden.h"
 
 // What stands before a text, against transformers and lm-evaluation-harness (make_begin_of_text.py).

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
 
 namespace quiver {
 namespace {

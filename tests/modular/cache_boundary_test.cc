@@ -1,7 +1,8 @@
 // Models whose positions change beyond a length: tests/golden/families/phi3_longrope, beyond 48 tokens.
 #include <ATen/core/grad_mode.h>
 
-#include "quiver/routed_model.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 #include "support/golden.h"
 
 namespace quiver {

@@ -1,5 +1,6 @@
 // Golden files: tests/golden/make_tiny_models.py.
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
 
 namespace quiver {
 namespace {

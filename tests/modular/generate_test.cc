@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
 #include "support/damaged_model.h"
 #include "support/special_token.h"
 

@@ -1,6 +1,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 #include "support/damaged_model.h"
 #include "support/tensors.h"
 

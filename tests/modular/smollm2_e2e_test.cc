@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 #include "support/tensors.h"
 
 namespace quiver {

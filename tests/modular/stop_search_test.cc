@@ -23,7 +23,7 @@ std::optional<std::pair<std::size_t, std::string>> search(const std::vector<std:
 TEST(GrowingText, IsTheTextOfAllTokens) {
   std::vector<std::int32_t> ids;
   for (int i = 0; i < 200; ++i) ids.push_back((i * 37 + i * i) % tokenizer().size());  // broken UTF-8 too
-  GrowingText growing(tokenizer());
+  GrowingText growing(tokenizer(), SpecialTokens::kKeep);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     growing.add(ids[i]);
     ASSERT_EQ(growing.text(), tokenizer().decode(std::span(ids).first(i + 1))) << i;

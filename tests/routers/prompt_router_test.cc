@@ -2,6 +2,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include "modular/routed_fixture.h"
+#include "quiver/generation.h"
+#include "quiver/scoring.h"
 #include "quiver/transforms.h"
 #include "routing/statistics.h"
 #include "support/tensors.h"
