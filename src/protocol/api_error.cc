@@ -15,7 +15,10 @@ int status_of(ErrorKind kind) {
     case ErrorKind::kAlreadyExists:
     case ErrorKind::kStale:
       return 409;
+    case ErrorKind::kBusy:
+      return 429;
     case ErrorKind::kInterrupted:
+    case ErrorKind::kUnavailable:
       return 503;
     case ErrorKind::kCorruptFile:
     case ErrorKind::kIo:

@@ -8,11 +8,6 @@
 namespace quiver {
 namespace {
 
-std::string number_text(double value) {
-  const std::string text = dump_json(Json(value));
-  return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
-}
-
 // A number that a JSON text may also write as 16.0 or 1e3.
 std::optional<std::int64_t> whole_of(const Json& value) {
   if (value.is_number_unsigned()) {

@@ -9,7 +9,7 @@
 namespace quiver {
 namespace {
 
-std::string number_text(double value) {
+std::string exact_text(double value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
   return {text, end};
@@ -29,7 +29,7 @@ void MetricsText::sample(const std::string& name, const Labels& labels, double v
   text_ += name;
   for (std::size_t i = 0; i < labels.size(); ++i)
     text_ += (i == 0 ? "{" : ",") + labels[i].first + "=\"" + label_text(labels[i].second) + "\"";
-  text_ += (labels.empty() ? " " : "} ") + number_text(value) + "\n";
+  text_ += (labels.empty() ? " " : "} ") + exact_text(value) + "\n";
 }
 
 void Histogram::add(double value) {
@@ -43,7 +43,7 @@ void Histogram::write(MetricsText& text, const std::string& name, const MetricsT
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     count += counts_[i];
     MetricsText::Labels with_bound = labels;
-    with_bound.emplace_back("le", i < bounds_.size() ? number_text(bounds_[i]) : "+Inf");
+    with_bound.emplace_back("le", i < bounds_.size() ? exact_text(bounds_[i]) : "+Inf");
     text.sample(name + "_bucket", with_bound, static_cast<double>(count));
   }
   text.sample(name + "_sum", labels, sum_);
