@@ -97,7 +97,7 @@ struct Engine::State {
   FairQueue queue;
   std::set<std::uint64_t> cancelled_ids;
   std::uint64_t next_id = 1;
-  std::int64_t running_count = 0;
+  std::int64_t unfinished = 0;  // submissions whose last event has not been told
   DecodingStats decoding;
   bool draining = false;
   bool stopping = false;
@@ -120,13 +120,20 @@ struct Engine::State {
   void start(Waiting waiting);
   void step();
   void fail_all(const Error& error);
+  void end(const Listener& listener, SequenceEvent event);
 };
+
+// Tells the last event.
+void Engine::State::end(const Listener& listener, SequenceEvent event) {
+  listener(std::move(event));
+  const std::scoped_lock lock(mutex);
+  --unfinished;
+  changed.notify_all();
+}
 
 bool Engine::State::wait_for_work() {
   std::unique_lock lock(mutex);
-  running_count = static_cast<std::int64_t>(running.size());
   decoding = batch.stats();
-  changed.notify_all();
   changed.wait(lock, [&] { return stopping || queue.size() > 0 || !running.empty(); });
   return !stopping;
 }
@@ -148,7 +155,7 @@ void Engine::State::drop_cancelled() {
   }
   for (const Waiting& one : dropped) {
     const bool is_late = !ids.contains(one.id) && one.submission.deadline && *one.submission.deadline <= now;
-    one.submission.listener(cancelled(one.id, is_late ? std::optional(deadline_error()) : std::nullopt));
+    end(one.submission.listener, cancelled(one.id, is_late ? std::optional(deadline_error()) : std::nullopt));
   }
   for (auto one = running.begin(); one != running.end();) {
     const bool is_cancelled = ids.contains(one->second.id);
@@ -158,7 +165,7 @@ void Engine::State::drop_cancelled() {
       continue;
     }
     batch.cancel(one->first);
-    one->second.listener(
+    end(one->second.listener,
         cancelled(one->second.id, is_cancelled ? std::nullopt : std::optional(deadline_error())));
     one = running.erase(one);
   }
@@ -182,7 +189,7 @@ void Engine::State::start(Waiting waiting) {
     const std::uint64_t name = batch.add(std::move(submission.request));
     running.emplace(name, Running{waiting.id, std::move(submission.listener), submission.deadline});
   } catch (const Error& error) {
-    submission.listener({.sequence = waiting.id, .finish = FinishReason::kFailed, .error = error});
+    end(submission.listener, {.sequence = waiting.id, .finish = FinishReason::kFailed, .error = error});
   }
 }
 
@@ -191,16 +198,19 @@ void Engine::State::step() {
     const auto found = running.find(event.sequence);
     if (found == running.end()) continue;
     event.sequence = found->second.id;
-    const bool has_ended = event.finish.has_value();
-    found->second.listener(std::move(event));
-    if (has_ended) running.erase(found);
+    if (!event.finish) {
+      found->second.listener(std::move(event));
+      continue;
+    }
+    end(found->second.listener, std::move(event));
+    running.erase(found);
   }
 }
 
 void Engine::State::fail_all(const Error& error) {
   for (const auto& [name, one] : running) {
     batch.cancel(name);
-    one.listener({.sequence = one.id, .finish = FinishReason::kFailed, .error = error});
+    end(one.listener, {.sequence = one.id, .finish = FinishReason::kFailed, .error = error});
   }
   running.clear();
 }
@@ -219,9 +229,6 @@ void Engine::State::loop() {
     }
   }
   drop_cancelled();
-  const std::scoped_lock lock(mutex);
-  running_count = 0;
-  changed.notify_all();
 }
 
 Engine::Engine(std::shared_ptr<const BaseModel> base, const EngineOptions& options)
@@ -248,14 +255,13 @@ std::uint64_t Engine::submit(Submission submission) {
   const std::scoped_lock lock(state.mutex);
   if (state.draining || state.stopping)
     throw Error(ErrorKind::kUnavailable, "the engine takes no more requests: it is being stopped");
-  const auto waiting = static_cast<std::int64_t>(state.queue.size());
-  const std::int64_t places = state.options.decoding.max_sequences - state.running_count;
-  if (waiting >= state.options.max_queue + std::max<std::int64_t>(places, 0)) {
-    throw Error(ErrorKind::kBusy, std::to_string(waiting) + " requests wait already",
+  if (state.unfinished >= state.options.decoding.max_sequences + state.options.max_queue) {
+    throw Error(ErrorKind::kBusy, std::to_string(state.queue.size()) + " requests wait already",
                 "try again later, or raise the queue's bound");
   }
   const std::uint64_t id = state.next_id++;
   state.queue.push({id, std::move(submission)});
+  ++state.unfinished;
   state.changed.notify_all();
   return id;
 }
@@ -270,7 +276,7 @@ void Engine::drain(std::chrono::steady_clock::time_point deadline) {
   State& state = *state_;
   std::unique_lock lock(state.mutex);
   state.draining = true;
-  const auto is_idle = [&] { return state.queue.size() == 0 && state.running_count == 0; };
+  const auto is_idle = [&] { return state.unfinished == 0; };
   if (state.changed.wait_until(lock, deadline, is_idle)) return;
   state.stopping = true;  // what is left gets its event kCancelled
   state.changed.notify_all();
