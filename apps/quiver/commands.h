@@ -40,6 +40,7 @@ void add_adapt(Command& program, GlobalOptions& global);
 void add_plot(Command& program);
 void add_report(Command& program);
 void add_tutorial(Command& program, GlobalOptions& global);
+void add_serve(Command& program, GlobalOptions& global);
 void add_bench(Command& program, GlobalOptions& global);
 
 }  // namespace quiver::program

@@ -87,6 +87,7 @@ int run_program(int argc, char** argv) {
   add_plot(program);
   add_report(program);
   add_tutorial(program, global);
+  add_serve(program, global);
   add_bench(program, global);
   try {
     const std::optional<int> status = program.parse(argc, argv);

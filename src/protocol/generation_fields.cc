@@ -84,6 +84,14 @@ std::optional<RouterField> read_router(RequestFields& fields) {
   return router;
 }
 
+RoutingWanted read_routing(RequestFields& fields) {
+  const Json* const value = fields.value("return_routing");
+  if (value == nullptr || *value == false) return RoutingWanted::kNone;
+  if (*value == "slots") return RoutingWanted::kSlots;
+  if (*value != true) fields.refuse("return_routing", "true, false or \"slots\"");
+  return RoutingWanted::kTokens;
+}
+
 StreamMode read_stream(RequestFields& fields) {
   const bool is_wanted = fields.flag("stream").value_or(false);
   const StreamMode pieces = is_wanted ? StreamMode::kPieces : StreamMode::kWhole;
@@ -105,7 +113,7 @@ GenerationFields read_generation_fields(RequestFields& fields) {
   result.model = fields.text("model").value_or("");
   result.router = read_router(fields);
   result.task_name = fields.text("task_name").value_or("");
-  result.return_routing = fields.flag("return_routing").value_or(false);
+  result.routing = read_routing(fields);
   result.n = fields.whole("n", 1, kMostAnswers).value_or(1);
   result.sampling = read_sampling(fields);
   result.stop = fields.texts("stop", kMostStops);

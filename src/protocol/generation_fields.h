@@ -38,12 +38,15 @@ struct SamplingFields {
 // (`stream_options.include_usage`).
 enum class StreamMode { kWhole, kPieces, kPiecesAndUsage };
 
+// `return_routing`: false, true (by token) or "slots" (by token and layer, too).
+enum class RoutingWanted { kNone, kTokens, kSlots };
+
 // What completions and chats share.
 struct GenerationFields {
   std::string model = {};  // empty: the server's first
   std::optional<RouterField> router = {};
   std::string task_name = {};
-  bool return_routing = false;
+  RoutingWanted routing = RoutingWanted::kNone;
   std::int64_t n = 1;
   SamplingFields sampling = {};
   std::vector<std::string> stop = {};

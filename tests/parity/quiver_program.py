@@ -1,6 +1,7 @@
 """What the parity scripts share: running the quiver program, random texts, one line a comparison."""
 
 import argparse
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -44,6 +45,21 @@ class Quiver:
         questions.write_text("\n".join(lines) + "\n")
         answers = self.run("score", *model, "--input", questions).splitlines()
         return [json.loads(line)["logprob"] for line in answers]
+
+
+    @contextlib.contextmanager
+    def serve(self, *command):
+        """A server on a free port; gives its address, "http://127.0.0.1:PORT"."""
+        program = subprocess.Popen([self._program, "--quiet", "serve", *map(str, command), "--port", "0"],
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            address = program.stdout.readline().strip()
+            if not address:
+                raise SystemExit(f"quiver serve {' '.join(map(str, command))}: ended with {program.wait()}")
+            yield address
+        finally:
+            program.terminate()
+            program.wait(timeout=60)
 
 
 class Comparisons:

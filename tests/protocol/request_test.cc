@@ -102,7 +102,7 @@ TEST(CompletionRequest, ReadsEveryField) {
   EXPECT_TRUE(common.ignore_stop_tokens);
   EXPECT_EQ(common.stream, StreamMode::kPiecesAndUsage);
   EXPECT_EQ(common.task_name, "t");
-  EXPECT_TRUE(common.return_routing);
+  EXPECT_EQ(common.routing, RoutingWanted::kTokens);
   EXPECT_EQ(common.sampling.temperature, 0);
   EXPECT_EQ(common.sampling.top_p, 0.5);
   EXPECT_EQ(common.sampling.top_k, 0);
@@ -179,6 +179,9 @@ TEST(CompletionRequest, NamesTheFieldThatIsWrong) {
             "400 router.topk: unknown field 'router.topk'; did you mean 'top_k'?");
   EXPECT_EQ(said(R"("router": {"name": "arrow", "experts": {"a": 1}})").substr(0, 40),
             "400 router.experts: 'router.experts' giv");
+  EXPECT_EQ(said(R"("return_routing": "slots")"), "accepted");
+  EXPECT_EQ(said(R"("return_routing": "all")"),
+            "400 return_routing: 'return_routing' must be true, false or \"slots\", not \"all\"");
   EXPECT_EQ(said(R"("logprobs": 21)"),
             "400 logprobs: 'logprobs' must be a whole number from 0 to 20, not 21");
   EXPECT_EQ(said("\"stop\": " + std::string(1, '"') + "\\u0007\", \"x\\n\": 1"),

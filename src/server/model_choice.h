@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "protocol/generation_fields.h"
+#include "server/server_context.h"
+
+namespace quiver {
+
+// The model that a request asks for: a name, the base where it is empty, under the choice of its field
+// `router`, if it has one. Throws ApiError: 404 for a name that is not served, 400 for a choice that does not
+// fit.
+RoutedModel choose_model(const ServerContext& context, const std::string& name,
+                         const std::optional<RouterField>& router = {});
+
+// The name that an answer gives: the one that was asked for, or else the base's.
+std::string shown_model(const ServerContext& context, const std::string& name);
+
+}  // namespace quiver
