@@ -103,18 +103,19 @@ void cached_attention(benchmark::State& state) {
   const at::NoGradGuard no_gradients;
   const std::int64_t length = state.range(0);
   std::vector<KeyValueCache> caches(8);
-  std::vector<KeyValueCache*> pointers;
+  constexpr std::int64_t kPage = 32;
+  std::vector<std::vector<at::Tensor>> pages(8);
   std::vector<std::int64_t> offsets{0};
-  for (KeyValueCache& cache : caches) {
-    const std::vector<std::int64_t> shape{kAttention.kv_heads, length + 1, kAttention.head_dim};
-    cache = {at::randn(shape), at::randn(shape), length};
-    pointers.push_back(&cache);
+  for (std::size_t s = 0; s < caches.size(); ++s) {
+    for (std::int64_t begin = 0; begin <= length; begin += kPage)
+      pages[s].push_back(at::randn({1, 2, kAttention.kv_heads, kPage, kAttention.head_dim}));
+    caches[s] = {pages[s], 0, length};
     offsets.push_back(offsets.back() + 1);
   }
   const at::Tensor qkv = at::randn({8, kAttention.qkv_width()});
   for (auto _ : state)
-    benchmark::DoNotOptimize(quiver::cached_attention(qkv, std::nullopt, offsets, pointers, kAttention));
-  set_rate(state, "cache_bytes", 8.0 * 2 * static_cast<double>(caches[0].keys.nbytes()));
+    benchmark::DoNotOptimize(quiver::cached_attention(qkv, std::nullopt, offsets, caches, kAttention));
+  set_rate(state, "cache_bytes", 8.0 * 2 * 4 * static_cast<double>(length * kAttention.kv_width()));
 }
 BENCHMARK(cached_attention)->ArgName("length")->Arg(256)->Arg(1024)->UseRealTime();
 

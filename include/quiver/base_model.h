@@ -68,6 +68,30 @@ struct RaggedBatch {
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
 };
 
+// Pages of keys and values, which caches take and give back. Made by BaseModel::make_cache_pool. Pool, caches
+// and their forks: one thread at a time.
+class CachePool {
+ public:
+  static constexpr std::int64_t kPositions = 32;  // of a sequence, in every layer of one page
+
+  // shape: of a page, (layers, 2, kv_heads, kPositions, head_dim): keys, then values.
+  CachePool(std::vector<std::int64_t> shape, at::TensorOptions options)
+      : shape_(std::move(shape)), options_(options) {}
+
+  at::Tensor take();
+  // Takes a page back, unless somebody else holds it too.
+  void give_back(at::Tensor page);
+
+  std::int64_t page_bytes() const;
+  std::int64_t taken() const { return taken_; }  // pages that have not come back
+
+ private:
+  std::vector<std::int64_t> shape_;
+  at::TensorOptions options_;
+  std::vector<at::Tensor> free_;
+  std::int64_t taken_ = 0;
+};
+
 // Keys and values of one sequence in every layer. Made by BaseModel::make_cache; used by one call at a time.
 class SequenceCache {
  public:
@@ -77,8 +101,13 @@ class SequenceCache {
 
   std::int64_t length() const;    // tokens seen so far
   std::int64_t capacity() const;  // tokens that fit
-  // A copy of the first length() positions with room for `capacity` tokens.
+  // The same first length() positions with room for `capacity` tokens. Whole pages are shared.
   SequenceCache fork(std::int64_t capacity) const;
+
+  // The pages that hold its tokens. Whole ones do not change any more.
+  std::span<const at::Tensor> pages() const;
+  // Lets an empty cache begin with whole pages of another one.
+  void begin_with(std::span<const at::Tensor> pages);
 
  private:
   friend class BaseModel;
@@ -160,7 +189,9 @@ class BaseModel {
   // scalar, differentiable in hidden. In float32 on the CPU the logits of at most 256 rows exist at one time.
   at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& targets) const;
 
-  SequenceCache make_cache(std::int64_t capacity) const;
+  // For up to `capacity` tokens, with pages of `pool`; null: of a pool of its own.
+  SequenceCache make_cache(std::int64_t capacity, std::shared_ptr<CachePool> pool = nullptr) const;
+  std::shared_ptr<CachePool> make_cache_pool() const;
 
   struct Parts;
   explicit BaseModel(std::unique_ptr<const Parts> parts);

@@ -26,6 +26,10 @@ struct Binding {
   // The weight of every expert, where it is one for all tokens and slots: sums to 1, or to 0 where no expert
   // serves the sequence. Empty: each token has its own, or there are no experts.
   std::vector<double> expert_weights = {};
+  // What the adapter is made of: experts with their weights, or the adapter itself. Two bindings to one base
+  // with equal content compute the same. Nothing: the base alone.
+  using Content = std::vector<std::pair<std::shared_ptr<const void>, double>>;
+  Content content = {};
 };
 
 // A base model, experts and a router. Immutable and thread-safe; cheap to copy: base and experts are shared,

@@ -63,26 +63,12 @@ KeyRange key_range(const HeadGroup& group, std::int64_t row_begin, std::int64_t 
   return {begin, past + row_end};
 }
 
-// out (group heads, head_dim) = softmax(scale q k^T) v of a group of one row, for its heads [begin, end).
-void attend_one_row(const HeadGroup& group, const AttentionShape& shape, std::int64_t begin, std::int64_t end,
-                    float* out, float* scores) {
-  const KeyRange range = key_range(group, 0, 1, shape.window);
-  const std::int64_t first = range.begin * group.key_stride;
-  row_loops::attend_token(group.query + begin * shape.head_dim, end - begin, group.key + first,
-                          group.value + first, group.key_stride, range.end - range.begin, shape.head_dim,
-                          static_cast<float>(shape.scale), scores, out + begin * shape.head_dim);
-}
-
 // out (rows, group heads) = softmax(scale q k^T) v; lse, when given, receives the rows' log-sum-exp,
 // `lse_stride` apart, one column per head of the group.
 void attend_forward(const HeadGroup& group, const AttentionShape& shape, std::int64_t group_heads, float* out,
                     std::int64_t out_stride, float* lse, std::int64_t lse_stride, float* scores) {
   const std::int64_t past = group.keys - group.rows;
   const auto scale = static_cast<float>(shape.scale);
-  if (group.rows == 1 && lse == nullptr) {
-    attend_one_row(group, shape, 0, group_heads, out, scores);
-    return;
-  }
   for (std::int64_t head = 0; head < group_heads; ++head) {
     for (std::int64_t row_begin = 0; row_begin < group.rows; row_begin += kRowBlock) {
       const std::int64_t row_end = std::min(group.rows, row_begin + kRowBlock);
@@ -204,6 +190,66 @@ HeadGroup group_in_rows(const float* qkv, const std::vector<std::int64_t>& offse
           length};
 }
 
+// One sequence of a batch with its cache.
+class CachedSequence {
+ public:
+  CachedSequence(const KeyValueCache& cache, const AttentionShape& shape, std::int64_t rows)
+      : shape_(shape), past_(cache.length), rows_(rows) {
+    for (const at::Tensor& page : cache.pages)
+      pages_.push_back(const_cast<float*>(page.const_data_ptr<float>()));
+    positions_ = cache.pages.empty() ? 1 : cache.pages[0].size(3);
+    head_size_ = positions_ * shape.head_dim;
+    begin_ = cache.layer * 2 * shape.kv_heads * head_size_;
+  }
+
+  std::int64_t rows() const { return rows_; }
+  std::int64_t keys() const { return past_ + rows_; }
+  // Whether keys and values lie in pages only: those of a sequence that begins lie in its rows too.
+  bool needs_copy() const { return past_ > 0 && rows_ > 1; }
+
+  row_loops::HeadPages head(std::int64_t kv_head) const {
+    const std::int64_t keys = begin_ + kv_head * head_size_;
+    return {pages_.data(), positions_, keys, keys + shape_.kv_heads * head_size_};
+  }
+
+  // Writes the keys and values of its rows (rows, qkv_width) behind what is cached.
+  void append(const float* qkv) const {
+    const std::int64_t dim = shape_.head_dim;
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      const std::int64_t position = past_ + row, at = position % positions_ * dim;
+      float* page = pages_[static_cast<std::size_t>(position / positions_)];
+      const float* source = qkv + row * shape_.qkv_width() + shape_.query_width();
+      for (std::int64_t head = 0; head < shape_.kv_heads; ++head, source += dim) {
+        const row_loops::HeadPages own = this->head(head);
+        std::copy_n(source, dim, page + own.keys + at);
+        std::copy_n(source + shape_.kv_width(), dim, page + own.values + at);
+      }
+    }
+  }
+
+  // Lays all keys and values of a head side by side into `to`, and lets `group` read them there.
+  void copy(std::int64_t kv_head, float* to, HeadGroup& group) const {
+    const std::int64_t dim = shape_.head_dim;
+    const row_loops::HeadPages own = head(kv_head);
+    float* values = to + keys() * dim;
+    for (std::int64_t begin = 0; begin < keys(); begin += positions_) {
+      const std::int64_t some = std::min(positions_, keys() - begin) * dim;
+      const float* page = pages_[static_cast<std::size_t>(begin / positions_)];
+      std::copy_n(page + own.keys, some, to + begin * dim);
+      std::copy_n(page + own.values, some, values + begin * dim);
+    }
+    group.key = to;
+    group.value = values;
+    group.key_stride = dim;
+    group.keys = keys();
+  }
+
+ private:
+  const AttentionShape& shape_;
+  std::int64_t past_, rows_, positions_, head_size_, begin_;
+  std::vector<float*> pages_;
+};
+
 class RaggedAttention : public torch::autograd::Function<RaggedAttention> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv,
@@ -295,67 +341,66 @@ at::Tensor ragged_attention(const at::Tensor& qkv, const std::optional<RotaryAng
 }
 
 at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
-                            const std::vector<std::int64_t>& offsets,
-                            const std::vector<KeyValueCache*>& caches, const AttentionShape& shape) {
+                            const std::vector<std::int64_t>& offsets, std::span<const KeyValueCache> caches,
+                            const AttentionShape& shape) {
   if (!fused_kernel_applies(qkv)) return cached_attention_reference(qkv, rotary, offsets, caches, shape);
-  const std::int64_t rows = qkv.size(0), width = shape.qkv_width();
   auto* qkv_data = const_cast<float*>(qkv.const_data_ptr<float>());
-  if (rotary) rotate_rows(qkv_data, rows, *rotary, shape, 1.0f);
-  std::int64_t most_keys = 0;
+  if (rotary) rotate_rows(qkv_data, qkv.size(0), *rotary, shape, 1.0f);
+  std::vector<CachedSequence> sequences;
+  std::int64_t most_keys = 0, most_copied = 0;
   for (std::size_t s = 0; s < caches.size(); ++s) {
-    KeyValueCache& cache = *caches[s];
-    const std::int64_t dim = shape.head_dim, capacity = cache.keys.size(1);
-    float* keys = cache.keys.mutable_data_ptr<float>() + cache.length * dim;
-    float* values = cache.values.mutable_data_ptr<float>() + cache.length * dim;
-    for (std::int64_t row = offsets[s]; row < offsets[s + 1]; ++row, keys += dim, values += dim) {
-      const float* source = qkv_data + row * width + shape.query_width();
-      for (std::int64_t head = 0; head < shape.kv_heads; ++head, source += dim) {
-        std::copy_n(source, dim, keys + head * capacity * dim);
-        std::copy_n(source + shape.kv_width(), dim, values + head * capacity * dim);
-      }
-    }
-    most_keys = std::max(most_keys, cache.length + offsets[s + 1] - offsets[s]);
+    sequences.emplace_back(caches[s], shape, offsets[s + 1] - offsets[s]);
+    sequences[s].append(qkv_data + offsets[s] * shape.qkv_width());
+    most_keys = std::max(most_keys, sequences[s].keys());
+    if (sequences[s].needs_copy()) most_copied = std::max(most_copied, sequences[s].keys());
   }
-  at::Tensor out = at::empty({rows, shape.query_width()}, qkv.options());
+  at::Tensor out = at::empty({qkv.size(0), shape.query_width()}, qkv.options());
   float* out_data = out.mutable_data_ptr<float>();
   const std::int64_t group_heads = shape.heads / shape.kv_heads;
-  const auto cached_group = [&](std::int64_t sequence, std::int64_t kv_head) {
-    const KeyValueCache& cache = *caches[static_cast<std::size_t>(sequence)];
-    HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
-    const std::int64_t before = kv_head * cache.keys.size(1) * shape.head_dim;
-    group.key = cache.keys.const_data_ptr<float>() + before;
-    group.value = cache.values.const_data_ptr<float>() + before;
-    group.key_stride = shape.head_dim;
-    group.keys = cache.length + group.rows;
-    return group;
-  };
   const auto out_of = [&](std::int64_t sequence, std::int64_t kv_head) {
     return out_data + offsets[sequence] * shape.query_width() + kv_head * group_heads * shape.head_dim;
   };
-  const auto sequences = static_cast<std::int64_t>(caches.size());
+  // The heads [first, last) of a group of one row.
+  const auto attend_one_row = [&](std::int64_t sequence, std::int64_t kv_head, std::int64_t first,
+                                  std::int64_t last, float* scores) {
+    const CachedSequence& cached = sequences[static_cast<std::size_t>(sequence)];
+    const HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
+    const std::int64_t end = cached.keys();
+    const std::int64_t begin = shape.window > 0 ? std::max<std::int64_t>(0, end - shape.window) : 0;
+    row_loops::attend_token(group.query + first * shape.head_dim, last - first, cached.head(kv_head), begin,
+                            end, shape.head_dim, static_cast<float>(shape.scale), scores,
+                            out_of(sequence, kv_head) + first * shape.head_dim);
+  };
+  const auto count = static_cast<std::int64_t>(caches.size());
   if (longest(offsets) == 1) {
     // Decoding: a thread takes a range of heads, which are few.
     at::parallel_for(
-        0, sequences * shape.heads, row_grain(2 * most_keys * shape.head_dim),
+        0, count * shape.heads, row_grain(2 * most_keys * shape.head_dim),
         [&](std::int64_t begin, std::int64_t end) {
           const std::unique_ptr<float[]> scores(new float[static_cast<std::size_t>(group_heads * most_keys)]);
           while (begin < end) {
             const std::int64_t sequence = begin / shape.heads, head = begin % shape.heads;
             const std::int64_t kv_head = head / group_heads, first = head % group_heads;
             const std::int64_t last = std::min(group_heads, first + end - begin);
-            const HeadGroup group = cached_group(sequence, kv_head);
-            if (group.rows == 1)
-              attend_one_row(group, shape, first, last, out_of(sequence, kv_head), scores.get());
+            if (sequences[static_cast<std::size_t>(sequence)].rows() == 1)
+              attend_one_row(sequence, kv_head, first, last, scores.get());
             begin += last - first;
           }
         });
     return out;
   }
-  for_each_item(sequences * shape.kv_heads, std::max(kRowBlock, group_heads) * most_keys,
+  const std::int64_t scores_size = std::max(kRowBlock, group_heads) * most_keys;
+  for_each_item(count * shape.kv_heads, scores_size + 2 * most_copied * shape.head_dim,
                 [&](std::int64_t item, float* scratch) {
                   const std::int64_t sequence = item / shape.kv_heads, kv_head = item % shape.kv_heads;
-                  const HeadGroup group = cached_group(sequence, kv_head);
-                  if (group.rows == 0) return;
+                  const CachedSequence& cached = sequences[static_cast<std::size_t>(sequence)];
+                  if (cached.rows() == 0) return;
+                  if (cached.rows() == 1) {
+                    attend_one_row(sequence, kv_head, 0, group_heads, scratch);
+                    return;
+                  }
+                  HeadGroup group = group_in_rows(qkv_data, offsets, sequence, kv_head, shape);
+                  if (cached.needs_copy()) cached.copy(kv_head, scratch + scores_size, group);
                   attend_forward(group, shape, group_heads, out_of(sequence, kv_head), shape.query_width(),
                                  nullptr, 0, scratch);
                 });

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace quiver {
@@ -29,11 +30,11 @@ struct RotaryAngles {
   at::Tensor sin;  // (T, pairs) float32
 };
 
-// Keys and values of one sequence, in the model's type: (kv_heads, capacity, head_dim) each, so that what a
-// head reads lies together.
+// Keys and values of one sequence in one layer, within pages of all layers, in the model's type: (layers, 2,
+// kv_heads, positions, head_dim), so that what a head reads of a page lies together.
 struct KeyValueCache {
-  at::Tensor keys;
-  at::Tensor values;
+  std::span<const at::Tensor> pages;  // all of one shape, for length positions and those to come
+  std::int64_t layer = 0;
   std::int64_t length = 0;  // positions already filled
 };
 
@@ -44,17 +45,17 @@ struct KeyValueCache {
 at::Tensor ragged_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                             const std::vector<std::int64_t>& offsets, const AttentionShape& shape);
 
-// The same for inference with caches: sequence s's new keys and values are appended to *caches[s] (whose
-// length the caller advances after the last layer), and its queries see everything cached before them.
+// The same for inference with caches: sequence s's new keys and values are written behind caches[s].length
+// (which the caller advances after the last layer), and its queries see everything cached before them.
 at::Tensor cached_attention(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
-                            const std::vector<std::int64_t>& offsets,
-                            const std::vector<KeyValueCache*>& caches, const AttentionShape& shape);
+                            const std::vector<std::int64_t>& offsets, std::span<const KeyValueCache> caches,
+                            const AttentionShape& shape);
 
 // Plain ATen versions, for other types and devices and as the tests' reference. They leave qkv as it is.
 at::Tensor ragged_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                                       const std::vector<std::int64_t>& offsets, const AttentionShape& shape);
 at::Tensor cached_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                                       const std::vector<std::int64_t>& offsets,
-                                      const std::vector<KeyValueCache*>& caches, const AttentionShape& shape);
+                                      std::span<const KeyValueCache> caches, const AttentionShape& shape);
 
 }  // namespace quiver

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/attention.h"
 
 namespace quiver {
@@ -49,6 +51,22 @@ QueryKeyValue split(const at::Tensor& qkv, const std::optional<RotaryAngles>& ro
   return result;
 }
 
+// Writes `added` (n, KV, hd), keys (0) or values (1), behind what is cached, and returns all of them,
+// (positions, KV, hd).
+at::Tensor cached(const KeyValueCache& cache, std::int64_t which, const at::Tensor& added) {
+  std::vector<at::Tensor> pages;
+  for (const at::Tensor& page : cache.pages) {
+    const at::Tensor own =
+        page.select(0, cache.layer).select(0, which).transpose(0, 1);  // (positions, KV, hd)
+    const std::int64_t first = static_cast<std::int64_t>(pages.size()) * own.size(0) - cache.length;
+    const std::int64_t begin = std::max<std::int64_t>(first, 0);
+    const std::int64_t end = std::min(first + own.size(0), added.size(0));
+    if (begin < end) own.slice(0, begin - first, end - first).copy_(added.slice(0, begin, end));
+    pages.push_back(own);
+  }
+  return at::cat(pages);
+}
+
 }  // namespace
 
 at::Tensor ragged_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
@@ -65,19 +83,16 @@ at::Tensor ragged_attention_reference(const at::Tensor& qkv, const std::optional
 
 at::Tensor cached_attention_reference(const at::Tensor& qkv, const std::optional<RotaryAngles>& rotary,
                                       const std::vector<std::int64_t>& offsets,
-                                      const std::vector<KeyValueCache*>& caches,
-                                      const AttentionShape& shape) {
+                                      std::span<const KeyValueCache> caches, const AttentionShape& shape) {
   const QueryKeyValue parts = split(qkv, rotary, shape);
   std::vector<at::Tensor> outputs;
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
     const std::int64_t begin = offsets[s], end = offsets[s + 1];
-    KeyValueCache& cache = *caches[s];
+    const KeyValueCache& cache = caches[s];
     const std::int64_t filled = cache.length + end - begin;
-    const at::Tensor keys = cache.keys.transpose(0, 1), values = cache.values.transpose(0, 1);
-    keys.slice(0, cache.length, filled).copy_(parts.key.slice(0, begin, end));
-    values.slice(0, cache.length, filled).copy_(parts.value.slice(0, begin, end));
-    outputs.push_back(attend(parts.query.slice(0, begin, end), keys.slice(0, 0, filled),
-                             values.slice(0, 0, filled), shape));
+    outputs.push_back(attend(parts.query.slice(0, begin, end),
+                             cached(cache, 0, parts.key.slice(0, begin, end)).slice(0, 0, filled),
+                             cached(cache, 1, parts.value.slice(0, begin, end)).slice(0, 0, filled), shape));
   }
   return at::cat(outputs);
 }

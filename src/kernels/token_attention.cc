@@ -12,8 +12,19 @@ namespace {
 // The values of some positions, and their weights for several heads.
 struct Weighed {
   const float* weights;  // (heads, count)
-  const float* values;   // (count, dim), rows `stride` apart
-  std::int64_t count, stride, dim;
+  const HeadPages* cached;
+  std::int64_t begin, count, dim;
+
+  // Some of these positions that lie in one page.
+  struct Stretch {
+    const float* values;  // of position `first`
+    std::int64_t first, end;
+  };
+  QUIVER_INLINE Stretch stretch(std::int64_t first) const {
+    const std::int64_t position = begin + first, at = position % cached->positions;
+    return {cached->pages[position / cached->positions] + cached->values + at * dim, first,
+            std::min(count, first + cached->positions - at)};
+  }
 };
 
 // out[h, i ..] = sum over n of weights[h, n] values[n, i ..], for H heads and V registers.
@@ -26,17 +37,21 @@ QUIVER_INLINE void tile(const Weighed& from, std::int64_t i, float* out) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sum[h][v] = Lanes{};
   }
-  for (std::int64_t n = 0; n < from.count; ++n) {
-    const float* row = from.values + n * from.stride + i;
-    Lanes value[V];
+  for (std::int64_t done = 0; done < from.count;) {
+    const Weighed::Stretch page = from.stretch(done);
+    const float* row = page.values + i;
+    for (std::int64_t n = page.first; n < page.end; ++n, row += from.dim) {
+      Lanes value[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) value[v] = *reinterpret_cast<const Lanes*>(row + v * kLanes<Register>);
+      for (int v = 0; v < V; ++v) value[v] = *reinterpret_cast<const Lanes*>(row + v * kLanes<Register>);
 #pragma GCC unroll 4
-    for (int h = 0; h < H; ++h) {
-      const float weight = from.weights[h * from.count + n];
+      for (int h = 0; h < H; ++h) {
+        const float weight = from.weights[h * from.count + n];
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[h][v] += weight * value[v];
+        for (int v = 0; v < V; ++v) sum[h][v] += weight * value[v];
+      }
     }
+    done = page.end;
   }
 #pragma GCC unroll 4
   for (int h = 0; h < H; ++h) {
@@ -57,8 +72,12 @@ QUIVER_INLINE void all_elements(const Weighed& from, std::int64_t i, float* out)
     for (; i < from.dim; ++i) {
       for (int h = 0; h < H; ++h) {
         float sum = 0;
-        for (std::int64_t n = 0; n < from.count; ++n)
-          sum += from.weights[h * from.count + n] * from.values[n * from.stride + i];
+        for (std::int64_t done = 0; done < from.count;) {
+          const Weighed::Stretch page = from.stretch(done);
+          for (std::int64_t n = page.first; n < page.end; ++n)
+            sum += from.weights[h * from.count + n] * page.values[(n - page.first) * from.dim + i];
+          done = page.end;
+        }
         out[h * from.dim + i] = sum;
       }
     }
@@ -95,10 +114,10 @@ void weigh_values(const Weighed& from, std::int64_t heads, float* out) {
 
 }  // namespace
 
-void attend_token(const float* query, std::int64_t heads, const float* keys, const float* values,
-                  std::int64_t stride, std::int64_t count, std::int64_t dim, float scale, float* scores,
-                  float* out) {
+void attend_token(const float* query, std::int64_t heads, const HeadPages& cached, std::int64_t begin,
+                  std::int64_t end, std::int64_t dim, float scale, float* scores, float* out) {
   constexpr std::int64_t kTogether = 16;
+  const std::int64_t count = end - begin;
   for (std::int64_t first = 0; first < heads; first += kTogether) {
     const std::int64_t together = std::min(kTogether, heads - first);
     const float* queries[kTogether];
@@ -107,10 +126,17 @@ void attend_token(const float* query, std::int64_t heads, const float* keys, con
       queries[h] = query + (first + h) * dim;
       lines[h] = scores + (first + h) * count;
     }
-    dot_products(queries, together, keys, stride, count, dim, lines);
-    for (std::int64_t h = 0; h < together; ++h) softmax(lines[h], count, scale);
+    for (std::int64_t position = begin; position < end;) {
+      const std::int64_t at = position % cached.positions;
+      const std::int64_t some = std::min(end - position, cached.positions - at);
+      const float* keys = cached.pages[position / cached.positions] + cached.keys + at * dim;
+      dot_products(queries, together, keys, dim, some, dim, lines);
+      for (std::int64_t h = 0; h < together; ++h) lines[h] += some;
+      position += some;
+    }
+    for (std::int64_t h = 0; h < together; ++h) softmax(lines[h] - count, count, scale);
   }
-  weigh_values({scores, values, count, stride, dim}, heads, out);
+  weigh_values({scores, &cached, begin, count, dim}, heads, out);
 }
 
 }  // namespace quiver::row_loops

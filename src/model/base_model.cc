@@ -19,28 +19,6 @@ void RaggedBatch::add(std::span<const std::int32_t> sequence) {
   offsets.push_back(static_cast<std::int64_t>(ids.size()));
 }
 
-SequenceCache::SequenceCache(std::unique_ptr<State> state) : state_(std::move(state)) {}
-SequenceCache::SequenceCache(SequenceCache&&) noexcept = default;
-SequenceCache& SequenceCache::operator=(SequenceCache&&) noexcept = default;
-SequenceCache::~SequenceCache() = default;
-
-std::int64_t SequenceCache::length() const { return state_->layers.front().length; }
-std::int64_t SequenceCache::capacity() const { return state_->layers.front().keys.size(1); }
-
-SequenceCache SequenceCache::fork(std::int64_t capacity) const {
-  QUIVER_CHECK(capacity >= length(), "capacity ", capacity, ", length ", length());
-  auto state = std::make_unique<State>();
-  for (const KeyValueCache& layer : state_->layers) {
-    const std::vector<std::int64_t> shape{layer.keys.size(0), capacity, layer.keys.size(2)};
-    KeyValueCache copy{at::empty(shape, layer.keys.options()), at::empty(shape, layer.keys.options()),
-                       layer.length};
-    copy.keys.slice(1, 0, layer.length).copy_(layer.keys.slice(1, 0, layer.length));
-    copy.values.slice(1, 0, layer.length).copy_(layer.values.slice(1, 0, layer.length));
-    state->layers.push_back(std::move(copy));
-  }
-  return SequenceCache(std::move(state));
-}
-
 std::shared_ptr<const BaseModel> BaseModel::load(const std::filesystem::path& path,
                                                  const BaseModelOptions& options) {
   const std::unique_ptr<WeightSource> source = open_weight_source(path);
@@ -69,14 +47,16 @@ at::Tensor BaseModel::cross_entropy(const at::Tensor& hidden, const at::Tensor& 
   return linear_cross_entropy(hidden, parts_->head.weight(), targets, parts_->head.bias());
 }
 
-SequenceCache BaseModel::make_cache(std::int64_t capacity) const {
-  auto state = std::make_unique<SequenceCache::State>();
+std::shared_ptr<CachePool> BaseModel::make_cache_pool() const {
   const AttentionShape& attention = parts_->config.attention;
-  const std::vector<std::int64_t> shape{attention.kv_heads, capacity, attention.head_dim};
-  for (std::int64_t layer = 0; layer < parts_->config.layers; ++layer) {
-    state->layers.push_back({at::empty(shape, parts_->state), at::empty(shape, parts_->state), 0});
-  }
-  return SequenceCache(std::move(state));
+  return std::make_shared<CachePool>(std::vector<std::int64_t>{parts_->config.layers, 2, attention.kv_heads,
+                                                               CachePool::kPositions, attention.head_dim},
+                                     parts_->state);
+}
+
+SequenceCache BaseModel::make_cache(std::int64_t capacity, std::shared_ptr<CachePool> pool) const {
+  return SequenceCache(
+      std::make_unique<SequenceCache::State>(pool ? std::move(pool) : make_cache_pool(), capacity));
 }
 
 }  // namespace quiver

@@ -51,7 +51,16 @@ std::unique_ptr<const BaseModel::Parts> load_parts(const WeightSource& source,
                                                    const BaseModelOptions& options);
 
 struct SequenceCache::State {
-  std::vector<KeyValueCache> layers;
+  State(std::shared_ptr<CachePool> from, std::int64_t most);
+  ~State();
+
+  std::shared_ptr<CachePool> pool;
+  std::int64_t capacity;
+  std::int64_t length = 0;
+  std::vector<at::Tensor> pages = {};
+
+  // Pages for `tokens` positions.
+  void reserve(std::int64_t tokens);
 };
 
 }  // namespace quiver

@@ -161,7 +161,12 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
     return adapter->apply(parts.groups[layer * kGroupsPerLayer + static_cast<std::int64_t>(kind)], x,
                           std::move(y));
   };
-  std::vector<KeyValueCache*> layer_caches(caches.size());
+  std::vector<KeyValueCache> layer_caches;
+  for (std::size_t s = 0; s < caches.size(); ++s) {
+    SequenceCache::State& cache = *caches[s]->state_;
+    cache.reserve(cache.length + batch.offsets[s + 1] - batch.offsets[s]);
+    layer_caches.push_back({cache.pages, 0, cache.length});
+  }
   for (std::int64_t i = 0; i < layers; ++i) {
     if (observe) observe(i, hidden);
     const DecoderLayer& layer = parts.layers[static_cast<std::size_t>(i)];
@@ -176,8 +181,7 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
 
     at::Tensor x = normalize(hidden, layer.attention_norm, config);  // (T, D)
     const at::Tensor qkv = normalize_heads(adapted(i, GroupKind::kQkv, x, layer.qkv.apply(x)), layer, config);
-    for (std::size_t s = 0; s < caches.size(); ++s)
-      layer_caches[s] = &caches[s]->state_->layers[static_cast<std::size_t>(i)];
+    for (KeyValueCache& cache : layer_caches) cache.layer = i;
     at::Tensor context = caches.empty()
                              ? ragged_attention(qkv, angles, batch.offsets, attention)
                              : cached_attention(qkv, angles, batch.offsets, layer_caches, attention);
@@ -202,8 +206,7 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
     hidden = join(GroupKind::kMlpOut, layer.mlp_out, activated, layer.mlp_out_norm);
   }
   for (std::size_t s = 0; s < caches.size(); ++s) {
-    const std::int64_t added = batch.offsets[s + 1] - batch.offsets[s];
-    for (KeyValueCache& layer : caches[s]->state_->layers) layer.length += added;
+    caches[s]->state_->length += batch.offsets[s + 1] - batch.offsets[s];
   }
   return hidden;
 }

@@ -49,6 +49,17 @@ SequenceInput run_for(const BaseModel& base, const SequenceNeeds& needs, std::sp
   return input;
 }
 
+// Experts with constant weights, which are summed in one of two ways.
+Binding::Content content_of(const ExpertSet& experts, const SequenceDecision& decision, Combine combine,
+                            const std::shared_ptr<const LinearAdapter>& adapter) {
+  if (!decision.slot_shares.empty()) return {{adapter, 0}};
+  Binding::Content content;
+  for (const ExpertShare& share : decision.shares)
+    content.emplace_back(*(experts.begin() + static_cast<std::ptrdiff_t>(share.expert)), share.weight);
+  if (decision.shares.size() > 1 && combine == Combine::kParameter) content.emplace_back(nullptr, 1);
+  return content;
+}
+
 std::vector<double> weights_of(const SequenceDecision& decision, std::size_t experts) {
   std::vector<double> weights(experts);
   for (const ExpertShare& share : decision.shares) weights[share.expert] += share.weight;
@@ -110,18 +121,24 @@ std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(const BaseMo
 
 Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int32_t> prompt,
                                  const std::string& task) const {
-  if (mixture && !fitted->rule) return {mixture};
-  if (constant) return {constant_adapter, weights_of(*constant, experts.size())};
+  if (mixture && !fitted->rule) return {mixture, {}, {{mixture, 0}}};
+  const auto binding = [&](const std::shared_ptr<const LinearAdapter>& adapter,
+                           const SequenceDecision& decision) {
+    return Binding{adapter, weights_of(decision, experts.size()),
+                   content_of(experts, decision, router.combine, adapter)};
+  };
+  if (constant) return binding(constant_adapter, *constant);
   if (!fitted) return {};
   const SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
   if (mixture) {
     std::vector<float> prior;
     for (const double log_probability : decision.log_probabilities)
       prior.push_back(static_cast<float>(prior_weight * log_probability));
-    return {mixture->with_prior(std::move(prior))};
+    const std::shared_ptr<const LinearAdapter> own = mixture->with_prior(std::move(prior));
+    return {own, {}, {{own, 0}}};
   }
   if (decision.is_foreign && fallback) return fallback->bind(base, prompt, task);
-  return {adapter_of(base, decision), weights_of(decision, experts.size())};
+  return binding(adapter_of(base, decision), decision);
 }
 
 }  // namespace quiver

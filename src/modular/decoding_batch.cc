@@ -1,11 +1,13 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
 #include "model/first_not_finite.h"
 #include "modular/adapters.h"
+#include "modular/prefix_cache.h"
 #include "modular/routing_trace.h"
 #include "modular/streamed_text.h"
 #include "modular/token_sampler.h"
@@ -17,13 +19,22 @@ namespace {
 
 using Adapter = std::shared_ptr<const LinearAdapter>;
 
+// That a sequence may ever have.
+std::int64_t most_tokens(const SequenceRequest& request) {
+  return static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens;
+}
+std::int64_t most_pages(const SequenceRequest& request) {
+  return (most_tokens(request) + CachePool::kPositions - 1) / CachePool::kPositions;
+}
+
 struct Sequence {
-  Sequence(std::uint64_t name, SequenceRequest what, Binding how, const BaseModel& base)
+  Sequence(std::uint64_t name, SequenceRequest what, Binding how, const BaseModel& base,
+           const std::shared_ptr<CachePool>& pool)
       : id(name),
         request(std::move(what)),
         binding(std::move(how)),
         ids(request.prompt),
-        cache(base.make_cache(prompt_tokens() + request.max_new_tokens)),
+        cache(base.make_cache(most_tokens(request), pool)),
         text(base.tokenizer(), request.stop),
         sampler(request.sampling, request.prompt) {
     if (request.routing != RoutingRecord::kNone)
@@ -37,8 +48,13 @@ struct Sequence {
   // Whether it reads its prompt, or for new positions everything once more.
   bool reads() const { return pending() > 1 || cache.length() < prompt_tokens(); }
   void begin_event() {
-    event = {.sequence = id, .prompt_tokens = prompt_tokens(), .new_tokens = new_tokens()};
+    event = {.sequence = id,
+             .prompt_tokens = prompt_tokens(),
+             .cached_tokens = cached_tokens,
+             .new_tokens = new_tokens()};
   }
+  // Whether pages that others made serve it: not where all its tokens must be seen.
+  bool may_share() const { return !request.prompt_logprobs && !trace; }
 
   std::uint64_t id;
   SequenceRequest request;
@@ -48,7 +64,9 @@ struct Sequence {
   StreamedText text;              // borrows the request's stop texts
   TokenSampler sampler;
   std::optional<RoutingTrace> trace;
-  SequenceEvent event;  // what has not been told
+  SequenceEvent event;             // what has not been told
+  std::int64_t cached_tokens = 0;  // of its prompt, that were there
+  bool has_looked = false;         // for them
 };
 
 // The tokens of one sequence in a step.
@@ -115,7 +133,16 @@ struct DecodingBatch::State {
   std::map<Adapter, std::size_t> ranks = {};
   std::size_t next_rank = 0;
   std::uint64_t next_id = 1;
+  std::shared_ptr<CachePool> pool = base->make_cache_pool();
+  std::optional<PrefixCache> prefixes = {};  // where there is a budget
+  std::int64_t prefix_queries = 0, prefix_hits = 0;
 
+  std::int64_t budget() const { return options.cache_memory / pool->page_bytes(); }  // pages
+  std::set<const void*> held_pages() const;                                          // by sequences
+  bool begin_with_prefix(Sequence& sequence);
+  void keep_prefix(const Sequence& sequence);
+  void make_room(std::span<const Slice> slices);
+  void leave(const std::function<bool(const Sequence&)>& leaves);
   std::int64_t pending_prompts() const;
   std::vector<Slice> choose_slices();
   at::Tensor run(std::vector<Slice>& slices);  // the wanted hidden states
@@ -124,10 +151,60 @@ struct DecodingBatch::State {
   bool advance(Sequence& sequence, const at::Tensor& logits, std::int32_t likeliest) const;
   void finish(Sequence& sequence, FinishReason reason, const std::optional<StopPlace>& stop = {}) const;
   std::vector<SequenceEvent> give_tokens(const std::vector<Slice>& slices, const at::Tensor& logits);
-  void forget_adapters() {
-    std::erase_if(ranks, [](const auto& entry) { return entry.first.use_count() == 1; });
-  }
 };
+
+std::set<const void*> DecodingBatch::State::held_pages() const {
+  std::set<const void*> held;
+  for (const auto& sequence : active) {
+    for (const at::Tensor& page : sequence->cache.pages()) held.insert(page.unsafeGetTensorImpl());
+  }
+  return held;
+}
+
+// Lets a sequence that has not begun take over what is kept of its prompt's beginning; one token at least is
+// left to be run. False: more is coming, let it wait.
+bool DecodingBatch::State::begin_with_prefix(Sequence& sequence) {
+  if (!prefixes || sequence.has_looked || !sequence.may_share()) return true;
+  const std::span<const std::int32_t> looked_for =
+      std::span(sequence.request.prompt).first(sequence.ids.size() - 1);
+  PrefixCache::Found found = prefixes->find(sequence.binding, looked_for);
+  if (found.next_is_coming) return false;
+  sequence.has_looked = true;
+  sequence.cache.begin_with(found.pages);
+  sequence.cached_tokens = sequence.event.cached_tokens = sequence.cache.length();
+  prefix_queries += sequence.prompt_tokens();
+  prefix_hits += sequence.cached_tokens;
+  prefixes->announce(sequence.binding, looked_for, sequence.id);
+  return true;
+}
+
+void DecodingBatch::State::keep_prefix(const Sequence& sequence) {
+  if (!prefixes) return;
+  const std::int64_t whole = sequence.cache.length() / CachePool::kPositions;
+  prefixes->keep(sequence.binding,
+                 std::span(sequence.ids).first(static_cast<std::size_t>(whole * CachePool::kPositions)),
+                 sequence.cache.pages());
+}
+
+// Lets go of kept pages where the step needs more than there are.
+void DecodingBatch::State::make_room(std::span<const Slice> slices) {
+  if (!prefixes) return;
+  std::int64_t wanted = pool->taken() - budget();
+  for (const Slice& slice : slices) {
+    const std::int64_t pages = (slice.end + CachePool::kPositions - 1) / CachePool::kPositions;
+    wanted += pages - static_cast<std::int64_t>(slice.sequence->cache.pages().size());
+  }
+  if (wanted > 0) prefixes->evict(wanted);
+}
+
+void DecodingBatch::State::leave(const std::function<bool(const Sequence&)>& leaves) {
+  std::erase_if(active, [&](const auto& one) {
+    if (!leaves(*one)) return false;
+    if (prefixes) prefixes->forget(one->id);
+    return true;
+  });
+  std::erase_if(ranks, [](const auto& entry) { return entry.first.use_count() == 1; });
+}
 
 std::int64_t DecodingBatch::State::pending_prompts() const {
   std::int64_t tokens = 0;
@@ -145,10 +222,11 @@ std::vector<Slice> DecodingBatch::State::choose_slices() {
   std::ranges::sort(arrived, {}, &Sequence::id);
   std::map<const Sequence*, std::int64_t> chosen;
   std::int64_t prompt_tokens = 0;
-  for (const Sequence* sequence : arrived) {
+  for (Sequence* sequence : arrived) {
+    if (sequence->reads() && (prompt_tokens >= options.prompt_tokens || !begin_with_prefix(*sequence)))
+      continue;
     std::int64_t tokens = sequence->pending();
     if (sequence->reads()) {
-      if (prompt_tokens >= options.prompt_tokens) continue;
       // Positions that change with the length leave no choice but all at once.
       if (base->shape().cache_boundary == 0) tokens = std::min(tokens, options.prompt_tokens);
       prompt_tokens += tokens;
@@ -244,7 +322,7 @@ bool DecodingBatch::State::advance(Sequence& sequence, const at::Tensor& logits,
   }
   // Where the model's positions change, all tokens are run again.
   if (sequence.cache.length() == base->shape().cache_boundary)
-    sequence.cache = base->make_cache(sequence.cache.capacity());
+    sequence.cache = base->make_cache(sequence.cache.capacity(), pool);
   return true;
 }
 
@@ -266,14 +344,15 @@ std::vector<SequenceEvent> DecodingBatch::State::give_tokens(const std::vector<S
       if (sequence.trace && sequence.new_tokens() == 0) sequence.trace->tell_prompt(sequence.event);
       goes_on = advance(sequence, row, likeliest.const_data_ptr<std::int32_t>()[i]);
     }
+    const bool has_read = slices[i].begin < sequence.prompt_tokens();
+    if (!sequence.event.error && (has_read || !goes_on)) keep_prefix(sequence);
     if (!goes_on) ended.insert(&sequence);
     if (goes_on && sequence.event.text.empty()) continue;
     if (sequence.trace) sequence.trace->move_rows(sequence.event);
     events.push_back(std::move(sequence.event));
     sequence.begin_event();
   }
-  std::erase_if(active, [&](const auto& one) { return ended.contains(one.get()); });
-  forget_adapters();
+  leave([&](const Sequence& one) { return ended.contains(&one); });
   return events;
 }
 
@@ -281,6 +360,9 @@ DecodingBatch::DecodingBatch(std::shared_ptr<const BaseModel> base, DecodingOpti
     : state_(std::make_unique<State>(State{std::move(base), options})) {
   if (options.max_sequences < 1 || options.prompt_tokens < 1 || options.cache_memory < 0)
     refuse("max_sequences and prompt_tokens must be at least 1, cache_memory at least 0");
+  // Keys change with a sequence's length where there is a boundary: nothing of them can be shared.
+  if (options.cache_memory > 0 && state_->base->shape().cache_boundary == 0)
+    state_->prefixes.emplace(state_->pool);
 }
 DecodingBatch::DecodingBatch(DecodingBatch&&) noexcept = default;
 DecodingBatch::~DecodingBatch() = default;
@@ -293,6 +375,13 @@ void DecodingBatch::check(const SequenceRequest& request) const {
   for (const std::string& stop : request.stop) {
     if (stop.empty()) refuse("a stop text is empty");
   }
+  if (state_->options.cache_memory > 0 && most_pages(request) > state_->budget()) {
+    refuse("a sequence of " + std::to_string(most_tokens(request)) + " tokens takes " +
+               std::to_string(most_pages(request) * state_->pool->page_bytes()) +
+               " bytes of keys and values, more than the " + std::to_string(state_->options.cache_memory) +
+               " there are",
+           "ask for fewer new tokens, or give more cache memory");
+  }
 }
 
 bool DecodingBatch::has_room() const {
@@ -300,7 +389,14 @@ bool DecodingBatch::has_room() const {
          state_->pending_prompts() < state_->options.prompt_tokens;
 }
 
-bool DecodingBatch::has_memory_for(const SequenceRequest&) const { return true; }
+bool DecodingBatch::has_memory_for(const SequenceRequest& request) const {
+  const State& state = *state_;
+  if (state.options.cache_memory == 0) return true;
+  std::int64_t pages = static_cast<std::int64_t>(state.held_pages().size()) + most_pages(request);
+  for (const auto& sequence : state.active)
+    pages += most_pages(sequence->request) - static_cast<std::int64_t>(sequence->cache.pages().size());
+  return pages <= state.budget();
+}
 
 std::uint64_t DecodingBatch::add(SequenceRequest request) {
   check(request);
@@ -309,7 +405,8 @@ std::uint64_t DecodingBatch::add(SequenceRequest request) {
   Binding binding = request.model.bind(request.prompt, request.task_name);
   state.ranks.try_emplace(binding.adapter, state.next_rank++);
   const std::uint64_t id = state.next_id++;
-  state.active.push_back(std::make_unique<Sequence>(id, std::move(request), std::move(binding), *state.base));
+  state.active.push_back(
+      std::make_unique<Sequence>(id, std::move(request), std::move(binding), *state.base, state.pool));
   // Sequences with one adapter stand together, so that it runs once for all their rows.
   std::ranges::stable_sort(state.active, {},
                            [&](const auto& one) { return state.ranks.at(one->binding.adapter); });
@@ -317,8 +414,7 @@ std::uint64_t DecodingBatch::add(SequenceRequest request) {
 }
 
 void DecodingBatch::cancel(std::uint64_t sequence) {
-  std::erase_if(state_->active, [&](const auto& one) { return one->id == sequence; });
-  state_->forget_adapters();
+  state_->leave([&](const Sequence& one) { return one.id == sequence; });
 }
 
 bool DecodingBatch::is_empty() const { return state_->active.empty(); }
@@ -328,6 +424,7 @@ std::vector<SequenceEvent> DecodingBatch::step() {
   const at::NoGradGuard no_gradients;
   std::vector<Slice> slices = state.choose_slices();
   if (slices.empty()) return {};
+  state.make_room(slices);
   const at::Tensor hidden = state.run(slices);
   std::vector<std::int64_t> last_rows;
   for (const Slice& slice : slices) {
@@ -342,8 +439,16 @@ std::vector<SequenceEvent> DecodingBatch::step() {
 }
 
 DecodingStats DecodingBatch::stats() const {
-  return {.sequences = static_cast<std::int64_t>(state_->active.size()),
-          .pending_tokens = state_->pending_prompts()};
+  const State& state = *state_;
+  DecodingStats stats{.sequences = static_cast<std::int64_t>(state.active.size()),
+                      .pending_tokens = state.pending_prompts(),
+                      .prefix_queries = state.prefix_queries,
+                      .prefix_hits = state.prefix_hits};
+  if (state.options.cache_memory == 0) return stats;
+  stats.cache_pages = state.budget();
+  stats.used_pages = static_cast<std::int64_t>(state.held_pages().size());
+  stats.kept_pages = state.pool->taken() - stats.used_pages;
+  return stats;
 }
 
 }  // namespace quiver

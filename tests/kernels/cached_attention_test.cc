@@ -11,7 +11,7 @@ using test::random_tensor;
 // Sequences of these lengths, run in pieces through caches, must give what they give whole.
 class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
  protected:
-  static constexpr std::int64_t kCapacity = 100;
+  static constexpr std::int64_t kCapacity = 100, kPage = 20, kLayer = 1;
   const std::vector<std::int64_t> lengths_ = {13, 1, 90};
   const AttentionShape shape_ = GetParam();
 
@@ -22,8 +22,10 @@ class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
     rotary_ = {angle.cos(), angle.sin()};
     whole_ = ragged_attention(qkv_.clone(), rotary_, offsets_, shape_);
     for (std::size_t s = 0; s < lengths_.size(); ++s) {
-      const at::Tensor empty = at::full({shape_.kv_heads, kCapacity, shape_.head_dim}, 777.0);
-      caches_.push_back({empty.clone(), empty.clone(), 0});
+      pages_[s].clear();
+      for (std::int64_t begin = 0; begin < kCapacity; begin += kPage)
+        pages_[s].push_back(at::full({kLayer + 1, 2, shape_.kv_heads, kPage, shape_.head_dim}, 777.0));
+      caches_.push_back({pages_[s], kLayer, 0});
     }
   }
 
@@ -31,11 +33,11 @@ class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
   template <typename Attention>
   void advance(const std::vector<std::int64_t>& count, Attention&& attention) {
     std::vector<std::int64_t> rows, offsets = {0};
-    std::vector<KeyValueCache*> caches;
+    std::vector<KeyValueCache> caches;
     for (std::size_t s = 0; s < lengths_.size(); ++s) {
       for (std::int64_t i = 0; i < count[s]; ++i) rows.push_back(offsets_[s] + caches_[s].length + i);
       offsets.push_back(static_cast<std::int64_t>(rows.size()));
-      caches.push_back(&caches_[s]);
+      caches.push_back(caches_[s]);
     }
     const at::Tensor index = at::tensor(rows);
     const RotaryAngles rotary{rotary_.cos.index_select(0, index), rotary_.sin.index_select(0, index)};
@@ -47,7 +49,13 @@ class CachedAttentionTest : public testing::TestWithParam<AttentionShape> {
   std::vector<std::int64_t> offsets_;
   at::Tensor qkv_, whole_;
   RotaryAngles rotary_;
+  std::vector<at::Tensor> pages_[3];
   std::vector<KeyValueCache> caches_;
+
+  // Keys (0) or values (1) of a sequence, (kv_heads, kCapacity, head_dim).
+  at::Tensor cached(std::size_t sequence, std::int64_t which) const {
+    return at::cat(pages_[sequence], 3).select(0, kLayer).select(0, which);
+  }
 };
 
 TEST_P(CachedAttentionTest, PrefillThenTokenByToken) {
@@ -55,21 +63,27 @@ TEST_P(CachedAttentionTest, PrefillThenTokenByToken) {
   for (int step = 0; step < 8; ++step) advance({1, 0, 1}, cached_attention);
   advance({0, 0, 12}, cached_attention);
   // Positions that were never reached keep what they held.
-  EXPECT_TRUE((caches_[0].keys.slice(1, 13) == 777.0).all().item<bool>());
-  EXPECT_TRUE((caches_[1].values.slice(1, 1) == 777.0).all().item<bool>());
+  EXPECT_TRUE((cached(0, 0).slice(1, 13) == 777.0).all().item<bool>());
+  EXPECT_TRUE((cached(1, 1).slice(1, 1) == 777.0).all().item<bool>());
 }
 
 TEST_P(CachedAttentionTest, TheReferenceFillsTheSameCaches) {
   advance({6, 1, 40}, cached_attention_reference);
   advance({7, 0, 50}, cached_attention_reference);
-  const std::vector<KeyValueCache> reference = caches_;
+  std::vector<at::Tensor> keys, values;
+  for (std::size_t s = 0; s < caches_.size(); ++s) {
+    keys.push_back(cached(s, 0));
+    values.push_back(cached(s, 1));
+  }
   caches_.clear();
   SetUp();
   advance({13, 0, 1}, cached_attention);
   advance({0, 1, 89}, cached_attention);
   for (std::size_t s = 0; s < caches_.size(); ++s) {
-    EXPECT_LT(max_difference(caches_[s].keys, reference[s].keys), 1e-6);
-    EXPECT_TRUE(at::equal(caches_[s].values, reference[s].values));
+    EXPECT_LT(max_difference(cached(s, 0), keys[s]), 1e-6);
+    EXPECT_TRUE(at::equal(cached(s, 1), values[s]));
+    // Other layers' pages keep what they held.
+    EXPECT_TRUE((pages_[s][0].select(0, 0) == 777.0).all().item<bool>());
   }
 }
 
@@ -82,11 +96,10 @@ TEST_P(CachedAttentionTest, DoesNotDependOnTheNumberOfThreads) {
     caches_.clear();
     SetUp();
     advance({0, 0, 89}, cached_attention);
-    KeyValueCache* const cache = &caches_[2];
-    results.push_back(
-        cached_attention(qkv_.slice(0, 103, 104).clone(),
-                         RotaryAngles{rotary_.cos.slice(0, 103, 104), rotary_.sin.slice(0, 103, 104)}, {0, 1},
-                         {cache}, shape_));
+    const KeyValueCache cache[] = {caches_[2]};
+    results.push_back(cached_attention(
+        qkv_.slice(0, 103, 104).clone(),
+        RotaryAngles{rotary_.cos.slice(0, 103, 104), rotary_.sin.slice(0, 103, 104)}, {0, 1}, cache, shape_));
   }
   at::set_num_threads(threads);
   EXPECT_TRUE(at::equal(results[0], results[1]));

@@ -201,6 +201,95 @@ TEST_F(DecodingBatchTest, NoNewTokensAreAPromptsRecords) {
   EXPECT_EQ(whole.last.finish, FinishReason::kLength);
 }
 
+// A text of more than `pages` pages.
+std::string long_prompt(const RoutedModel& model, std::int64_t pages) {
+  std::string text;
+  while (static_cast<std::int64_t>(model.prompt_ids(text).size()) <= pages * CachePool::kPositions + 3)
+    text += "An arrow flew far. ";
+  return text;
+}
+
+TEST_F(DecodingBatchTest, BeginningsAreReadOnceAndGiveTheSameTokens) {
+  const std::string shared = long_prompt(arrow_, 2);
+  const std::string prompts[] = {shared + "The archer", shared + "She", shared + "The archer"};
+  for (const RoutedModel& model : {alone_, arrow_, oracle_}) {
+    DecodingBatch batch(base_, {.max_sequences = 4, .cache_memory = 1 << 20});
+    std::vector<std::uint64_t> ids;
+    for (const std::string& prompt : prompts) ids.push_back(batch.add(request(model, prompt)));
+    const std::map<std::uint64_t, Whole> results = finish(batch);
+    EXPECT_EQ(results.at(ids[0]).last.cached_tokens, 0);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(results.at(ids[i]).ids, run(request(model, prompts[i])).ids) << i;
+      if (i == 0) continue;
+      EXPECT_GE(results.at(ids[i]).last.cached_tokens, 2 * CachePool::kPositions);
+    }
+    EXPECT_EQ(batch.stats().used_pages, 0);
+    EXPECT_GT(batch.stats().kept_pages, 0);
+    // After all have ended, too.
+    const std::uint64_t later = batch.add(request(model, prompts[1]));
+    EXPECT_GE(finish(batch).at(later).last.cached_tokens, 2 * CachePool::kPositions);
+  }
+}
+
+TEST_F(DecodingBatchTest, BeginningsOfOtherWeightsAreNotTaken) {
+  const std::string prompt = long_prompt(arrow_, 2);
+  DecodingBatch batch(base_, {.cache_memory = 1 << 20});
+  const auto cached = [&](const SequenceRequest& wanted) {
+    const std::uint64_t id = batch.add(wanted);
+    const Whole whole = finish(batch).at(id);
+    EXPECT_EQ(whole.ids, run(wanted).ids);
+    return whole.last.cached_tokens;
+  };
+  EXPECT_EQ(cached(request(arrow_, prompt)), 0);
+  EXPECT_EQ(cached(request(alone_, prompt)), 0);
+  SequenceRequest task = request(oracle_, prompt);
+  EXPECT_EQ(cached(task), 0);
+  task.task_name = "task_2";
+  EXPECT_EQ(cached(task), 0);
+  // The same experts in another model of the same router: other objects, which may have changed on the disk.
+  EXPECT_EQ(cached(request(library_.compose("arrow"), prompt)), 0);
+  EXPECT_GT(cached(request(arrow_, prompt)), 0);
+  EXPECT_GT(cached(task), 0);
+}
+
+TEST_F(DecodingBatchTest, AWaiterGoesOnWhenWhatItWaitsForIsCancelled) {
+  const std::string prompt = long_prompt(arrow_, 3);
+  DecodingBatch batch(base_, {.prompt_tokens = 8, .cache_memory = 1 << 20});
+  const std::uint64_t first = batch.add(request(arrow_, prompt));
+  batch.step();
+  const std::uint64_t second = batch.add(request(arrow_, prompt));
+  batch.step();
+  batch.cancel(first);
+  EXPECT_EQ(finish(batch).at(second).ids, run(request(arrow_, prompt)).ids);
+}
+
+TEST_F(DecodingBatchTest, CachesStayWithinTheirMemory) {
+  const std::int64_t page = base_->make_cache_pool()->page_bytes();
+  DecodingBatch batch(base_, {.max_sequences = 8, .cache_memory = 6 * page});
+  std::map<std::uint64_t, std::string> wanted;
+  std::vector<std::string> prompts;
+  for (int i = 0; i < 12; ++i)
+    prompts.push_back(std::string(1, static_cast<char>('a' + i)) + long_prompt(alone_, 1));
+  std::map<std::uint64_t, Whole> results;
+  for (const std::string& prompt : prompts) {
+    const SequenceRequest one = request(alone_, prompt, 8);
+    while (!batch.has_memory_for(one)) {
+      ASSERT_FALSE(batch.is_empty());
+      for (SequenceEvent& event : batch.step()) {
+        for (const TokenRecord& token : event.tokens) results[event.sequence].ids.push_back(token.id);
+      }
+      EXPECT_LE(batch.stats().used_pages + batch.stats().kept_pages, 6);
+    }
+    wanted[batch.add(one)] = prompt;
+  }
+  for (auto& [id, whole] : finish(batch))
+    results[id].ids.insert(results[id].ids.end(), whole.ids.begin(), whole.ids.end());
+  for (const auto& [id, prompt] : wanted) EXPECT_EQ(results.at(id).ids, run(request(alone_, prompt, 8)).ids);
+  EXPECT_NE(
+      error_message([&] { batch.check(request(alone_, long_prompt(alone_, 6), 8)); }).find("bytes of keys"),
+      std::string::npos);
+}
+
 TEST_F(DecodingBatchTest, BadRequestsAreNamed) {
   DecodingBatch batch(base_);
   const auto refuse = [&](auto&& change) {
