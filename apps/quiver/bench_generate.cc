@@ -102,7 +102,7 @@ void compare_evaluations(const Arguments& arguments, const std::vector<RoutedMod
 void run(Arguments arguments, const GlobalOptions& global) {
   check_output(arguments.out);
   if (arguments.model.routers.empty()) arguments.model.routers = {"base", "arrow"};
-  if (!arguments.model.top_k) arguments.model.top_k = 2;
+  arguments.model.usual_top_k = 2;
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(arguments.model.model), global.model_options());
   const std::vector<RoutedModel> models = bench_models(arguments.model, base, arguments.experts, global);

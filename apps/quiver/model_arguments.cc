@@ -140,7 +140,7 @@ std::vector<RouterOptions> ModelArguments::router_options() const {
     RouterOptions router = compatible_router(text, compat);
     router.bos = begin_of_text();
     const RouterInfo info = router_info(router);
-    if (top_k && info.selects) router.top_k = *top_k;
+    if (info.selects) router.top_k = top_k.value_or(usual_top_k.value_or(router.top_k));
     if (temperature && is_token(info)) router.temperature = *temperature;
     if (combine && info.combines) router.combine = parse_combine(*combine);
     if (router.router == "oracle") router.default_expert = default_expert;

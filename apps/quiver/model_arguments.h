@@ -17,6 +17,7 @@ struct ModelArguments {
   std::string library;
   std::vector<std::string> routers;  // `eval` takes several
   std::optional<int> top_k;
+  std::optional<int> usual_top_k;  // the command's own, where the user gives none; none: the router's
   std::optional<double> temperature;
   std::optional<std::string> combine;
   std::string default_expert;
