@@ -129,7 +129,9 @@ Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int
   };
   if (constant) return binding(constant_adapter, *constant);
   if (!fitted) return {};
-  const SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
+  SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
+  if (decision.is_unsure)
+    decision = fitted->rule->look_again(run_for(base, fitted->rule->second_needs(), prompt, task));
   if (mixture) {
     std::vector<float> prior;
     for (const double log_probability : decision.log_probabilities)

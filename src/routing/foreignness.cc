@@ -15,13 +15,17 @@ std::span<const double> numbers(const at::Tensor& tensor) {
 
 }  // namespace
 
-double ForeignnessScale::foreignness(double largest_score, double leverage) const {
-  const auto low = numbers(scores), high = numbers(leverages);
-  const auto as_low = std::upper_bound(low.begin(), low.end(), largest_score) - low.begin();
+double ForeignnessScale::leverage_rank(double leverage) const {
+  const auto high = numbers(leverages);
   const auto as_high = high.end() - std::lower_bound(high.begin(), high.end(), leverage);
-  const double rows = static_cast<double>(low.size());
-  return 2 * std::log(1 + rows) - std::log1p(static_cast<double>(as_low)) -
-         std::log1p(static_cast<double>(as_high));
+  return (1 + static_cast<double>(as_high)) / (1 + static_cast<double>(high.size()));
+}
+
+double ForeignnessScale::foreignness(double largest_score, double leverage) const {
+  const auto low = numbers(scores);
+  const auto as_low = std::upper_bound(low.begin(), low.end(), largest_score) - low.begin();
+  return std::log1p(static_cast<double>(low.size())) - std::log1p(static_cast<double>(as_low)) -
+         std::log(leverage_rank(leverage));
 }
 
 double ForeignnessScale::threshold(double quantile) const {

@@ -13,6 +13,8 @@ struct ForeignnessScale {
   at::Tensor leverages;  // (N) float64, ascending
   at::Tensor own;        // (N) float64, ascending: the rows' foreignness
 
+  // (1 + number of rows of such a leverage or more) / (1 + N).
+  double leverage_rank(double leverage) const;
   // -log r_1 - log r_2.
   double foreignness(double largest_score, double leverage) const;
   // The smallest of the rows' own values that is at least as large as that share of them. quantile in (0, 1].

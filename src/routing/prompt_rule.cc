@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <sstream>
 
 #include "routing/discriminant.h"
+#include "routing/largest_shares.h"
 #include "routing/prompt_rule_state.h"
 #include "routing/temperature.h"
 #include "tensor/finite.h"
@@ -19,7 +19,6 @@ namespace quiver {
 namespace {
 
 constexpr double kSmallestSquare = 1e-12;  // mean square of a token's state: one that is all zeros stays so
-constexpr double kSmallestShare = 0.01;
 constexpr double kCentroidTemperature = 0.2;  // LoRAuter's
 // T is chosen by at most this many scores of rows without themselves, from evenly spaced rows.
 constexpr std::int64_t kTemperatureScores = std::int64_t{1} << 24;
@@ -29,29 +28,6 @@ at::Tensor expert_scores(const at::Tensor& scores, const at::Tensor& owners, std
   const at::Tensor lowest =
       at::full({scores.size(0), experts}, -std::numeric_limits<double>::infinity(), at::kDouble);
   return lowest.scatter_reduce(1, owners.expand_as(scores), scores, "amax");
-}
-
-// The top_k largest of p (E), heaviest first, of sum 1; shares under 1% left out.
-std::vector<std::pair<std::size_t, double>> largest_shares(const at::Tensor& p, std::int64_t top_k) {
-  std::vector<std::pair<std::size_t, double>> shares;
-  for (std::int64_t e = 0; e < p.size(0); ++e) shares.emplace_back(e, p.data_ptr<double>()[e]);
-  const auto kept = top_k > 0 ? std::min<std::ptrdiff_t>(top_k, p.size(0)) : p.size(0);
-  std::partial_sort(
-      shares.begin(), shares.begin() + kept, shares.end(), [](const auto& left, const auto& right) {
-        return left.second != right.second ? left.second > right.second : left.first < right.first;
-      });
-  shares.resize(static_cast<std::size_t>(kept));
-  const auto normalize = [&shares] {
-    const double sum = std::accumulate(shares.begin(), shares.end(), 0.0,
-                                       [](double total, const auto& share) { return total + share.second; });
-    for (auto& share : shares) share.second /= sum;
-  };
-  normalize();
-  // The heaviest stays, however many experts there are.
-  const auto small = [](const auto& share) { return share.second < kSmallestShare; };
-  shares.erase(std::find_if(shares.begin() + 1, shares.end(), small), shares.end());
-  normalize();
-  return shares;
 }
 
 Products products_for(const PromptSample& sample, const PromptRuleOptions& options) {
@@ -131,7 +107,8 @@ PromptRule PromptRule::State::fit(PromptSample sample, PromptSums sums, const Pr
     labels.push_back(some(sample.owners.index_select(0, tasks)));
     first = ((first - x.size(0)) % stride + stride) % stride;
   });
-  state->foreign = make_foreignness_scale(at::cat(largest), at::cat(leverages));
+  state->leverages = at::cat(leverages).contiguous();
+  state->foreign = make_foreignness_scale(at::cat(largest), state->leverages);
   if (discriminant) {
     state->rule = discriminant->linear;
   } else if (options.kind == PromptRuleKind::kCentroid) {
@@ -159,18 +136,30 @@ PromptDecision PromptRule::decide(const std::map<std::int64_t, at::Tensor>& feat
   const at::Tensor x = state_->checked_rows(found->second.reshape({1, -1}));  // (1, D)
   const at::Tensor scores = state_->rule.scores(x);                           // (1, C)
   const PromptSample& sample = state_->sample;
-  const at::Tensor log_p = at::log_softmax(
-      expert_scores(scores, sample.owners, sample.experts)[0] / state_->temperature, 0);  // (E)
+  const at::Tensor of_experts = expert_scores(scores, sample.owners, sample.experts)[0];  // (E)
+  const at::Tensor log_p = at::log_softmax(of_experts / state_->temperature, 0);
 
   PromptDecision decision;
   decision.log_probabilities.assign(log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.size(0));
   const at::Tensor likeness =
-      state_->options.kind == PromptRuleKind::kRidge ? scores : state_->ridge.linear.scores(x);
-  decision.foreignness =
-      state_->foreign.foreignness(likeness.max().item<double>(), state_->ridge.leverages(x).item<double>());
+      state_->options.kind == PromptRuleKind::kRidge
+          ? of_experts
+          : expert_scores(state_->ridge.linear.scores(x), sample.owners, sample.experts)[0].contiguous();
+  decision.likeness.assign(likeness.data_ptr<double>(), likeness.data_ptr<double>() + likeness.size(0));
+  const double leverage = state_->ridge.leverages(x).item<double>();
+  decision.leverage_rank = state_->foreign.leverage_rank(leverage);
+  decision.foreignness = state_->foreign.foreignness(likeness.max().item<double>(), leverage);
   decision.is_foreign = state_->options.abstains && decision.foreignness > foreignness_threshold();
   if (!decision.is_foreign) decision.shares = largest_shares(log_p.exp(), state_->options.top_k);
   return decision;
+}
+
+at::Tensor PromptRule::own_leverage_ranks() const {
+  at::Tensor ranks = at::empty_like(state_->leverages);
+  for (std::int64_t row = 0; row < ranks.numel(); ++row) {
+    ranks.data_ptr<double>()[row] = state_->foreign.leverage_rank(state_->leverages.data_ptr<double>()[row]);
+  }
+  return ranks;
 }
 
 at::Tensor PromptRule::task_scores(const at::Tensor& rows) const {

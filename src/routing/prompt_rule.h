@@ -55,6 +55,8 @@ struct PromptDecision {
   // where the prompt is foreign: it belongs to no expert.
   std::vector<std::pair<std::size_t, double>> shares;
   std::vector<double> log_probabilities;  // (E) log p_e over all experts, of a foreign prompt too
+  std::vector<double> likeness;           // (E) ridge scores: about 1 for a row of one's own, 0 for others'
+  double leverage_rank = 1;               // r_2 below: small off the rows' subspace
   double foreignness = 0;                 // -log of a chance; comparable within one rule only
   bool is_foreign = false;
 };
@@ -94,6 +96,9 @@ class PromptRule {
   std::int64_t width() const;            // D
   double temperature() const;            // T
   double foreignness_threshold() const;  // above it a prompt is foreign
+
+  // r_2 of each of the rows, judged without itself: (N) float64 in their order. Not after restore().
+  at::Tensor own_leverage_ranks() const;
 
   // Everything decide() needs, and the rows for without() and with(). restore() decides with the same bits.
   std::map<std::string, at::Tensor> tensors() const;

@@ -14,6 +14,7 @@ struct PromptRule::State {
   LinearRule rule;  // that scores the tasks
   RidgeRule ridge;  // that knows foreign prompts; of kRidge, `rule` is its own
   ForeignnessScale foreign;
+  at::Tensor leverages;  // (N) of each row without itself, in order; undefined after restore()
   double temperature = 1;
 
   static PromptRule fit(PromptSample sample, PromptSums sums, const PromptRuleOptions& options);

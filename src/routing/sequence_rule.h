@@ -20,6 +20,7 @@ struct ExpertShare {
 struct SequenceDecision {
   std::vector<ExpertShare> shares;             // empty: none, the base alone
   bool is_foreign = false;                     // no expert fits the prompt: the router's fallback decides
+  bool is_unsure = false;                      // look_again() knows better
   std::vector<double> log_probabilities = {};  // by expert, where the rule gives them
   // By slot, where slots have shares of their own; `shares` are their mean.
   std::map<std::int64_t, std::vector<ExpertShare>> slot_shares = {};
@@ -45,6 +46,10 @@ class SequenceRule {
 
   virtual SequenceNeeds needs() const { return {}; }
   virtual SequenceDecision decide(const SequenceInput& input) const = 0;
+
+  // Decides a sequence anew that decide() was unsure of, from what second_needs() names.
+  virtual SequenceNeeds second_needs() const { return {}; }
+  virtual SequenceDecision look_again(const SequenceInput& input) const { return decide(input); }
 
   // What it was fitted to, from which it is restored to the bit; empty where the experts alone say it.
   virtual std::map<std::string, at::Tensor> tensors() const { return {}; }

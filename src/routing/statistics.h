@@ -18,6 +18,9 @@ namespace quiver {
 // base and the prompts, not on the expert's weights.
 inline constexpr char kStatisticsKind[] = "statistics";
 
+// The layers whose hidden states are kept are these parts of the base's depth, 0 to 6 sixths of it.
+inline std::int64_t statistics_layer(std::int64_t depth, std::int64_t sixths) { return sixths * depth / 6; }
+
 // What the artefact's parts are called.
 std::string statistics_feature_key(std::int64_t layer);          // "layer.10.mean"
 std::string statistics_input_key(const std::string& path);       // "model.layers.0.self_attn.q_proj.input"

@@ -20,7 +20,7 @@ namespace {
 std::vector<std::int64_t> candidate_layers(std::int64_t depth) {
   std::vector<std::int64_t> layers;
   for (std::int64_t sixth = 0; sixth <= 6; ++sixth) {
-    const std::int64_t layer = sixth * depth / 6;
+    const std::int64_t layer = statistics_layer(depth, sixth);
     if (layers.empty() || layers.back() != layer) layers.push_back(layer);
   }
   return layers;
