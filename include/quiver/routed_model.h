@@ -30,6 +30,8 @@ struct Binding {
   // with equal content compute the same. Nothing: the base alone.
   using Content = std::vector<std::pair<std::shared_ptr<const void>, double>>;
   Content content = {};
+  // By slot index, where slots have weights of their own; `expert_weights` is their mean.
+  std::map<std::int64_t, std::vector<double>> slot_weights = {};
 };
 
 // A base model, experts and a router. Immutable and thread-safe; cheap to copy: base and experts are shared,

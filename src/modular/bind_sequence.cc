@@ -60,9 +60,9 @@ Binding::Content content_of(const ExpertSet& experts, const SequenceDecision& de
   return content;
 }
 
-std::vector<double> weights_of(const SequenceDecision& decision, std::size_t experts) {
+std::vector<double> weights_of(std::span<const ExpertShare> shares, std::size_t experts) {
   std::vector<double> weights(experts);
-  for (const ExpertShare& share : decision.shares) weights[share.expert] += share.weight;
+  for (const ExpertShare& share : shares) weights[share.expert] += share.weight;
   return weights;
 }
 
@@ -124,8 +124,11 @@ Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int
   if (mixture && !fitted->rule) return {mixture, {}, {{mixture, 0}}};
   const auto binding = [&](const std::shared_ptr<const LinearAdapter>& adapter,
                            const SequenceDecision& decision) {
-    return Binding{adapter, weights_of(decision, experts.size()),
+    Binding result{adapter, weights_of(decision.shares, experts.size()),
                    content_of(experts, decision, router.combine, adapter)};
+    for (const auto& [slot, shares] : decision.slot_shares)
+      result.slot_weights[slot] = weights_of(shares, experts.size());
+    return result;
   };
   if (constant) return binding(constant_adapter, *constant);
   if (!fitted) return {};

@@ -203,10 +203,13 @@ std::map<std::string, at::Tensor> RoutedModel::route(const std::string& prompt,
     }
     return trace;
   }
-  // One decision for all tokens and slots.
-  const at::Tensor weights =
-      at::tensor(binding.expert_weights, at::kFloat).expand({batch.tokens(), -1}).contiguous();
-  for (const std::int64_t slot : state_->experts.slots()) trace[path(slot)] = weights;
+  // One decision for all tokens, mostly for all slots as well.
+  for (const std::int64_t slot : state_->experts.slots()) {
+    const auto own = binding.slot_weights.find(slot);
+    const std::vector<double>& weights =
+        own == binding.slot_weights.end() ? binding.expert_weights : own->second;
+    trace[path(slot)] = at::tensor(weights, at::kFloat).expand({batch.tokens(), -1}).contiguous();
+  }
   return trace;
 }
 

@@ -49,7 +49,12 @@ ModelRegistry::ModelRegistry(std::shared_ptr<const BaseModel> base, std::optiona
       root_(options_.loading_root ? std::optional<LoadingRoot>(*options_.loading_root) : std::nullopt),
       experts_(base_.shared_base(), options_.expert_memory, [this] { forget_composed(); }) {
   const std::lock_guard lock(changing_);
-  publish(make_version(nullptr), Composed::kForget);
+  try {
+    publish(make_version(nullptr), Composed::kForget);
+  } catch (const ApiError& error) {
+    throw Error(ErrorKind::kInvalidArgument, error.what(),
+                "a router over all experts holds all of them: raise --expert-memory, or leave it out");
+  }
 }
 
 std::shared_ptr<const ModelRegistry::Version> ModelRegistry::version() const {

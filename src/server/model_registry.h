@@ -34,7 +34,8 @@ struct RegistryOptions {
 class ModelRegistry : public ModelSource {
  public:
   // Reads what the routers and `pinned` need. An expert whose artefact is of other weights is left out of the
-  // routers that need it, which problems() says. Throws as RoutedModel::compose and ResidentExperts::get.
+  // routers that need it, which problems() says. Throws as RoutedModel::compose, and Error(kInvalidArgument)
+  // where expert_memory is too small for that.
   ModelRegistry(std::shared_ptr<const BaseModel> base, std::optional<ExpertLibrary> library,
                 RegistryOptions options);
 

@@ -68,12 +68,14 @@ TEST_F(PolyRouterGoldenTest, EachTaskHasItsWeightsAndOthersTheLastRow) {
 TEST_F(PolyRouterGoldenTest, WeightsWithoutAnExpert) {
   const RoutedModel model = compose("parameter");
   EXPECT_NEAR(model.bind({}, "").expert_weights.at(0), 0.5, 1e-7);  // the last row is zeros
+  const auto trace = model.route("a", "colours");
   double mean = 0;
   for (const auto& [path, weights] : library_.load("expert_0").modules) {
     const at::Tensor z = expected_.read("z/" + path);
     const double first = 1 / (1 + std::exp(-z[1][0].item<double>())),
                  second = 1 / (1 + std::exp(-z[1][1].item<double>()));
     mean += first / (first + second) / 6;
+    EXPECT_NEAR(trace.at(path)[0][0].item<double>(), first / (first + second), 1e-6) << path;
   }
   EXPECT_NEAR(model.bind({}, "colours").expert_weights.at(0), mean, 1e-6);
   EXPECT_NEAR(model.without_expert("expert_0").bind({}, "colours").expert_weights.at(0), 1, 1e-6);

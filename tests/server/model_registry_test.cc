@@ -120,8 +120,9 @@ TEST_F(ModelRegistryTest, ExpertsAreReadWhenAskedForAndLeaveForOthers) {
 }
 
 TEST_F(ModelRegistryTest, ARouterOverAllNeedsRoomForAll) {
-  EXPECT_NE(refusal(503, [&] { registry({"arrow"}, {.expert_memory = 16000}); }).find("no room for expert"),
-            std::string::npos);
+  const std::string message = error_message([&] { registry({"arrow"}, {.expert_memory = 16000}); });
+  EXPECT_EQ(message.find("no room for expert 'expert_2'"), 0u) << message;
+  EXPECT_NE(message.find("raise --expert-memory"), std::string::npos);
 }
 
 TEST_F(ModelRegistryTest, AChangedLibraryIsServedAsOneAndTheOldGoesOn) {
