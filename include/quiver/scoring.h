@@ -32,7 +32,8 @@ struct Score {
   bool greedy = false;      // every token of it is the most likely one
   double end_logprob = 0;   // of the end-of-text token after the completion, when it was asked for; else 0
   std::int64_t dropped_tokens = 0;  // of the prompt, which was too long
-  // By expert, of routers that decide once a sequence, as Binding::expert_weights.
+  // By expert: of routers that decide once a sequence as Binding::expert_weights; with record_routing, of
+  // token routers the mean over the prompt's tokens and the adapted slots, as Generation::expert_weights.
   std::vector<double> expert_weights = {};
   // Why this request failed; the rest is then 0. kInvalidArgument (an empty or too long completion),
   // kNotFound, kUnsupported, kNotFinite as in Generation.
@@ -44,6 +45,7 @@ struct ScoreOptions {
   std::int64_t token_budget = 4096;
   std::int64_t max_input_length = 1 << 30;  // the prompts of longer texts are cut; at most the positions + 1
   Truncation truncation = Truncation::kLeft;
+  bool record_routing = false;  // of token routers; costs time
 };
 
 // Scores every completion; results in the order of the requests. Neighbouring requests with the same model

@@ -97,33 +97,13 @@ Evaluation measure(ChoiceMetric metric, std::span<const ChoiceQuestion> question
   return evaluation;
 }
 
-// The routing of every question's first prompt: as it was scored where one decision was made for it, else of
-// a run of its own.
+// The routing of every question's first prompt, as it was scored.
 RoutingTally routing_of(EvaluatedModel& served, std::span<const ChoiceQuestion> questions,
-                        const std::vector<Score>& scores, Truncation truncation) {
-  std::vector<const ChoiceQuestion*> unknown;
-  std::vector<GenerationRequest> requests;
+                        const std::vector<Score>& scores) {
   std::size_t next = 0;
   for (const ChoiceQuestion& question : questions) {
-    const std::vector<double>& weights = scores[next].expert_weights;
+    served.record(question.task, scores[next].expert_weights);
     next += question.choices.size();
-    served.record(question.task, weights);
-    const RoutedModel& model = served.for_task(question.task);
-    if (!weights.empty() || model.expert_names().empty()) continue;
-    requests.push_back({model, question.prompts.front(), question.task});
-    unknown.push_back(&question);
-  }
-  if (requests.empty()) return served.routing();
-  // Of what was scored nothing is too long.
-  const GenerationOptions options = {
-      .max_new_tokens = 1,
-      .max_input_length = 1 << 30,
-      .truncation = truncation == Truncation::kError ? Truncation::kLeft : truncation,
-      .record_routing = true};
-  const std::vector<Generation> generations = generate(requests, options);
-  for (std::size_t i = 0; i < generations.size(); ++i) {
-    require_done(generations[i].error, place_of(*unknown[i], 0));
-    served.record(unknown[i]->task, generations[i].expert_weights);
   }
   return served.routing();
 }
@@ -145,7 +125,8 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
     const std::vector<ScoreRequest> requests = requests_for(model, served, questions, with_end);
     const auto start = std::chrono::steady_clock::now();
     std::size_t reported = 0;
-    const std::vector<Score> scores = score(requests, {.truncation = truncation}, [&](std::size_t done) {
+    const ScoreOptions options{.truncation = truncation, .record_routing = routing.record};
+    const std::vector<Score> scores = score(requests, options, [&](std::size_t done) {
       if (observer) observer(static_cast<std::int64_t>(done - reported));
       reported = done;
     });
@@ -153,8 +134,7 @@ std::vector<ChoiceEvaluation> evaluate_choices(std::span<const RoutedModel> mode
 
     require_scores(questions, scores);
     if (results.empty()) warn_of_cut_texts(scores, truncation);
-    const RoutingTally tally =
-        routing.record ? routing_of(served, questions, scores, truncation) : RoutingTally();
+    const RoutingTally tally = routing.record ? routing_of(served, questions, scores) : RoutingTally();
     ChoiceEvaluation result;
     std::int64_t tokens = 0;
     for (const Score& score : scores) tokens += score.tokens + (with_end ? 1 : 0);

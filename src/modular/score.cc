@@ -75,8 +75,9 @@ TokenizedText tokenize(const ScoreRequest& request, const ScoreOptions& options,
 // Runs groups of one batch: first what each shares, then every text's own rest on a copy of that cache.
 class GroupRunner {
  public:
-  GroupRunner(const BaseModel& base, const std::vector<TokenizedText>& texts, Beginnings& beginnings)
-      : base_(base), texts_(texts), beginnings_(beginnings) {}
+  GroupRunner(const BaseModel& base, const std::vector<TokenizedText>& texts, Beginnings& beginnings,
+              bool records)
+      : base_(base), texts_(texts), beginnings_(beginnings), records_(records) {}
 
   // Sets the scores of the groups' requests.
   void run(std::span<const TextGroup> groups, std::span<Score> scores) {
@@ -86,6 +87,7 @@ class GroupRunner {
     std::list<SequenceCache> owned;
     std::vector<SequenceCache*> caches;
     std::vector<std::int64_t> rows, targets;
+    std::list<PromptRouting> routings;  // of every text
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const TextGroup& group = groups[g];
       for (std::size_t i = group.first; i < group.last; ++i) {
@@ -94,7 +96,9 @@ class GroupRunner {
         caches.push_back(&owned.back());
         const std::int64_t row_begin = batch.tokens();
         batch.add(std::span(text.ids).first(text.run()).subspan(group.shared));
-        adapter.add(row_begin, batch.tokens(), text.adapter);
+        adapter.add(row_begin, batch.tokens(),
+                    record(text, routings.emplace_back(), batch.tokens() - row_begin,
+                           static_cast<std::int64_t>(text.begin - group.shared)));
         for (std::size_t t = text.begin; t < text.ids.size(); ++t) {
           rows.push_back(row_begin + static_cast<std::int64_t>(t - 1 - group.shared));
           targets.push_back(text.ids[t]);
@@ -107,6 +111,7 @@ class GroupRunner {
         score_targets(hidden, at::tensor(targets).to(hidden.device()),
                       [&](const at::Tensor& block) { return base_.logits(block); });
     add_up(groups, token_scores, scores);
+    if (records_) tell_routing(groups, shared, routings, scores);
   }
 
  private:
@@ -114,7 +119,32 @@ class GroupRunner {
   struct Shared {
     std::vector<const SequenceCache*> by_group;
     std::list<SequenceCache> owned;
+    std::list<PromptRouting> routings;  // by group
   };
+
+  // What to run `rows` tokens of a text with, the first `counted` of which are its prompt's.
+  const LinearAdapter* record(const TokenizedText& text, PromptRouting& routing, std::int64_t rows,
+                              std::int64_t counted) const {
+    return records_ ? routing.record(text.binding.adapter, rows, counted) : text.adapter;
+  }
+
+  // Sets what token routers did with the prompts.
+  void tell_routing(std::span<const TextGroup> groups, const Shared& shared,
+                    std::list<PromptRouting>& routings, std::span<Score> scores) const {
+    auto own = routings.begin();
+    auto of_group = shared.routings.begin();
+    for (const TextGroup& group : groups) {
+      const PromptRouting* const begun = beginnings_.routing(texts_[group.first].adapter);
+      for (std::size_t i = group.first; i < group.last; ++i, ++own) {
+        Score& score = scores[texts_[i].place];
+        if (score.error || !score.expert_weights.empty()) continue;
+        own->add(*of_group);
+        if (begun != nullptr) own->add(*begun);
+        score.expert_weights = own->mean(static_cast<std::int64_t>(texts_[i].begin));
+      }
+      ++of_group;
+    }
+  }
 
   Shared run_shared(std::span<const TextGroup> groups) {
     RaggedBatch batch;
@@ -123,13 +153,15 @@ class GroupRunner {
     Shared shared;
     for (const TextGroup& group : groups) {
       const TokenizedText& text = texts_[group.first];
-      const SequenceCache* begun = beginnings_.cache(text.adapter);
+      PromptRouting& routing = shared.routings.emplace_back();
+      const SequenceCache* begun = beginnings_.cache(text.binding.adapter);
       if (group.shared > group.begun) {
         shared.owned.push_back(make_cache(begun, group.shared));
         begun = caches.emplace_back(&shared.owned.back());
         const std::int64_t row_begin = batch.tokens();
         batch.add(std::span(text.ids).first(group.shared).subspan(group.begun));
-        adapter.add(row_begin, batch.tokens(), text.adapter);
+        const std::int64_t own = batch.tokens() - row_begin;
+        adapter.add(row_begin, batch.tokens(), record(text, routing, own, own));
       }
       shared.by_group.push_back(begun);
     }
@@ -176,6 +208,7 @@ class GroupRunner {
   const BaseModel& base_;
   const std::vector<TokenizedText>& texts_;
   Beginnings& beginnings_;
+  const bool records_;
 };
 
 }  // namespace
@@ -201,8 +234,8 @@ std::vector<Score> score(std::span<const ScoreRequest> requests, const ScoreOpti
   }
   const std::size_t failed = requests.size() - texts.size();
   std::vector<TextGroup> groups = group_by_prompt(texts, options.token_budget);
-  Beginnings beginnings(base, texts, groups);
-  GroupRunner runner(base, texts, beginnings);
+  Beginnings beginnings(base, texts, groups, options.record_routing);
+  GroupRunner runner(base, texts, beginnings, options.record_routing);
   const auto budget = static_cast<std::size_t>(options.token_budget);
   for (std::size_t first = 0; first < groups.size();) {
     std::size_t last = first, tokens = 0, cached = 0;

@@ -56,8 +56,8 @@ std::vector<TextGroup> group_by_prompt(std::span<const TokenizedText> texts, std
 }
 
 Beginnings::Beginnings(const BaseModel& base, std::span<const TokenizedText> texts,
-                       std::vector<TextGroup>& groups)
-    : base_(base) {
+                       std::vector<TextGroup>& groups, bool records)
+    : base_(base), records_(records) {
   for (const TextGroup& group : groups) {
     Beginning& beginning = beginnings_[texts[group.first].adapter];
     for (std::size_t i = group.first; i < group.last; ++i)
@@ -76,8 +76,8 @@ Beginnings::Beginnings(const BaseModel& base, std::span<const TokenizedText> tex
   }
 }
 
-const SequenceCache* Beginnings::cache(const LinearAdapter* adapter) {
-  const auto found = beginnings_.find(adapter);
+const SequenceCache* Beginnings::cache(const std::shared_ptr<const LinearAdapter>& adapter) {
+  const auto found = beginnings_.find(adapter.get());
   if (found == beginnings_.end()) return nullptr;
   std::optional<SequenceCache>& cache = found->second.cache;
   if (!cache) {
@@ -87,9 +87,17 @@ const SequenceCache* Beginnings::cache(const LinearAdapter* adapter) {
     batch.add(ids);
     batch.rows.emplace();  // none: what it is run for is the cache
     SequenceCache* const caches[] = {&*cache};
-    base_.forward(batch, adapter, caches);
+    const std::int64_t tokens = batch.tokens();
+    const LinearAdapter* const run =
+        records_ ? found->second.routing.record(adapter, tokens, tokens) : adapter.get();
+    base_.forward(batch, run, caches);
   }
   return &*cache;
+}
+
+const PromptRouting* Beginnings::routing(const LinearAdapter* adapter) const {
+  const auto found = beginnings_.find(adapter);
+  return found == beginnings_.end() || !records_ ? nullptr : &found->second.routing;
 }
 
 void Beginnings::drop_before(std::size_t text) {

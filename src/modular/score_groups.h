@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "modular/prompt_routing.h"
 #include "quiver/scoring.h"
 
 namespace quiver {
@@ -51,11 +52,14 @@ std::vector<TextGroup> group_by_prompt(std::span<const TokenizedText> texts, std
 // exists from the adapter's first group to its last.
 class Beginnings {
  public:
-  // Sets begun, and what follows from it, in every group.
-  Beginnings(const BaseModel& base, std::span<const TokenizedText> texts, std::vector<TextGroup>& groups);
+  // Sets begun, and what follows from it, in every group. `records`: whether routing() is wanted.
+  Beginnings(const BaseModel& base, std::span<const TokenizedText> texts, std::vector<TextGroup>& groups,
+             bool records);
 
   // Null where there is none. Valid until drop_before is called with a later text.
-  const SequenceCache* cache(const LinearAdapter* adapter);
+  const SequenceCache* cache(const std::shared_ptr<const LinearAdapter>& adapter);
+  // What was recorded while cache() ran; null where there is none.
+  const PromptRouting* routing(const LinearAdapter* adapter) const;
 
   // Only texts from this one on are still to come.
   void drop_before(std::size_t text);
@@ -65,9 +69,11 @@ class Beginnings {
     CommonBeginning common;
     std::size_t groups = 0, last = 0;
     std::optional<SequenceCache> cache;
+    PromptRouting routing;
   };
 
   const BaseModel& base_;
+  const bool records_;
   std::map<const LinearAdapter*, Beginning> beginnings_;  // those that are worth a step of their own
 };
 

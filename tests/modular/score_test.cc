@@ -236,5 +236,40 @@ TEST_F(ScoreTest, NumbersThatAreNotFiniteAreAnError) {
             std::string::npos);
 }
 
+// The mean weights of a prompt's tokens are those that route() shows of it, whether it is run alone, once for
+// several completions, or begun together with other prompts.
+TEST_F(ScoreTest, RecordsTheRoutingOfPrompts) {
+  const std::string beginning = "Of what is an arrow made, and where does it fly when it has been shot? ";
+  std::vector<ScoreRequest> requests;
+  for (const char* end : {"Say", "One answers", "Nobody"}) {
+    for (const char* completion : {" wood and a feather", " far"})
+      requests.push_back({arrow_, beginning + end, completion});
+  }
+  requests.push_back({arrow_, "An eel", " swims"});
+  requests.push_back({oracle_, "An eel", " swims", "task_2"});
+  requests.push_back({base_, "An eel", " swims"});
+  const std::vector<Score> scores = score(requests, {.record_routing = true});
+  for (std::size_t i = 0; i < 7; ++i) {
+    SCOPED_TRACE(i);
+    at::Tensor sum = at::zeros({4}, at::kDouble);
+    const auto trace = arrow_.route(requests[i].prompt);
+    for (const auto& [path, weights] : trace) sum += weights.to(at::kDouble).mean(0) / 6;
+    ASSERT_EQ(trace.size(), 6u);
+    ASSERT_EQ(scores[i].expert_weights.size(), 4u);
+    for (std::size_t e = 0; e < 4; ++e)
+      EXPECT_NEAR(scores[i].expert_weights[e], sum[static_cast<std::int64_t>(e)].item<double>(), 1e-5);
+    const Score alone = score({&requests[i], 1}, {.record_routing = true})[0];
+    for (std::size_t e = 0; e < 4; ++e)
+      EXPECT_NEAR(alone.expert_weights[e], scores[i].expert_weights[e], 1e-5);
+  }
+  EXPECT_EQ(scores[7].expert_weights, (std::vector<double>{0, 0, 1, 0}));
+  EXPECT_TRUE(scores[8].expert_weights.empty());
+  const std::vector<Score> plain = score(requests);
+  EXPECT_TRUE(plain[0].expert_weights.empty());
+  EXPECT_EQ(plain[7].expert_weights, scores[7].expert_weights);
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    EXPECT_NEAR(plain[i].logprob, scores[i].logprob, kTolerance);
+}
+
 }  // namespace
 }  // namespace quiver
