@@ -4,6 +4,7 @@
 #include <jinja/parser.h>
 #include <jinja/runtime.h>
 
+#include "chat/template_nesting.h"
 #include "core/strings.h"
 #include "quiver/error.h"
 
@@ -66,6 +67,7 @@ struct JinjaProgram::Program {
 
 JinjaProgram::JinjaProgram(const std::string& source, std::string where)
     : source_(source), where_(std::move(where)) {
+  check_template_nesting(source_, where_);
   try {
     program_ =
         std::make_unique<const Program>(Program{jinja::parse_from_tokens(jinja::lexer().tokenize(source_))});

@@ -24,7 +24,8 @@ using TemplateVariables = std::vector<std::pair<std::string, jinja::value>>;
 // A Jinja template, parsed once. Immutable and thread-safe.
 class JinjaProgram {
  public:
-  // `where` names the template in messages. Throws Error(kCorruptFile) for what is not Jinja.
+  // `where` names the template in messages. Throws Error(kCorruptFile) for what is not Jinja,
+  // Error(kUnsupported) for what nests too deeply.
   JinjaProgram(const std::string& source, std::string where);
   ~JinjaProgram();
 

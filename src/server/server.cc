@@ -9,6 +9,7 @@
 #include "server/chat.h"
 #include "server/completions.h"
 #include "server/embeddings.h"
+#include "server/page_route.h"
 #include "server/routes.h"
 #include "server/server_context.h"
 #include "server/status_routes.h"
@@ -41,6 +42,7 @@ class Server::State : public HttpApplication {
     add_completion_route(routes_, context_);
     add_chat_routes(routes_, context_);
     add_embedding_route(routes_, context_);
+    add_page_route(routes_);
   }
 
   const HttpServer& http() const { return http_; }

@@ -73,6 +73,27 @@ TEST_F(ChatTemplateTest, RefusesFilesThatHoldNoTemplate) {
                 "with --chat-template FILE");
 }
 
+TEST_F(ChatTemplateTest, RefusesNestingThatWouldOverflowTheStack) {
+  const auto repeated = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  for (const std::string& deep : {"{{ " + repeated("(", 200'000), "{{ " + repeated("not ", 100'000) + "x }}",
+                                  repeated("{% if x %}", 50'000), "{{ " + repeated("- ", 200'000) + "1 }}",
+                                  "{% if x %}" + repeated("{%- elif x %}", 50'000) + "{% endif %}",
+                                  "{{ " + repeated("1 if x else ", 50'000) + "1 }}"}) {
+    EXPECT_EQ(test::error_message([&] { chat(deep); }),
+              folder_.path().string() + ": the chat template nests deeper than 200 levels")
+        << deep.substr(0, 20);
+  }
+  EXPECT_EQ(chat(repeated("{% if true %}(", 90) + "{{ " + repeated("(", 90) + "1" + repeated(")", 90) +
+                 " }}" + repeated(")(((({% endif %}", 90))
+                ->render(say("x"))
+                .size(),
+            541u);
+}
+
 TEST_F(ChatTemplateTest, SaysWhatTheTemplateSays) {
   EXPECT_EQ(test::error_message([&] { chat("{{ raise_exception('no\\nway') }}")->render(say("x")); }),
             "the model's chat template refuses the conversation: no\\nway");

@@ -16,6 +16,7 @@ from unittest import mock
 
 import transformers.utils.chat_template_utils as chat_template_utils
 from jinja2.exceptions import TemplateError
+from tokenizers import pre_tokenizers
 from transformers import AutoTokenizer
 
 from golden_files import DIRECTORY, smollm2_path, write_json
@@ -189,6 +190,9 @@ def main():
     tokenizers = {name: own_tokenizer(template) for name, template in TEMPLATES.items()}
     path = smollm2_path()
     tokenizers["smollm2"] = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    # transformers reads every "gpt2" of GGUF as GPT-2's; SmolLM2's own tokenizer.json ("smollm") splits digits first.
+    tokenizers["smollm2"].backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     with mock.patch.object(chat_template_utils, "datetime", mock.Mock(now=lambda: NOW)):
         results = {name: {conversation: found for conversation, (messages, options) in CONVERSATIONS.items()
                           if (found := result(tokenizer, conversation, messages, options)) is not None}
