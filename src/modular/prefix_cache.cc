@@ -22,9 +22,16 @@ bool is_unused(const at::Tensor& page) { return page.defined() && page.use_count
 
 }  // namespace
 
+bool PrefixCache::ByOwner::operator()(const Key& left, const Key& right) const {
+  return std::ranges::lexicographical_compare(left, right, [](const auto& one, const auto& other) {
+    if (one.first.owner_before(other.first)) return true;
+    return !other.first.owner_before(one.first) && one.second < other.second;
+  });
+}
+
 PrefixCache::Found PrefixCache::find(const Binding& binding, std::span<const std::int32_t> ids) {
   Found found;
-  const auto root = roots_.find(binding.content);
+  const auto root = roots_.find(key_of(binding));
   if (root == roots_.end()) return found;
   Node* node = &root->second;
   ++looks_;
@@ -43,7 +50,7 @@ PrefixCache::Found PrefixCache::find(const Binding& binding, std::span<const std
 }
 
 void PrefixCache::announce(const Binding& binding, std::span<const std::int32_t> ids, std::uint64_t owner) {
-  Node* node = &roots_[binding.content];
+  Node* node = &roots_[key_of(binding)];
   for (const std::vector<std::int32_t>& page : in_pages(ids)) {
     std::unique_ptr<Node>& child = node->children[page];
     if (!child) {
@@ -57,7 +64,7 @@ void PrefixCache::announce(const Binding& binding, std::span<const std::int32_t>
 
 void PrefixCache::keep(const Binding& binding, std::span<const std::int32_t> ids,
                        std::span<const at::Tensor> pages) {
-  Node* node = &roots_[binding.content];
+  Node* node = &roots_[key_of(binding)];
   std::size_t place = 0;
   for (const std::vector<std::int32_t>& page : in_pages(ids)) {
     std::unique_ptr<Node>& child = node->children[page];

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "quiver/base_model.h"
@@ -13,8 +14,9 @@
 namespace quiver {
 
 // Pages of keys and values by what they were made of: the content that served a sequence (Binding::content)
-// and the tokens up to the page's end. They are compared, never hashed or named, and what they were made of
-// is held: a page cannot be taken for one of other weights. One thread at a time.
+// and the tokens up to the page's end. They are compared, never hashed or named, by who owns them: weights
+// that are gone keep their place, so that a page cannot be taken for one of other weights, and no memory
+// beside it. One thread at a time.
 class PrefixCache {
  public:
   explicit PrefixCache(std::shared_ptr<CachePool> pool) : pool_(std::move(pool)) {}
@@ -45,8 +47,15 @@ class PrefixCache {
     std::uint64_t used = 0;                                                    // when, in looks
   };
 
+  // Binding::Content without a hold on it.
+  using Key = std::vector<std::pair<std::weak_ptr<const void>, double>>;
+  struct ByOwner {
+    bool operator()(const Key& left, const Key& right) const;
+  };
+  static Key key_of(const Binding& binding) { return {binding.content.begin(), binding.content.end()}; }
+
   std::shared_ptr<CachePool> pool_;
-  std::map<Binding::Content, Node> roots_;
+  std::map<Key, Node, ByOwner> roots_;
   std::set<std::uint64_t> announcers_;
   std::uint64_t looks_ = 0;
 };

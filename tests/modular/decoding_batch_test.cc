@@ -231,6 +231,20 @@ TEST_F(DecodingBatchTest, BeginningsAreReadOnceAndGiveTheSameTokens) {
   }
 }
 
+// Experts that a server drops are gone, whatever was read under them.
+TEST_F(DecodingBatchTest, KeptBeginningsHoldNoExperts) {
+  DecodingBatch batch(base_, {.cache_memory = 1 << 20});
+  std::weak_ptr<const void> expert;
+  {
+    const RoutedModel model = library_.compose("expert:expert_1");
+    expert = model.bind({}).content.at(0).first;
+    batch.add(request(model, long_prompt(model, 2)));
+    finish(batch);
+  }
+  EXPECT_GT(batch.stats().kept_pages, 0);
+  EXPECT_TRUE(expert.expired());
+}
+
 TEST_F(DecodingBatchTest, BeginningsOfOtherWeightsAreNotTaken) {
   const std::string prompt = long_prompt(arrow_, 2);
   DecodingBatch batch(base_, {.cache_memory = 1 << 20});
