@@ -1,6 +1,6 @@
 """What `make bench-peers` runs, and the rows that come out of it.
 
-An experiment is one `quiver bench` command and the peers' scripts on the same inputs, in turn. {names} are filled in by
+An experiment is one `quiver bench` command, or a script, and the peers' scripts on the same inputs, in turn. {names} are filled in by
 run.py; `turns` says who runs when: Q is Quiver, P every peer.
 """
 
@@ -14,6 +14,7 @@ class Experiment:
     quiver: str
     peers: dict[str, str] = dataclasses.field(default_factory=dict)  # name -> script and arguments
     turns: str = "QPQ"
+    own: str = ""  # script and arguments that measure Quiver, where that is not `quiver bench`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,8 @@ ARC_OF_FOLDER = ARC.replace("{model}", "{hf}") + " --limit 500 --router base,arr
 PEER_TEXTS = "peer_generate.py --model {hf} --quiver {latest}"
 PEER_TRAIN = {"peft": "peer_train.py --model {hf} --ids {ids} --epochs 1"}
 PEER_ARC = "peer_arc.py --model {hf} --data {arc} --limit 300"
+
+SERVE = "peer_serve.py --gguf {gguf} --texts {texts}"
 
 EXPERIMENTS = [
     Experiment("train_a", TRAIN + " --tasks {task_a} --epochs 2", PEER_TRAIN),
@@ -83,6 +86,12 @@ EXPERIMENTS = [
     Experiment("arc_float32", ARC_OF_FOLDER, turns="Q"),
     Experiment("arc_blocks", ARC + " --limit 500 --router base,arrow", turns="Q"),
     Experiment("arc_q8", ARC_OF_FOLDER + " --precision q8", turns="Q"),
+    Experiment(
+        "serve",
+        "",
+        {"llama": SERVE + " --server llama"},
+        own=SERVE + " --server quiver --program {program} --library {library}",
+    ),
     Experiment("start", "", turns="Q"),
     Experiment("library", "library --experts 10000", turns="Q"),
 ]
@@ -112,6 +121,25 @@ def training(title, experiment, ratio, memory_mib, share=None):
         Row(f"{title}: useful work against the GEMM rate", experiment, work, "", at_least=share, on_figure=True),
         Row(f"{title}: {peak}", experiment, peak, "MiB", peak, **PEFT, at_most=memory_mib, on_figure=True),
     ]
+
+
+def serving():
+    """A server's rows: prompts of about 160 tokens, 64 new ones."""
+    peer = dict(peer="llama", peer_name="llama.cpp's server")
+    rate, seconds = "new tokens/s", dict(unit="s", lower_is_better=True)
+    rows = []
+    for clients, at_least in ((16, 3), (1, 1.3)):
+        name = f"base, {clients} clients"
+        title = f"server, {clients} clients" if clients > 1 else "server, 1 client"
+        rows.append(Row(f"{title}, base", "serve", name, rate, name, **peer, at_least=at_least))
+        first = f"first text, {name}"
+        rows.append(Row(f"{title}, base: first text", "serve", first, **seconds, against=first, **peer, at_least=2))
+    late = "first text p95, base, 16 clients"
+    rows.append(Row("the same, 95th percentile", "serve", late, **seconds, against=late, **peer, at_least=2))
+    for name, title, at_least in (("experts", "each another of 10 experts", 0.90), ("arrow", "Arrow", 0.85)):
+        row = Row(f"server, 16 clients, {title}", "serve", f"{name}, 16 clients", rate, "base, 16 clients", at_least=at_least)
+        rows.append(row)
+    return rows
 
 
 def routing(experts, at_most):
@@ -239,6 +267,7 @@ ROWS: list[Row] = [
         peer_name="llama.cpp without experts",
         at_least=1.2,
     ),
+    *serving(),
     Row("`quiver --version`", "start", "version", **SECONDS, at_most=0.3, on_figure=True),
     Row("`quiver library ls`, 10 experts", "start", "library ls", **SECONDS, at_most=0.3, on_figure=True),
     Row("10,000 experts: names", "library", "list", **SECONDS, at_most=1, on_figure=True),

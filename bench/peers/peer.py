@@ -9,7 +9,7 @@ import platform
 import statistics
 import time
 
-PACKAGES = ["torch", "transformers", "peft", "lm_eval", "llama-cpp-python"]
+PACKAGES = ["torch", "transformers", "peft", "lm_eval", "llama-cpp-python", "xllamacpp"]
 
 
 def arguments(description):

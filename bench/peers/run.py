@@ -59,6 +59,8 @@ def prepare(data_folder):
         "experts": OUT / "experts",
         "library": OUT / "library",
         "arrow_output": "arrow, output",
+        "program": QUIVER,
+        "texts": ROOT / "data" / "tasks.jsonl",
     }
     if not (names["hf"] / "tokenizer.json").exists():
         subprocess.run([sys.executable, SCRIPTS / "convert_model.py", gguf, names["hf"]], check=True)
@@ -86,6 +88,12 @@ def time_starts(names, path, threads):
     peer.publish(path, threads, rows, {})
 
 
+def run_script(command, names, threads, path):
+    script, *words = filled(command, names)
+    arguments = [*words, "--threads", str(threads), "--out", path]
+    subprocess.run([sys.executable, SCRIPTS / script, *arguments], check=True)
+
+
 def run(experiment, names, threads):
     for old in OUT.glob(f"{experiment.key}.*"):
         old.unlink()
@@ -95,16 +103,15 @@ def run(experiment, names, threads):
         latest = OUT / f"{experiment.key}.quiver.{turn}.json"
         if experiment.key == "start":
             time_starts(names, latest, threads)
+        elif who == "Q" and experiment.own:
+            run_script(experiment.own, names, threads, latest)
         elif who == "Q":
             names["latest"] = latest
             words = filled(experiment.quiver, names)
             subprocess.run([QUIVER, "--threads", str(threads), "--quiet", "bench", *words, "--out", latest], check=True)
         else:
             for name, command in experiment.peers.items():
-                script, *words = filled(command, names)
-                path = OUT / f"{experiment.key}.{name}.{turn}.json"
-                command = [sys.executable, SCRIPTS / script, *words, "--threads", str(threads), "--out", path]
-                subprocess.run(command, check=True)
+                run_script(command, names, threads, OUT / f"{experiment.key}.{name}.{turn}.json")
 
 
 def profile(experiment, names, threads):
