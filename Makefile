@@ -28,6 +28,7 @@ build: deps
 quickstart: build
 	./build/quiver tutorial -c configs/quickstart.json --out out/quickstart
 	@echo "all of it on one page: out/quickstart/report.html; charts and numbers: rouge.png accuracy.png routing.png results.json"
+	@echo "serve what was trained: ./build/quiver serve smollm2-135m --library out/quickstart/library --router prompt,arrow"
 
 test: deps check-format
 	cmake --preset test >/dev/null
