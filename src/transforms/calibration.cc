@@ -2,10 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <mutex>
-
 #include "quiver/transforms.h"
-#include "tensor/jobs.h"
 #include "transforms/prompt_runs.h"
 #include "transforms/slot_lengths.h"
 
@@ -41,26 +38,12 @@ std::int64_t compute_calibration(ExpertLibrary& library, std::span<const std::st
                                  const BaseModel& base, const TaskDataset& data,
                                  const StatisticsOptions& options, Recompute recompute,
                                  const ExpertObserver& observer) {
-  const TrainingRows rows = training_rows(data);
-  std::vector<PromptPlan> plans;
-  std::vector<double> costs;
-  for (const std::string& name : experts) {
-    PromptPlan plan = plan_prompts(library, name, base, rows, options);
-    if (recompute == Recompute::kMissing && is_current(library, plan)) {
-      if (observer) observer(name);
-      continue;
-    }
-    costs.push_back(plan.cost());
-    plans.push_back(std::move(plan));
-  }
-  std::mutex callbacks;
-  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
-    const std::string& name = plans[number].info.name;
-    library.put_artefact(name, kCalibrationKind, make_calibration(base, library.load(name), plans[number]));
-    const std::lock_guard lock(callbacks);
-    if (observer) observer(name);
-  });
-  return static_cast<std::int64_t>(plans.size());
+  return put_prompt_artefacts(
+      library, experts, base, data, options, recompute, observer,
+      {.kind = kCalibrationKind,
+       .is_current = [&](const PromptPlan& plan) { return is_current(library, plan); },
+       .make = [&](const Expert& expert,
+                   const PromptPlan& plan) { return make_calibration(base, expert, plan); }});
 }
 
 }  // namespace quiver

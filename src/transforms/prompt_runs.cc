@@ -1,6 +1,9 @@
 #include "transforms/prompt_runs.h"
 
+#include <mutex>
+
 #include "expert/begin_of_text_record.h"
+#include "tensor/jobs.h"
 #include "text/text_beginning.h"
 
 namespace quiver {
@@ -48,6 +51,32 @@ PromptPlan plan_prompts(const ExpertLibrary& library, const std::string& name, c
       {"truncation_side", options.truncate_left ? "left" : "right"},
       {"bos", begin_of_text_name(beginning.is_empty() ? BeginOfText::kNever : BeginOfText::kAlways)}};
   return plan;
+}
+
+std::int64_t put_prompt_artefacts(ExpertLibrary& library, std::span<const std::string> experts,
+                                  const BaseModel& base, const TaskDataset& data,
+                                  const StatisticsOptions& options, Recompute recompute,
+                                  const ExpertObserver& observer, const PromptArtefact& artefact) {
+  const TrainingRows rows = training_rows(data);
+  std::vector<PromptPlan> plans;
+  std::vector<double> costs;
+  for (const std::string& name : experts) {
+    PromptPlan plan = plan_prompts(library, name, base, rows, options);
+    if (recompute == Recompute::kMissing && artefact.is_current(plan)) {
+      if (observer) observer(name);
+      continue;
+    }
+    costs.push_back(plan.cost());
+    plans.push_back(std::move(plan));
+  }
+  std::mutex callbacks;
+  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
+    const std::string& name = plans[number].info.name;
+    library.put_artefact(name, artefact.kind, artefact.make(library.load(name), plans[number]));
+    const std::lock_guard lock(callbacks);
+    if (observer) observer(name);
+  });
+  return static_cast<std::int64_t>(plans.size());
 }
 
 void run_prompts(const BaseModel& base, const PromptPlan& plan,

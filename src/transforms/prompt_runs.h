@@ -28,4 +28,19 @@ PromptPlan plan_prompts(const ExpertLibrary& library, const std::string& name, c
 void run_prompts(const BaseModel& base, const PromptPlan& plan,
                  const std::function<void(const RaggedBatch&)>& run);
 
+// An artefact that is made of prompts.
+struct PromptArtefact {
+  std::string kind;
+  // Whether the library has this one already.
+  std::function<bool(const PromptPlan&)> is_current;
+  std::function<Artefact(const Expert&, const PromptPlan&)> make;
+};
+
+// Makes it for every expert, or for those that lack it, several side by side; how many. Throws as
+// plan_prompts() and ExpertLibrary.
+std::int64_t put_prompt_artefacts(ExpertLibrary& library, std::span<const std::string> experts,
+                                  const BaseModel& base, const TaskDataset& data,
+                                  const StatisticsOptions& options, Recompute recompute,
+                                  const ExpertObserver& observer, const PromptArtefact& artefact);
+
 }  // namespace quiver

@@ -3,12 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <mutex>
-
 #include "core/json.h"
 #include "model/first_not_finite.h"
 #include "quiver/transforms.h"
-#include "tensor/jobs.h"
 #include "transforms/prompt_runs.h"
 #include "transforms/slot_inputs.h"
 
@@ -104,26 +101,13 @@ std::int64_t compute_statistics(ExpertLibrary& library, std::span<const std::str
                                 const BaseModel& base, const TaskDataset& data,
                                 const StatisticsOptions& options, Recompute recompute,
                                 const ExpertObserver& observer) {
-  const TrainingRows rows = training_rows(data);
-  std::vector<PromptPlan> plans;
-  std::vector<double> costs;
-  for (const std::string& name : experts) {
-    PromptPlan plan = plan_prompts(library, name, base, rows, options);
-    if (recompute == Recompute::kMissing && is_current(library, plan, statistics_settings(base, plan))) {
-      if (observer) observer(name);
-      continue;
-    }
-    costs.push_back(plan.cost());
-    plans.push_back(std::move(plan));
-  }
-  std::mutex callbacks;
-  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
-    const std::string& name = plans[number].info.name;
-    library.put_artefact(name, kStatisticsKind, make_statistics(base, library.load(name), plans[number]));
-    const std::lock_guard lock(callbacks);
-    if (observer) observer(name);
-  });
-  return static_cast<std::int64_t>(plans.size());
+  return put_prompt_artefacts(
+      library, experts, base, data, options, recompute, observer,
+      {.kind = kStatisticsKind,
+       .is_current =
+           [&](const PromptPlan& plan) { return is_current(library, plan, statistics_settings(base, plan)); },
+       .make = [&](const Expert& expert,
+                   const PromptPlan& plan) { return make_statistics(base, expert, plan); }});
 }
 
 }  // namespace quiver
