@@ -74,7 +74,12 @@ TEST_F(EngineTest, CancelledAndLateOnesEnd) {
   auto first = std::make_shared<std::promise<Outcome>>(), second = std::make_shared<std::promise<Outcome>>();
   Engine::Submission endless = submission(models_[0], "x", 100, first);
   endless.request.ignore_stop_tokens = true;
-  const std::uint64_t running = engine.submit(std::move(endless));
+  // Cancelled by its listener at its first text, long before its last token.
+  endless.listener = [&engine, listener = endless.listener](SequenceEvent event) {
+    if (!event.finish) engine.cancel(event.sequence);
+    listener(std::move(event));
+  };
+  engine.submit(std::move(endless));
   // It waits for the only place, and its time is over.
   Engine::Submission late = submission(models_[0], "x", 10, second);
   late.deadline = std::chrono::steady_clock::now() - 1s;
@@ -83,10 +88,8 @@ TEST_F(EngineTest, CancelledAndLateOnesEnd) {
   EXPECT_EQ(of_late.finish, FinishReason::kCancelled);
   ASSERT_TRUE(of_late.error);
   EXPECT_NE(std::string(of_late.error->what()).find("deadline"), std::string::npos);
-  engine.cancel(running);
   engine.cancel(12345);
-  const Outcome of_first = get(first->get_future());
-  EXPECT_TRUE(of_first.finish == FinishReason::kCancelled || of_first.finish == FinishReason::kLength);
+  EXPECT_EQ(get(first->get_future()).finish, FinishReason::kCancelled);
   EXPECT_EQ(get(submit(engine, models_[1], "The archer", 3)).finish, FinishReason::kLength);
 }
 
