@@ -63,7 +63,9 @@ void HttpAnswer::begin_stream(HttpResponse head, std::string pause) {
 bool HttpAnswer::write(std::string_view piece) {
   const std::lock_guard lock(mutex_);
   if (is_gone_ || next_.is_broken || !next_.is_stream || has_end_) return false;
-  if (next_.body.size() + piece.size() > unsent_bytes_) next_.is_broken = true;
+  // One long piece is no reader's fault: what has come together beside it counts.
+  longest_ = std::max(longest_, piece.size());
+  if (next_.body.size() + piece.size() > unsent_bytes_ + longest_) next_.is_broken = true;
   if (!next_.is_broken) next_.body += piece;
   notify();
   return !next_.is_broken;

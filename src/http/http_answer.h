@@ -57,6 +57,7 @@ class HttpAnswer : public std::enable_shared_from_this<HttpAnswer> {
 
   std::mutex mutex_;  // guards the rest
   Piece next_;
+  std::size_t longest_ = 0;  // of the pieces so far, bytes
   bool has_head_ = false, has_end_ = false, is_gone_ = false, is_told_ = false;
   std::function<void()> gone_;
   std::vector<std::pair<std::string, std::string>> notes_;

@@ -176,9 +176,10 @@ awaitable<bool> HttpConnection::serve_one() {
   Parser parser;
   parser.header_limit(shared_.limits.header_bytes);
   parser.body_limit(shared_.limits.body_bytes);
-  const auto late = set_deadline(shared_.limits.read);
+  auto late = set_deadline(shared_.limits.read);
   auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kTuple);
   if (late->is_over()) error = asio::error::timed_out;
+  late.reset();  // body and answer have their own time
   if (error) {
     const HttpRequest unknown{.method = "-", .path = "-", .headers = {}, .client = client_};
     co_await report(error, unknown);
@@ -223,9 +224,10 @@ awaitable<bool> HttpConnection::read_body(Parser& parser, const HttpRequest& hea
     }
     if (parser.get().version() >= 11) co_await write(kContinue, kNothing);
   }
-  const auto late = set_deadline(shared_.limits.read);
+  auto late = set_deadline(shared_.limits.read);
   auto [error, size] = co_await http::async_read(stream_, buffer_, parser, kTuple);
   if (late->is_over()) error = asio::error::timed_out;
+  late.reset();
   if (!error) co_return true;
   co_await report(error, head);
   co_return false;

@@ -153,6 +153,37 @@ TEST(HttpStream, AReaderThatStopsIsGivenUp) {
   EXPECT_EQ(gone.get_future().wait_for(20s), std::future_status::ready);
 }
 
+TEST(HttpStream, AnAnswerMayTakeLongerThanItsRequest) {
+  for (const bool stream : {false, true}) {
+    Held held({.limits = {.read = 100ms}});
+    HttpClient client(held.application.port());
+    client.send(kGet);
+    const std::shared_ptr<HttpExchange> exchange = held.exchange();
+    if (stream) exchange->begin_stream({});
+    std::this_thread::sleep_for(400ms);
+    if (stream) {
+      EXPECT_TRUE(exchange->write("late"));
+      exchange->end_stream();
+    } else {
+      exchange->respond({.body = "late"});
+    }
+    const HttpReply reply = client.read();
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, "late");
+  }
+}
+
+TEST(HttpStream, OneLongPieceArrives) {
+  Held held({.limits = {.unsent_bytes = 10'000}});
+  HttpClient client(held.application.port());
+  client.send(kGet);
+  const std::shared_ptr<HttpExchange> exchange = held.exchange();
+  exchange->begin_stream({});
+  EXPECT_TRUE(exchange->write(std::string(30'000, 'x')));
+  exchange->end_stream();
+  EXPECT_EQ(client.read().body, std::string(30'000, 'x'));
+}
+
 TEST(HttpStream, StopCutsEverything) {
   Held held;
   HttpClient client(held.application.port());
