@@ -25,7 +25,7 @@ jinja::value strftime_now(const jinja::func_args& arguments) {
   const std::string format = arguments.get_pos(0)->as_string().str();
   std::tm local{};
   localtime_r(&arguments.ctx.current_time, &local);
-  std::string text(format.size() * 4 + 256, '\0');
+  std::string text(format.size() * 32 + 256, '\0');
   text.resize(std::strftime(text.data(), text.size(), format.c_str(), &local));
   return jinja::mk_val<jinja::value_string>(text);
 }
@@ -67,10 +67,12 @@ struct JinjaProgram::Program {
 
 JinjaProgram::JinjaProgram(const std::string& source, std::string where)
     : source_(source), where_(std::move(where)) {
-  check_template_nesting(source_, where_);
   try {
-    program_ =
-        std::make_unique<const Program>(Program{jinja::parse_from_tokens(jinja::lexer().tokenize(source_))});
+    const jinja::lexer_result lexed = jinja::lexer().tokenize(source_);
+    check_template_nesting(lexed, where_);
+    program_ = std::make_unique<const Program>(Program{jinja::parse_from_tokens(lexed)});
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& e) {
     throw Error(ErrorKind::kCorruptFile,
                 where_ + ": the chat template cannot be parsed: " + one_line(e.what()),

@@ -79,12 +79,18 @@ TEST_F(ChatTemplateTest, RefusesNestingThatWouldOverflowTheStack) {
     for (int i = 0; i < times; ++i) all += text;
     return all;
   };
-  for (const std::string& deep : {"{{ " + repeated("(", 200'000), "{{ " + repeated("not ", 100'000) + "x }}",
-                                  repeated("{% if x %}", 50'000), "{{ " + repeated("- ", 200'000) + "1 }}",
-                                  "{% if x %}" + repeated("{%- elif x %}", 50'000) + "{% endif %}",
-                                  "{{ " + repeated("1 if x else ", 50'000) + "1 }}"}) {
+  for (const std::string& deep :
+       {"{{ " + repeated("(", 200'000), "{{ " + repeated("not ", 100'000) + "x }}",
+        repeated("{% if x %}", 50'000), "{{ " + repeated("- ", 200'000) + "1 }}",
+        "{% if x %}" + repeated("{%- elif x %}", 50'000) + "{% endif %}",
+        "{{ " + repeated("1 if x else ", 50'000) + "1 }}", "{{ " + repeated("+", 200'000) + "1 }}",
+        "{{ " + repeated("-\n", 200'000) + "1 }}", repeated("{% if x %}{% set a %}{% endset %}", 25'000),
+        repeated("{% if x %}{# {% endif %} #}", 30'000), "{{ \"}}\" ~ " + repeated("(", 200'000),
+        "{{ a" + repeated("~a", 400'000) + " }}", "{{ messages" + repeated("|list", 150'000) + " }}",
+        "{{ a" + repeated(".a", 150'000) + " }}", "{{ f" + repeated("()", 150'000) + " }}",
+        repeated("{% set a %}", 50'000)}) {
     EXPECT_EQ(test::error_message([&] { chat(deep); }),
-              folder_.path().string() + ": the chat template nests deeper than 200 levels")
+              folder_.path().string() + ": the chat template nests deeper than 500 levels")
         << deep.substr(0, 20);
   }
   EXPECT_EQ(chat(repeated("{% if true %}(", 90) + "{{ " + repeated("(", 90) + "1" + repeated(")", 90) +
