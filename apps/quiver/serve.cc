@@ -126,6 +126,8 @@ void add_serve(Command& program, GlobalOptions& global) {
   auto arguments = std::make_shared<Arguments>();
   Command* command = program.add_subcommand("serve", "Answer requests of OpenAI's clients over HTTP");
   arguments->model.add_to(*command);
+  command->add_option("--chat-template", arguments->chat_template,
+                      "Jinja file in place of the base's own chat template");
   command->add_option("--host", arguments->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", arguments->port, "Port to listen on; 0: any that is free")
       ->check(whole_number(0, 65535))

@@ -185,11 +185,16 @@ void Engine::State::admit() {
 
 void Engine::State::start(Waiting waiting) {
   Submission& submission = waiting.submission;
+  const auto fail = [&](const Error& error) {
+    end(submission.listener, {.sequence = waiting.id, .finish = FinishReason::kFailed, .error = error});
+  };
   try {
     const std::uint64_t name = batch.add(std::move(submission.request));
-    running.emplace(name, Running{waiting.id, std::move(submission.listener), submission.deadline});
+    running.emplace(name, Running{waiting.id, submission.listener, submission.deadline});
   } catch (const Error& error) {
-    end(submission.listener, {.sequence = waiting.id, .finish = FinishReason::kFailed, .error = error});
+    fail(error);
+  } catch (const std::exception& error) {
+    fail(Error(ErrorKind::kIo, std::string("the request could not be begun: ") + error.what()));
   }
 }
 

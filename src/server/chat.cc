@@ -45,6 +45,7 @@ void answer_chat(ServerContext& context, const std::shared_ptr<HttpExchange>& ex
   const std::int64_t max_tokens = request.max_tokens.value_or(std::max<std::int64_t>(room, 1));
   check_length(model.base(), ids.size(), max_tokens, "messages");
   GenerationPlan plan = new_plan(common, chat_writer(identity_of(model, name, request.logprobs.has_value())));
+  check_sequences(1, common.n, context.most_sequences);
   for (std::int64_t copy = 0; copy < common.n; ++copy) {
     plan.sequences.push_back(
         {.request = sequence_request(common, model, ids, max_tokens, request.logprobs, copy),

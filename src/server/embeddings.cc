@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <bit>
+#include <boost/asio/post.hpp>
 
 #include "protocol/answer_json.h"
 #include "protocol/api_error.h"
@@ -50,7 +51,7 @@ Json shown(const at::Tensor& vector, EmbeddingRequest::Format format) {
   return base64({reinterpret_cast<const char*>(numbers), size * sizeof(float)});
 }
 
-void answer_embeddings(const ServerContext& context, const std::shared_ptr<HttpExchange>& exchange) {
+void answer_embeddings(ServerContext& context, const std::shared_ptr<HttpExchange>& exchange) {
   const EmbeddingRequest request = EmbeddingRequest::parse(parse_request(exchange->request().body));
   const RoutedModel model = choose_model(context, request.model);
   exchange->note("model", shown_model(context, request.model));
@@ -63,18 +64,28 @@ void answer_embeddings(const ServerContext& context, const std::shared_ptr<HttpE
   }
   const auto is_gone = std::make_shared<std::atomic<bool>>(false);
   exchange->on_gone([is_gone] { *is_gone = true; });
-  Json data = Json::array();
-  for (const std::vector<std::int32_t>& ids : inputs) {
-    if (*is_gone) return;
-    data.push_back({{"object", "embedding"},
-                    {"index", data.size()},
-                    {"embedding", shown(embedding(model, ids), request.format)}});
-  }
   exchange->note("prompt_tokens", std::to_string(tokens));
-  exchange->respond({.body = dump_json({{"object", "list"},
-                                        {"data", std::move(data)},
-                                        {"model", shown_model(context, request.model)},
-                                        {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}})});
+  boost::asio::post(context.embeddings, [=, inputs = std::move(inputs), format = request.format,
+                                         name = shown_model(context, request.model)] {
+    try {
+      Json data = Json::array();
+      for (const std::vector<std::int32_t>& ids : inputs) {
+        if (*is_gone) return;
+        data.push_back({{"object", "embedding"},
+                        {"index", data.size()},
+                        {"embedding", shown(embedding(model, ids), format)}});
+      }
+      exchange->respond(
+          {.body = dump_json({{"object", "list"},
+                              {"data", std::move(data)},
+                              {"model", name},
+                              {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}})});
+    } catch (const Error& error) {
+      exchange->respond(to_response(api_error_of(error)));
+    } catch (const std::exception& error) {
+      exchange->respond(to_response(ApiError(500, error.what())));
+    }
+  });
 }
 
 }  // namespace

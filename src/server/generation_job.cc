@@ -80,6 +80,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   void on_gone();
   void cancel_all();
   // All under mutex_.
+  void take_or_fail(Sequence& sequence, const SequenceEvent& event);
   void take(Sequence& sequence, const SequenceEvent& event);
   void measure(Sequence& sequence, const SequenceEvent& event);
   ChoicePart part_of(Sequence& sequence, const SequenceEvent& event) const;
@@ -150,7 +151,7 @@ void GenerationJob::open() {
   }
   state_ = has_failed ? State::kSubmitting : State::kOpen;
   for (const auto& [place, event] : early_) {
-    if (state_ != State::kEnded && (!has_failed || event.error)) take(sequences_[place], event);
+    if (state_ != State::kEnded && (!has_failed || event.error)) take_or_fail(sequences_[place], event);
   }
   early_.clear();
 }
@@ -160,7 +161,18 @@ void GenerationJob::on_event(std::size_t place, SequenceEvent event) {
   if (state_ == State::kSubmitting) {
     early_.emplace_back(place, std::move(event));
   } else if (state_ == State::kOpen) {
-    take(sequences_[place], event);
+    take_or_fail(sequences_[place], event);
+  }
+}
+
+// The engine's thread knows no exceptions of its listeners.
+void GenerationJob::take_or_fail(Sequence& sequence, const SequenceEvent& event) {
+  try {
+    take(sequence, event);
+  } catch (const Error& failure) {
+    fail(api_error_of(failure));
+  } catch (const std::exception& failure) {
+    fail(ApiError(500, failure.what()));
   }
 }
 
@@ -215,7 +227,7 @@ void GenerationJob::measure(Sequence& sequence, const SequenceEvent& event) {
   if (sequence.state == Sequence::State::kNew) metrics.add_prompt(event.prompt_tokens);
   const Clock::time_point now = Clock::now();
   if (fresh > 0 && sequence.usage.new_tokens == 0) {
-    metrics.add_first_token(seconds_since(begin_));
+    metrics.add_first_tokens(fresh, seconds_since(begin_));
   } else if (fresh > 0) {
     const double seconds = std::chrono::duration<double>(now - sequence.last_token).count();
     metrics.add_tokens(fresh, seconds / static_cast<double>(fresh));
@@ -283,7 +295,6 @@ void GenerationJob::fail(const ApiError& error) {
 }
 
 void GenerationJob::finish() {
-  state_ = State::kEnded;
   note(*sequences_.front().whole.finish_reason);
   if (is_stream()) {
     std::string last;
@@ -294,6 +305,7 @@ void GenerationJob::finish() {
     }
     exchange_->write(last + kLastEvent);
     exchange_->end_stream();
+    state_ = State::kEnded;
     return;
   }
   Json choices = Json::array();
@@ -301,6 +313,7 @@ void GenerationJob::finish() {
   Json answer = answer_json(writer_->head(), std::move(choices));
   answer["usage"] = to_json(usage());
   exchange_->respond({.body = dump_json(answer)});
+  state_ = State::kEnded;
 }
 
 Usage GenerationJob::usage() const {

@@ -55,9 +55,9 @@ void RequestMetrics::add_prompt(std::int64_t tokens) {
   prompt_tokens_ += static_cast<std::uint64_t>(tokens);
 }
 
-void RequestMetrics::add_first_token(double seconds) {
+void RequestMetrics::add_first_tokens(std::int64_t tokens, double seconds) {
   const std::lock_guard lock(mutex_);
-  ++new_tokens_;
+  new_tokens_ += static_cast<std::uint64_t>(tokens);
   first_token_.add(seconds);
 }
 

@@ -41,8 +41,8 @@ class Histogram {
 class RequestMetrics {
  public:
   void add_prompt(std::int64_t tokens);
-  void add_first_token(double seconds);                       // since the request came
-  void add_tokens(std::int64_t tokens, double seconds_each);  // after the first
+  void add_first_tokens(std::int64_t tokens, double seconds);  // that came together, since the request came
+  void add_tokens(std::int64_t tokens, double seconds_each);   // after the first
   void add_done(const std::string& finish_reason, double seconds);
   // Tokens of a prompt by the expert that had the most weight for them.
   void add_expert_tokens(const std::string& expert, std::int64_t tokens);

@@ -266,7 +266,7 @@ bool ModelRegistry::renew() const {
   } catch (const Error& error) {
     fail(start + text_of(error));
     throw;
-  } catch (const ApiError& error) {
+  } catch (const std::exception& error) {
     fail(start + error.what());
     throw;
   }

@@ -26,6 +26,15 @@ void check_task(const RoutedModel& model, const std::string& task_name) {
 
 }  // namespace
 
+void check_sequences(std::size_t prompts, std::int64_t copies, std::int64_t most) {
+  const std::int64_t wanted = static_cast<std::int64_t>(prompts) * copies;
+  if (wanted <= most) return;
+  throw ApiError(400,
+                 "the request asks for " + std::to_string(wanted) + " answers, this server takes at most " +
+                     std::to_string(most) + " at once",
+                 copies > 1 ? "n" : "prompt");
+}
+
 SequenceRequest sequence_request(const GenerationFields& fields, const RoutedModel& model,
                                  std::vector<std::int32_t> prompt, std::int64_t max_new_tokens,
                                  std::optional<std::int64_t> top_logprobs, std::int64_t copy) {

@@ -15,4 +15,8 @@ SequenceRequest sequence_request(const GenerationFields& fields, const RoutedMod
                                  std::vector<std::int32_t> prompt, std::int64_t max_new_tokens,
                                  std::optional<std::int64_t> top_logprobs, std::int64_t copy);
 
+// Throws ApiError 400 where `copies` answers to each of some prompts are more than `most`, before anything is
+// made of them.
+void check_sequences(std::size_t prompts, std::int64_t copies, std::int64_t most);
+
 }  // namespace quiver

@@ -34,6 +34,7 @@ class Server::State : public HttpApplication {
                  .aliases = std::move(options.aliases),
                  .chat_template = std::move(options.chat_template),
                  .created = now_seconds(),
+                 .most_sequences = options.engine.decoding.max_sequences + options.engine.max_queue,
                  .engine = Engine(models->base(), options.engine)},
         http_(std::move(options.http), *this) {
     add_status_routes(routes_, context_);

@@ -34,6 +34,11 @@ TEST_F(Failure, VersionAndHelpGoToStdout) {
   }
 }
 
+TEST_F(Failure, AServersTemplateIsReadBeforeItListens) {
+  EXPECT_EQ(error(1, "serve " + base() + " --chat-template nowhere.jinja --port 0"),
+            "quiver: error: no such file: 'nowhere.jinja'");
+}
+
 TEST_F(Failure, AnUnknownPrecision) {
   EXPECT_EQ(error(2, "--precision int3 generate " + base() + " --prompt x"),
             "quiver: error: --precision: 'int3' is not taken: unknown precision 'int3'; use float32, "

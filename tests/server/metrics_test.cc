@@ -23,14 +23,14 @@ TEST(Metrics, HistogramsCountUpwards) {
 TEST(Metrics, RequestsAreCountedUnderVllmsNames) {
   RequestMetrics metrics;
   metrics.add_prompt(7);
-  metrics.add_first_token(0.03);
+  metrics.add_first_tokens(2, 0.03);
   metrics.add_tokens(3, 0.02);
   metrics.add_done("stop", 0.1);
   metrics.add_expert_tokens("a", 2);
   MetricsText text;
   metrics.write(text, {});
   for (const std::string line :
-       {"vllm:prompt_tokens_total 7\n", "vllm:generation_tokens_total 4\n",
+       {"vllm:prompt_tokens_total 7\n", "vllm:generation_tokens_total 5\n",
         "vllm:request_success_total{finished_reason=\"stop\"} 1\n",
         "vllm:request_success_total{finished_reason=\"length\"} 0\n",
         "vllm:time_to_first_token_seconds_bucket{le=\"0.02\"} 0\n",

@@ -118,10 +118,26 @@ TEST(Server, RefusesWhatItsQueueDoesNotHold) {
   const RunningServer server({.engine = {.decoding = {.max_sequences = 1}, .max_queue = 1}});
   Json many = kLong;
   many["n"] = 8;
-  const HttpReply reply = server.post("/v1/completions", many);
-  EXPECT_EQ(reply.status, 429) << reply.body;
-  EXPECT_EQ(reply.headers.at("retry-after"), "1");
-  EXPECT_EQ(server.post("/v1/completions", kLong).status, 200);  // what it had begun is over
+  const HttpReply never = server.post("/v1/completions", many);
+  EXPECT_EQ(never.status, 400) << never.body;
+  EXPECT_NE(never.body.find("at most 2"), std::string::npos) << never.body;
+  // Both places are taken while two answers stream.
+  many["n"] = 2;
+  many["stream"] = true;
+  HttpReply refused;
+  for (int attempt = 0; attempt < 20 && refused.status != 429; ++attempt) {
+    HttpClient client(server.port());
+    client.send(test::post_text("/v1/completions", dump_json(many)));
+    client.read_some();
+    refused = server.post("/v1/completions", kLong);
+  }
+  EXPECT_EQ(refused.status, 429) << refused.body;
+  EXPECT_EQ(refused.headers.at("retry-after"), "1");
+  const auto begin = std::chrono::steady_clock::now();
+  HttpReply later = refused;  // what it had begun is over soon
+  while (later.status == 429 && std::chrono::steady_clock::now() - begin < 20s)
+    later = server.post("/v1/completions", kLong);
+  EXPECT_EQ(later.status, 200);
 }
 
 TEST(Server, EndsWhatNobodyWaitsFor) {
