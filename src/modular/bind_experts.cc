@@ -201,12 +201,13 @@ RoutingVectors make_routing_vectors(const BaseModel& base, const ExpertSet& expe
       if (!of_expert.defined() || of_expert.dim() != 2 || of_expert.size(1) != layer.in ||
           of_expert.size(0) < 1 || (is_single && of_expert.size(0) != 1) || !of_expert.is_floating_point()) {
         throw Error(ErrorKind::kInvalidArgument,
-                    "expert '" + experts[e].info.name + "' has no " + (kind.empty() ? router.router : kind) +
-                        " prototype of width " + std::to_string(layer.in) + " for '" + layer.path + "'",
+                    "expert '" + experts[e].info.name + "' has no " +
+                        (is_single && !kind.empty() ? kind : router.router) + " prototype of width " +
+                        std::to_string(layer.in) + " for '" + layer.path + "'",
                     "all experts of a routed model must adapt the same layers" +
-                        (kind.empty() ? std::string()
-                                      : "; recompute with `quiver " + method.command(router, uri) +
-                                            "` and --recompute"));
+                        (!is_single || kind.empty() ? std::string()
+                                                    : "; recompute with `quiver " +
+                                                          method.command(router, uri) + "` and --recompute"));
       }
       check_prototypes(of_expert.narrow(0, 0, 1), std::vector<std::string>{experts[e].info.name}, layer.path);
       most = std::max(most, of_expert.size(0));

@@ -21,12 +21,15 @@ class Binder {
  public:
   // From the prompt alone, whatever completion stands behind it: as generate() decides for it.
   const Binding& bind(const ScoreRequest& request, const ScoreOptions& options) {
-    if (!request.model.looks_at_prompts()) {
-      last_ = nullptr;
-      return binding_ = request.model.bind({}, request.task_name);
-    }
+    const bool looks = request.model.looks_at_prompts();
     if (last_ != nullptr && last_->model.shares_state(request.model) &&
-        last_->task_name == request.task_name && is_same_prompt(*last_, request)) {
+        last_->task_name == request.task_name && (!looks || is_same_prompt(*last_, request))) {
+      return binding_;
+    }
+    last_ = nullptr;
+    if (!looks) {
+      binding_ = request.model.bind({}, request.task_name);
+      last_ = &request;
       return binding_;
     }
     const bool is_text = request.ids.empty();

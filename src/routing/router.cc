@@ -155,7 +155,9 @@ std::optional<RouterOptions> prior_router(const RouterOptions& router) {
 std::vector<std::string> router_artefacts(const RouterOptions& router) {
   std::vector<std::string> kinds;
   const RouterMethod& method = router_method(router.router);
-  if (method.artefact != nullptr) kinds.push_back(method.artefact(router));
+  // No kind: these options are read off the weights.
+  const std::string own = method.artefact != nullptr ? method.artefact(router) : "";
+  if (!own.empty()) kinds.push_back(own);
   for (const std::optional<RouterOptions>& other : {fallback_router(router), prior_router(router)}) {
     if (!other) continue;
     for (const std::string& kind : router_artefacts(*other)) kinds.push_back(kind);

@@ -352,6 +352,22 @@ TEST_F(PromptRouterTest, ARuleOfOtherExpertsIsCorrupt) {
             std::string::npos);
 }
 
+// As folders were written before there were second looks.
+TEST_F(PromptRouterTest, AFolderWithoutASecondLookHasNone) {
+  const RoutedModel once = compose("prompt", {{"second_look", "no"}});
+  compose("prompt").save(library_ / "saved");
+  std::map<std::string, at::Tensor> tensors;
+  {
+    const SafetensorsFile held = SafetensorsFile::open(library_ / "saved" / "experts.safetensors");
+    for (const std::string& name : held.names()) {
+      if (!name.starts_with("rule.second.")) tensors[name] = held.read(name).clone();
+    }
+    ASSERT_LT(tensors.size(), held.names().size());
+  }
+  write_safetensors(library_ / "saved" / "experts.safetensors", tensors);
+  EXPECT_TRUE(at::equal(logits(RoutedModel::load(library_ / "saved", base_)), logits(once)));
+}
+
 TEST_F(PromptRouterTest, AFallbackThatIsLeftOutIsTheBase) {
   const RoutedModel less = compose("prompt", {{"fallback", "expert:expert_1"}}).without_expert("expert_1");
   EXPECT_EQ(less.bind(less.prompt_ids("0123 4567 89!? 3141")).adapter, nullptr);

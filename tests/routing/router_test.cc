@@ -40,6 +40,14 @@ TEST(ParseRouter, GivesTheDefaultsOfOtherImplementations) {
             "unknown compat 'MTTL' | it is none, mttl, peft, phatgoose");
 }
 
+TEST(RouterArtefacts, AreNoneWhereWeightsSayEnough) {
+  EXPECT_TRUE(router_artefacts(parse_router("spectral")).empty());
+  EXPECT_EQ(router_artefacts(parse_router("arrow")), std::vector<std::string>{"arrow"});
+  RouterOptions scaled = parse_router("arrow");
+  set_router_setting(scaled, "scale", "yes");
+  EXPECT_TRUE(router_artefacts(scaled).empty());
+}
+
 TEST(ParseRouter, NamesComeBack) {
   for (const std::string name : {"base", "oracle", "uniform", "arrow", "phatgoose", "expert:wiki"}) {
     EXPECT_EQ(router_name(parse_router(name)), name);

@@ -40,12 +40,13 @@ std::shared_ptr<const SequenceRule> fit(const RouterParts& parts,
     for (std::size_t e = 0; e < artefacts.size(); ++e) {
       if (parts.experts[e].factors.count(static_cast<std::int64_t>(slot)) == 0) continue;
       const auto found = artefacts[e]->tensors.find(parts.base.slots[slot]);
-      if (found != artefacts[e]->tensors.end()) columns.push_back(found->second);
-      if (columns.size() == e + 1) continue;
-      throw Error(ErrorKind::kInvalidArgument,
-                  "expert '" + parts.experts[e].info.name + "' has no logits 'poly' for '" +
-                      parts.base.slots[slot] + "'",
-                  "all experts of the router 'poly' must adapt the same layers");
+      if (found == artefacts[e]->tensors.end()) {
+        throw Error(ErrorKind::kInvalidArgument,
+                    "expert '" + parts.experts[e].info.name + "' has no logits 'poly' for '" +
+                        parts.base.slots[slot] + "'",
+                    "all experts of the router 'poly' must adapt the same layers");
+      }
+      columns.push_back(found->second);
     }
     if (columns.empty()) continue;
     if (columns.size() != artefacts.size()) {

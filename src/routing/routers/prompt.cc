@@ -125,6 +125,7 @@ std::optional<SecondLook> restore_second(const RouterParts& parts, const FittedT
   for (const auto& [name, tensor] : tensors) {
     if (name.starts_with(start)) own[name.substr(start.size())] = tensor;
   }
+  if (own.empty()) return std::nullopt;  // a folder from before there were second looks
   return SecondLook::restore(own, low_options(parts), deep_options(parts));
 }
 
@@ -180,7 +181,8 @@ const RouterMethod kPromptRouter = {
                    .fallback = "yes",
                    .words = {"yes", "no"}},
                   {.name = "second_look",
-                   .help = "yes: prompts that seem foreign are looked at again, in deeper layers, and may be "
+                   .help = "yes: prompts that seem foreign are looked at again, in a lower and a deeper "
+                           "layer, and may be "
                            "known tasks in other words",
                    .fallback = "yes",
                    .words = {"yes", "no"}},
