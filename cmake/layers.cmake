@@ -18,7 +18,7 @@ endfunction()
 
 # The precompiled header that a target of this folder shares.
 function(quiver_share_precompiled_header target folder)
-  if(folder IN_LIST quiver_light_layers)
+  if(folder IN_LIST quiver_light_layers OR folder STREQUAL "fuzz")
     target_precompile_headers(${target} REUSE_FROM quiver_light_pch)
     # GCC 12 again (bug 105329), which a precompiled <string> no longer hides.
     target_compile_options(${target} PRIVATE -Wno-array-bounds)

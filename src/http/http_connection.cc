@@ -243,7 +243,7 @@ awaitable<bool> HttpConnection::answer(HttpRequest request, Reply reply) {
   const auto answer = std::make_shared<HttpAnswer>(shared_.io, shared_.limits.unsent_bytes);
   // The log needs what stands above the body, which goes to the handler.
   const HttpRequest head{request.method, request.path, request.headers, {}, request.client};
-  asio::post(*shared_.handlers,
+  asio::post(shared_.handlers,
              [application = shared_.application, exchange = make_exchange(std::move(request), answer)] {
                try {
                  application->handle(exchange);

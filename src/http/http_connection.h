@@ -1,7 +1,7 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -17,7 +17,7 @@ namespace quiver {
 // What all connections of a server share.
 struct HttpShared {
   std::shared_ptr<boost::asio::io_context> io;
-  boost::asio::thread_pool* handlers;
+  boost::asio::any_io_executor handlers;  // runs HttpApplication::handle
   HttpApplication* application;
   HttpLimits limits;
   bool is_draining = false;

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
 #include <utility>  // before Asio's coroutines
@@ -23,7 +24,7 @@ class HttpServer::State {
       : io_(std::make_shared<asio::io_context>(1)),
         handlers_(options.handlers),
         acceptor_(*io_),
-        shared_{io_, &handlers_, &application, options.limits} {
+        shared_{io_, handlers_.get_executor(), &application, options.limits} {
     listen(options);
   }
   ~State() { handlers_.join(); }
