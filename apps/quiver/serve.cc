@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <future>
 #include <limits>
 #include <memory>
 
@@ -104,7 +105,11 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
                         .drain = std::chrono::seconds(arguments.drain_seconds)};
   options.engine.decoding.cache_memory = parse_memory(arguments.cache_memory);
   if (!arguments.api_key_file.empty()) options.keys = ApiKeys::read(arguments.api_key_file);
-  const std::shared_ptr<ModelRegistry> models = load_models(arguments, std::move(registry), global);
+  // On a thread that ends: OpenMP keeps the helpers of every thread that ever needed some, and once there are
+  // more of them than processors, those of the engine hardly wait awake for their next turn.
+  const std::shared_ptr<ModelRegistry> models = std::async(std::launch::async, [&] {
+                                                  return load_models(arguments, std::move(registry), global);
+                                                }).get();
   check_aliases(options.aliases, *models);
   options.chat_template = load_template(arguments.chat_template, models->base());
   Server server(models, std::move(options));
