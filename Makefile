@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BUILD := build/release
 # LibTorch's threads otherwise spin while they wait for each other, which costs a shared machine most of its speed.
 export OMP_WAIT_POLICY ?= passive
-.PHONY: help deps build quickstart test test-debug fuzz test-parity tutorial-p3 bench bench-peers install format check-format clean
+.PHONY: help deps build quickstart test test-debug fuzz soak test-parity tutorial-p3 bench bench-peers install format check-format clean
 
 help:
 	@echo "make quickstart          set up, build, run the whole tutorial on a small task set (results in out/quickstart)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-peers         Quiver beside PEFT, transformers, lm-eval and llama.cpp; writes docs/benchmarks.md"
 	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
 	@echo "make fuzz [RUNS=1000000] what clients may send, what models may draw, under the same sanitizers (SEED=0)"
+	@echo "make soak [SECONDS=1200] a server under random clients: no good request fails, memory stays (LIBRARY=out/quickstart/library)"
 	@echo "make test-parity         Quiver beside PEFT, mttl, lm-eval, tokenizers themselves on the same input (ONLY=\"peft training\")"
 	@echo "make install PREFIX=P    the program, the library and its CMake package"
 
@@ -50,6 +51,9 @@ fuzz: deps
 	cmake --build build/fuzz --target quiver_fuzz_unit_test
 	QUIVER_FUZZ_RUNS=$(or $(RUNS),1000000) QUIVER_FUZZ_SEED=$(or $(SEED),0) UBSAN_OPTIONS=halt_on_error=1 \
 	  build/fuzz/tests/quiver_fuzz_unit_test $(if $(FILTER),--gtest_filter="$(FILTER)")
+
+soak: build
+	python3 -B tests/soak/soak.py --quiver build/quiver --library $(or $(LIBRARY),out/quickstart/library) --seconds $(or $(SECONDS),1200)
 
 test-parity: build
 	cmake --preset test >/dev/null
