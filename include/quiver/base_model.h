@@ -73,6 +73,7 @@ struct RaggedBatch {
 class CachePool {
  public:
   static constexpr std::int64_t kPositions = 32;  // of a sequence, in every layer of one page
+  static std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPositions - 1) / kPositions; }
 
   // shape: of a page, (layers, 2, kv_heads, kPositions, head_dim): keys, then values.
   CachePool(std::vector<std::int64_t> shape, at::TensorOptions options)
@@ -108,12 +109,21 @@ class SequenceCache {
   std::span<const at::Tensor> pages() const;
   // Lets an empty cache begin with whole pages of another one.
   void begin_with(std::span<const at::Tensor> pages);
+  // Forgets the tokens from number `length` on, which must be there.
+  void truncate(std::int64_t length);
 
  private:
   friend class BaseModel;
   struct State;
   explicit SequenceCache(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+// Where a batch stands between two decoder layers (BaseModel::hidden_states).
+struct ResidualStream {
+  std::int64_t layer = 0;  // the next one
+  at::Tensor hidden = {};  // (T, hidden) what enters it, changed in place when it runs; undefined: the batch
+                           // has not begun
 };
 
 // What the rest of the system asks of a model's configuration.
@@ -182,6 +192,12 @@ class BaseModel {
   // forward(), and Error(kInvalidArgument) for a layer outside 0 .. shape().layers.
   std::vector<at::Tensor> hidden_states(const RaggedBatch& batch, std::span<const std::int64_t> layers,
                                         const LinearAdapter* adapter = nullptr) const;
+  // The same in several calls: it begins where `stream` stands and leaves it in front of the largest of
+  // `layers`, none of which may lie before. `caches` as for forward(), the same in all calls; they grow once
+  // all layers have run.
+  std::vector<at::Tensor> hidden_states(const RaggedBatch& batch, std::span<const std::int64_t> layers,
+                                        const LinearAdapter* adapter, ResidualStream& stream,
+                                        std::span<SequenceCache* const> caches) const;
 
   // (N, hidden) -> (N, vocabulary), in the type of the hidden states.
   at::Tensor logits(const at::Tensor& hidden) const;
@@ -198,10 +214,11 @@ class BaseModel {
 
  private:
   using LayerObserver = std::function<void(std::int64_t layer, const at::Tensor& entering)>;
-  // Runs the first `layers` decoder layers and returns the residual stream behind them. `observe`, if any,
-  // sees the stream (T, hidden) in front of each; it changes in place afterwards.
-  at::Tensor run_layers(const RaggedBatch& batch, std::int64_t layers, const LinearAdapter* adapter,
-                        std::span<SequenceCache* const> caches, const LayerObserver& observe) const;
+  // Runs the decoder layers from where `stream` stands to before layer `end`. `observe`, if any, sees the
+  // stream (T, hidden) in front of each; it changes in place afterwards.
+  void run_layers(const RaggedBatch& batch, ResidualStream& stream, std::int64_t end,
+                  const LinearAdapter* adapter, std::span<SequenceCache* const> caches,
+                  const LayerObserver& observe) const;
 
   std::unique_ptr<const Parts> parts_;
 };

@@ -124,7 +124,8 @@ class DecodingBatch {
   // Throws what add() would for its values, but not what its model's bind() throws; also
   // Error(kInvalidArgument) for a sequence that does not fit into cache_memory alone.
   void check(const SequenceRequest& request) const;
-  // Whether one more may join now: a place is free, and its prompt would be read in the next step.
+  // Whether one more may join now: a place is free, and few enough tokens of prompts wait to be read,
+  // or were looked at since the last step.
   bool has_room() const;
   // Whether all that it may ever need fits into cache_memory beside what the others may.
   bool has_memory_for(const SequenceRequest& request) const;

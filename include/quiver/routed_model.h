@@ -18,6 +18,7 @@ namespace quiver {
 class ExpertSet;
 struct FittedRouter;
 struct LoadedExperts;
+class PromptRun;
 class TextBeginning;
 
 // What serves one sequence. Holds what it needs of its model.
@@ -92,6 +93,8 @@ class RoutedModel {
   // routers run the base over the prompt, as far as they look. Throws Error(kNotFound) with the nearest names
   // for the oracle and a task that no expert covers, unless there is a default expert; kNotFinite.
   Binding bind(std::span<const std::int32_t> prompt, const std::string& task_name = {}) const;
+  // The same for a prompt that is run in steps (src/modular/prompt_run.h).
+  Binding bind(PromptRun& prompt) const;
 
   // Whether bind() reads the prompt's ids.
   bool looks_at_prompts() const;

@@ -138,8 +138,9 @@ void check_batch(const RaggedBatch& batch, std::span<SequenceCache* const> cache
 
 }  // namespace
 
-at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, const LinearAdapter* adapter,
-                                 std::span<SequenceCache* const> caches, const LayerObserver& observe) const {
+void BaseModel::run_layers(const RaggedBatch& batch, ResidualStream& stream, std::int64_t end,
+                           const LinearAdapter* adapter, std::span<SequenceCache* const> caches,
+                           const LayerObserver& observe) const {
   const Parts& parts = *parts_;
   const DecoderConfig& config = parts.config;
   check_batch(batch, caches, parts.shape);
@@ -147,9 +148,12 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
   std::vector<std::int64_t> positions = token_positions(batch, caches);
   const at::Tensor position_index = at::tensor(positions).to(device);  // (T)
 
-  at::Tensor hidden = parts.embedding.rows(batch.ids);  // (T, D)
-  if (config.embedding_scale != 1) hidden.mul_(at::scalar_tensor(config.embedding_scale, hidden.options()));
-  if (parts.positions.defined()) hidden = hidden + parts.positions.index_select(0, position_index);
+  at::Tensor& hidden = stream.hidden;  // (T, D)
+  if (!hidden.defined()) {
+    hidden = parts.embedding.rows(batch.ids);
+    if (config.embedding_scale != 1) hidden.mul_(at::scalar_tensor(config.embedding_scale, hidden.options()));
+    if (parts.positions.defined()) hidden = hidden + parts.positions.index_select(0, position_index);
+  }
   const std::vector<RotaryAngles> rotary = rotary_angles(config.rotary, batch, positions, position_index);
 
   // After its attention the last layer goes on with the wanted rows alone.
@@ -167,7 +171,7 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
     cache.reserve(cache.length + batch.offsets[s + 1] - batch.offsets[s]);
     layer_caches.push_back({cache.pages, 0, cache.length});
   }
-  for (std::int64_t i = 0; i < layers; ++i) {
+  for (std::int64_t& i = stream.layer; i < end; ++i) {
     if (observe) observe(i, hidden);
     const DecoderLayer& layer = parts.layers[static_cast<std::size_t>(i)];
     AttentionShape attention = config.attention;
@@ -205,21 +209,31 @@ at::Tensor BaseModel::run_layers(const RaggedBatch& batch, std::int64_t layers, 
         activate(adapted(i, GroupKind::kMlpIn, x, layer.mlp_in.apply(x)), config.mlp);  // (T, I)
     hidden = join(GroupKind::kMlpOut, layer.mlp_out, activated, layer.mlp_out_norm);
   }
+  if (end < config.layers) return;
   for (std::size_t s = 0; s < caches.size(); ++s) {
     caches[s]->state_->length += batch.offsets[s + 1] - batch.offsets[s];
   }
-  return hidden;
 }
 
 at::Tensor BaseModel::forward(const RaggedBatch& batch, const LinearAdapter* adapter,
                               std::span<SequenceCache* const> caches) const {
   const DecoderConfig& config = parts_->config;
-  return normalize(run_layers(batch, config.layers, adapter, caches, {}), parts_->final_norm, config);
+  ResidualStream stream;
+  run_layers(batch, stream, config.layers, adapter, caches, {});
+  return normalize(stream.hidden, parts_->final_norm, config);
 }
 
 std::vector<at::Tensor> BaseModel::hidden_states(const RaggedBatch& batch,
                                                  std::span<const std::int64_t> layers,
                                                  const LinearAdapter* adapter) const {
+  ResidualStream stream;
+  return hidden_states(batch, layers, adapter, stream, {});
+}
+
+std::vector<at::Tensor> BaseModel::hidden_states(const RaggedBatch& batch,
+                                                 std::span<const std::int64_t> layers,
+                                                 const LinearAdapter* adapter, ResidualStream& stream,
+                                                 std::span<SequenceCache* const> caches) const {
   const DecoderConfig& config = parts_->config;
   for (const std::int64_t layer : layers) {
     if (layer < 0 || layer > config.layers) {
@@ -236,9 +250,10 @@ std::vector<at::Tensor> BaseModel::hidden_states(const RaggedBatch& batch,
       if (layers[i] == layer) states[i] = state.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
     }
   };
+  QUIVER_CHECK(*std::ranges::min_element(layers) >= stream.layer, "the stream stands at ", stream.layer);
   const std::int64_t last = *std::ranges::max_element(layers);
-  const at::Tensor behind = run_layers(batch, last, adapter, {}, keep);
-  keep(last, last == config.layers ? normalize(behind, parts_->final_norm, config) : behind);
+  run_layers(batch, stream, last, adapter, caches, keep);
+  keep(last, last == config.layers ? normalize(stream.hidden, parts_->final_norm, config) : stream.hidden);
   if (batch.rows) {
     const at::Tensor rows = at::tensor(*batch.rows).to(device());
     for (std::size_t i = 0; i < layers.size(); ++i) {

@@ -59,6 +59,11 @@ SequenceCache SequenceCache::fork(std::int64_t capacity) const {
   return SequenceCache(std::move(state));
 }
 
+void SequenceCache::truncate(std::int64_t length) {
+  QUIVER_CHECK(0 <= length && length <= state_->length, "length ", length, " of ", state_->length);
+  state_->length = length;
+}
+
 void SequenceCache::begin_with(std::span<const at::Tensor> pages) {
   QUIVER_CHECK(
       state_->pages.empty() && static_cast<std::int64_t>(pages.size()) * CachePool::kPositions <= capacity(),

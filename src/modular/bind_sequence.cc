@@ -1,53 +1,9 @@
-#include <ATen/core/grad_mode.h>
-
-#include "model/first_not_finite.h"
 #include "modular/bind_experts.h"
+#include "modular/prompt_run.h"
 #include "modular/routed_model_state.h"
-#include "tensor/finite.h"
 
 namespace quiver {
 namespace {
-
-// Keeps what the base gives to some slots.
-class CapturingAdapter : public LinearAdapter {
- public:
-  CapturingAdapter(std::span<const std::int64_t> slots, std::map<std::int64_t, at::Tensor>& inputs)
-      : slots_(slots), inputs_(inputs) {}
-
-  at::Tensor apply(const LinearGroup& group, const at::Tensor& x, at::Tensor y) const override {
-    for (const std::int64_t slot : slots_) {
-      if (std::ranges::find(group.slots, slot) != group.slots.end())
-        inputs_[slot] = x.to(at::kCPU, at::kFloat);
-    }
-    return y;
-  }
-
- private:
-  std::span<const std::int64_t> slots_;
-  std::map<std::int64_t, at::Tensor>& inputs_;
-};
-
-// What a rule needs of a sequence. The prompt is run alone, so that it gets the same numbers whatever else is
-// decided.
-SequenceInput run_for(const BaseModel& base, const SequenceNeeds& needs, std::span<const std::int32_t> prompt,
-                      const std::string& task) {
-  SequenceInput input{.task = task};
-  if (needs.layers.empty() && needs.slots.empty()) return input;
-  const at::NoGradGuard no_gradients;
-  RaggedBatch batch;
-  batch.add(prompt);
-  std::vector<std::int64_t> layers = needs.layers;
-  // A slot's input is known when its layer has run.
-  for (const std::int64_t slot : needs.slots)
-    layers.push_back(base.slots()[static_cast<std::size_t>(slot)].layer + 1);
-  const CapturingAdapter capture(needs.slots, input.slot_inputs);
-  const std::vector<at::Tensor> states = base.hidden_states(batch, layers, &capture);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (!all_finite(states[i])) throw not_finite_error(base, prompt, nullptr);
-    input.states[layers[i]] = states[i].to(at::kCPU, at::kFloat);
-  }
-  return input;
-}
 
 // Experts with constant weights, which are summed in one of two ways.
 Binding::Content content_of(const ExpertSet& experts, const SequenceDecision& decision, Combine combine,
@@ -119,8 +75,7 @@ std::shared_ptr<const LinearAdapter> RoutedModel::State::adapter_of(const BaseMo
   return std::make_shared<WeightedAdapter>(base, experts, shares);
 }
 
-Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int32_t> prompt,
-                                 const std::string& task) const {
+Binding RoutedModel::State::bind(const BaseModel& base, PromptRun& prompt) const {
   if (mixture && !fitted->rule) return {mixture, {}, {{mixture, 0}}};
   const auto binding = [&](const std::shared_ptr<const LinearAdapter>& adapter,
                            const SequenceDecision& decision) {
@@ -132,9 +87,9 @@ Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int
   };
   if (constant) return binding(constant_adapter, *constant);
   if (!fitted) return {};
-  SequenceDecision decision = fitted->rule->decide(run_for(base, needs, prompt, task));
-  if (decision.is_unsure)
-    decision = fitted->rule->look_again(run_for(base, fitted->rule->second_needs(), prompt, task));
+  const SequenceNeeds second_needs = fitted->rule->second_needs();
+  SequenceDecision decision = fitted->rule->decide(prompt.read(needs, second_needs));
+  if (decision.is_unsure) decision = fitted->rule->look_again(prompt.read(second_needs));
   if (mixture) {
     std::vector<float> prior;
     for (const double log_probability : decision.log_probabilities)
@@ -142,7 +97,7 @@ Binding RoutedModel::State::bind(const BaseModel& base, std::span<const std::int
     const std::shared_ptr<const LinearAdapter> own = mixture->with_prior(std::move(prior));
     return {own, {}, {{own, 0}}};
   }
-  if (decision.is_foreign && fallback) return fallback->bind(base, prompt, task);
+  if (decision.is_foreign && fallback) return fallback->bind(base, prompt);
   return binding(adapter_of(base, decision), decision);
 }
 

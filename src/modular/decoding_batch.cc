@@ -9,6 +9,7 @@
 #include "modular/adapters.h"
 #include "modular/decoding_sequence.h"
 #include "modular/prefix_cache.h"
+#include "modular/prompt_run.h"
 #include "quiver/decoding.h"
 #include "tensor/finite.h"
 
@@ -43,12 +44,13 @@ struct DecodingBatch::State {
   std::shared_ptr<CachePool> pool = base->make_cache_pool();
   std::optional<PrefixCache> prefixes = {};  // where there is a budget
   std::int64_t prefix_queries = 0, prefix_hits = 0;
+  std::int64_t looked_tokens = 0;  // of prompts that models looked at since the last step
 
   std::int64_t budget() const { return options.cache_memory / pool->page_bytes(); }  // pages
   std::int64_t held_pages() const;                                                   // by sequences
   bool begin_with_prefix(DecodingSequence& sequence);
   void keep_prefix(const DecodingSequence& sequence);
-  void make_room(std::span<const Slice> slices);
+  void make_room(std::int64_t pages);
   void leave(const std::function<bool(const DecodingSequence&)>& leaves);
   std::int64_t pending_prompts() const;
   std::vector<Slice> choose_slices();
@@ -69,7 +71,7 @@ std::int64_t DecodingBatch::State::held_pages() const {
 // Lets a sequence that has not begun take over what is kept of its prompt's beginning; one token at least is
 // left to be run. False: more is coming, let it wait.
 bool DecodingBatch::State::begin_with_prefix(DecodingSequence& sequence) {
-  if (!prefixes || sequence.has_looked || !sequence.may_share()) return true;
+  if (!prefixes || sequence.has_looked || !may_share_pages(sequence.request)) return true;
   const std::span<const std::int32_t> looked_for =
       std::span(sequence.request.prompt).first(sequence.ids.size() - 1);
   PrefixCache::Found found = prefixes->find(sequence.binding, looked_for);
@@ -91,15 +93,10 @@ void DecodingBatch::State::keep_prefix(const DecodingSequence& sequence) {
                  sequence.cache.pages());
 }
 
-// Lets go of kept pages where the step needs more than there are.
-void DecodingBatch::State::make_room(std::span<const Slice> slices) {
-  if (!prefixes) return;
-  std::int64_t wanted = pool->taken() - budget();
-  for (const Slice& slice : slices) {
-    const std::int64_t pages = (slice.end + CachePool::kPositions - 1) / CachePool::kPositions;
-    wanted += pages - static_cast<std::int64_t>(slice.sequence->cache.pages().size());
-  }
-  if (wanted > 0) prefixes->evict(wanted);
+// Lets go of kept pages where that many more are not there.
+void DecodingBatch::State::make_room(std::int64_t pages) {
+  const std::int64_t wanted = pages + pool->taken() - budget();
+  if (prefixes && wanted > 0) prefixes->evict(wanted);
 }
 
 void DecodingBatch::State::leave(const std::function<bool(const DecodingSequence&)>& leaves) {
@@ -231,7 +228,7 @@ void DecodingBatch::check(const SequenceRequest& request) const {
 
 bool DecodingBatch::has_room() const {
   return static_cast<std::int64_t>(state_->active.size()) < state_->options.max_sequences &&
-         state_->pending_prompts() < state_->options.prompt_tokens;
+         state_->pending_prompts() + state_->looked_tokens < state_->options.prompt_tokens;
 }
 
 bool DecodingBatch::has_memory_for(const SequenceRequest& request) const {
@@ -247,11 +244,22 @@ std::uint64_t DecodingBatch::add(SequenceRequest request) {
   check(request);
   State& state = *state_;
   const at::NoGradGuard no_gradients;
-  Binding binding = request.model.bind(request.prompt, request.task_name);
+  // Where the model looks at the prompt, that is kept: it may turn out to be the base's own run.
+  const bool looks =
+      request.model.looks_at_prompts() && may_share_pages(request) && state.base->shape().cache_boundary == 0;
+  const auto tokens = static_cast<std::int64_t>(request.prompt.size());
+  if (request.model.looks_at_prompts()) state.looked_tokens += tokens;
+  if (looks) state.make_room(CachePool::pages_for(tokens));
+  PromptRun prompt(*state.base, request.prompt, request.task_name, looks ? state.pool : nullptr,
+                   most_tokens(request));
+  Binding binding = request.model.bind(prompt);
+  std::optional<SequenceCache> read;
+  if (!binding.adapter) read = prompt.finish();
   state.ranks.try_emplace(binding.adapter, state.next_rank++);
   const std::uint64_t id = state.next_id++;
   state.active.push_back(std::make_unique<DecodingSequence>(id, std::move(request), std::move(binding),
                                                             *state.base, state.pool));
+  if (read) state.active.back()->begin_with(std::move(*read));
   // DecodingSequences with one adapter stand together, so that it runs once for all their rows.
   std::ranges::stable_sort(state.active, {},
                            [&](const auto& one) { return state.ranks.at(one->binding.adapter); });
@@ -266,10 +274,15 @@ bool DecodingBatch::is_empty() const { return state_->active.empty(); }
 
 std::vector<SequenceEvent> DecodingBatch::step() {
   State& state = *state_;
+  state.looked_tokens = 0;
   const at::NoGradGuard no_gradients;
   std::vector<Slice> slices = state.choose_slices();
   if (slices.empty()) return {};
-  state.make_room(slices);
+  std::int64_t more_pages = 0;
+  for (const Slice& slice : slices)
+    more_pages +=
+        CachePool::pages_for(slice.end) - static_cast<std::int64_t>(slice.sequence->cache.pages().size());
+  state.make_room(more_pages);
   const at::Tensor hidden = state.run(slices);
   std::vector<std::int64_t> last_rows;
   for (const Slice& slice : slices) {

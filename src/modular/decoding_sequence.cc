@@ -63,8 +63,10 @@ void check_request(const SequenceRequest& request, const BaseModel& base) {
 std::int64_t most_tokens(const SequenceRequest& request) {
   return static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens;
 }
-std::int64_t most_pages(const SequenceRequest& request) {
-  return (most_tokens(request) + CachePool::kPositions - 1) / CachePool::kPositions;
+std::int64_t most_pages(const SequenceRequest& request) { return CachePool::pages_for(most_tokens(request)); }
+
+bool may_share_pages(const SequenceRequest& request) {
+  return !request.prompt_logprobs && request.routing == RoutingRecord::kNone;
 }
 
 DecodingSequence::DecodingSequence(std::uint64_t name, SequenceRequest what, Binding how,
@@ -79,6 +81,12 @@ DecodingSequence::DecodingSequence(std::uint64_t name, SequenceRequest what, Bin
   if (request.routing != RoutingRecord::kNone)
     trace.emplace(request.model, binding, request.routing, prompt_tokens());
   begin_event();
+}
+
+void DecodingSequence::begin_with(SequenceCache prompt) {
+  cache = std::move(prompt);
+  cache.truncate(prompt_tokens() - 1);
+  has_looked = true;
 }
 
 void DecodingSequence::begin_event() {

@@ -18,6 +18,8 @@ void check_request(const SequenceRequest& request, const BaseModel& base);
 // That a sequence may ever have.
 std::int64_t most_tokens(const SequenceRequest& request);
 std::int64_t most_pages(const SequenceRequest& request);
+// Whether pages that were made before it serve it: not where all its tokens must be seen.
+bool may_share_pages(const SequenceRequest& request);
 
 // One sequence of a decoding batch.
 struct DecodingSequence {
@@ -31,8 +33,8 @@ struct DecodingSequence {
   // Whether it reads its prompt, or for new positions everything once more.
   bool reads() const { return pending() > 1 || cache.length() < prompt_tokens(); }
   void begin_event();
-  // Whether pages that others made serve it: not where all its tokens must be seen.
-  bool may_share() const { return !request.prompt_logprobs && !trace; }
+  // Takes over the keys and values of its whole prompt; the last token is left to be run.
+  void begin_with(SequenceCache prompt);
 
   // Records the prompt's tokens that follow those from `begin` on, of hidden states (n, hidden).
   void read_prompt(const BaseModel& base, std::int64_t begin, const at::Tensor& hidden);

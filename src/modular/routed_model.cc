@@ -164,8 +164,11 @@ bool RoutedModel::looks_at_prompts() const {
 }
 
 Binding RoutedModel::bind(std::span<const std::int32_t> prompt, const std::string& task_name) const {
-  return state_->bind(*base_, prompt, task_name);
+  PromptRun run(*base_, prompt, task_name);
+  return bind(run);
 }
+
+Binding RoutedModel::bind(PromptRun& prompt) const { return state_->bind(*base_, prompt); }
 
 at::Tensor RoutedModel::forward(const RaggedBatch& batch, std::span<const std::string> task_names) const {
   RowRangeAdapter adapter;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "modular/adapters.h"
+#include "modular/prompt_run.h"
 #include "modular/routing_vectors.h"
 #include "quiver/routed_model.h"
 #include "routing/expert_set.h"
@@ -36,7 +37,7 @@ struct RoutedModel::State {
   static std::shared_ptr<const State> make(const BaseModel& base, ExpertSet experts, RouterOptions router,
                                            std::shared_ptr<const FittedRouter> fitted);
 
-  Binding bind(const BaseModel& base, std::span<const std::int32_t> prompt, const std::string& task) const;
+  Binding bind(const BaseModel& base, PromptRun& prompt) const;
   std::shared_ptr<const LinearAdapter> adapter_of(const BaseModel& base,
                                                   const SequenceDecision& decision) const;
 };

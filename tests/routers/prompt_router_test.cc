@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "modular/routed_fixture.h"
+#include "quiver/decoding.h"
 #include "quiver/generation.h"
 #include "quiver/scoring.h"
 #include "quiver/transforms.h"
@@ -101,6 +102,44 @@ TEST_F(PromptRouterTest, ForeignPromptsGetTheBaseOrTheFallback) {
   EXPECT_TRUE(arrow.bind(ids).expert_weights.empty());
   EXPECT_NE(arrow.bind(ids).adapter, nullptr);
   EXPECT_FALSE(arrow.bind(alone.prompt_ids(prompt_of(2, 9))).expert_weights.empty());
+}
+
+// The look at a foreign prompt is its reading.
+TEST_F(PromptRouterTest, AForeignPromptIsDecodedAsByTheBase) {
+  std::string foreign;
+  for (int i = 0; i < 5; ++i) foreign += "0123 4567 89!? 3141 ";
+  const RoutedModel routed = compose("prompt"), alone(base_);
+  const std::vector<std::int32_t> ids = alone.prompt_ids(foreign);
+  ASSERT_GT(ids.size(), static_cast<std::size_t>(CachePool::kPositions));
+  DecodingBatch batch(base_, {.cache_memory = 1 << 20});
+  const auto run = [&](const RoutedModel& model, bool with_logprobs) {
+    batch.add({.model = model, .prompt = ids, .max_new_tokens = 8, .prompt_logprobs = with_logprobs});
+    std::vector<std::int32_t> tokens;
+    std::int64_t cached = 0, prompt = 0;
+    while (!batch.is_empty()) {
+      for (const SequenceEvent& event : batch.step()) {
+        for (const TokenRecord& token : event.tokens) tokens.push_back(token.id);
+        cached = event.cached_tokens;
+        prompt += static_cast<std::int64_t>(event.prompt.size());
+      }
+    }
+    EXPECT_EQ(prompt, with_logprobs ? static_cast<std::int64_t>(ids.size()) : 0);
+    return std::pair(tokens, cached);
+  };
+  const std::vector<std::int32_t> own = run(routed, false).first;
+  EXPECT_EQ(own.size(), 8u);
+  const auto [expected, cached] = run(alone, false);
+  EXPECT_EQ(own, expected);
+  EXPECT_GE(cached, CachePool::kPositions);  // what the look read
+  EXPECT_EQ(run(routed, true).first, expected);
+  EXPECT_EQ(batch.stats().used_pages, 0);
+
+  // Looks count as reading: running sequences need not wait for many at once.
+  DecodingBatch slow(base_, {.prompt_tokens = static_cast<std::int64_t>(ids.size())});
+  slow.add({.model = routed, .prompt = ids, .max_new_tokens = 8});
+  EXPECT_FALSE(slow.has_room());
+  slow.step();
+  EXPECT_TRUE(slow.has_room());
 }
 
 TEST_F(PromptRouterTest, APromptGetsTheSameAloneAndInAnyBatch) {

@@ -71,6 +71,7 @@ class PromptSequenceRule : public SequenceRule {
   }
 
   SequenceNeeds second_needs() const override {
+    if (!second_) return {};
     std::set<std::int64_t> layers;  // a layer may have two parts
     for (const std::int64_t layer : rule_.layers()) layers.insert(layer);
     for (const std::int64_t layer : second_->layers()) layers.insert(layer);
