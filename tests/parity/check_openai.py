@@ -4,7 +4,9 @@
     check_openai.py --quiver build/quiver NEW_FOLDER      (packages: requirements_peers.txt)
 """
 
+import json
 import threading
+import urllib.request
 
 import openai
 
@@ -31,6 +33,42 @@ def check_completions(client, compare, expected):
     ours = client.completions.create(model="base", prompt=PROMPT, max_tokens=4, extra_body={"return_routing": True,
                                                                                          "top_k": 1})
     compare.equal("fields of ours pass through extra_body", ours.choices[0].finish_reason, "length")
+
+
+TEMPLATE = """{% for m in messages %}{{ m.role }}: {{ m.content }}
+{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"""
+
+
+def check_chats(quiver, folder, compare):
+    """A chat is the completion of the text that its template writes."""
+    template = folder / "template.jinja"
+    template.write_text(TEMPLATE)
+    text = "system: be brief\nuser: colour of the sea?\nassistant: "
+    messages = [{"role": "system", "content": "be brief"},
+                {"role": "user", "content": [{"type": "text", "text": "colour of the sea?"}]}]
+    settings = dict(model="base", temperature=0, seed=1)
+    with quiver.serve(BASE, "--chat-template", template) as address:
+        client = openai.OpenAI(base_url=address + "/v1", api_key="none")
+        body = json.dumps({"prompt": text, "add_special_tokens": False}).encode()
+        asked = urllib.request.Request(address + "/tokenize", body, {"Content-Type": "application/json"})
+        ids = json.loads(urllib.request.urlopen(asked).read())["tokens"]
+        expected = client.completions.create(prompt=ids, max_tokens=12, **settings).choices[0].text
+        chat = client.chat.completions.create(messages=messages, max_completion_tokens=12, logprobs=True, top_logprobs=2,
+                                              **settings)
+        compare.equal("a chat's text", chat.choices[0].message.content, expected)
+        compare.equal("its role and reason", (chat.choices[0].message.role, chat.choices[0].finish_reason),
+                      ("assistant", "length"))
+        compare.equal("its log-probabilities", [len(t.top_logprobs) for t in chat.choices[0].logprobs.content], [2] * 12)
+        chunks = list(client.chat.completions.create(messages=messages, max_completion_tokens=12, stream=True, **settings,
+                                                     stream_options={"include_usage": True}))
+        compare.equal("a chat's stream", "".join(c.choices[0].delta.content or "" for c in chunks if c.choices), expected)
+        compare.equal("its first role", chunks[0].choices[0].delta.role, "assistant")
+        compare.equal("its usage", chunks[-1].usage.completion_tokens, 12)
+        try:
+            client.chat.completions.create(messages=messages, response_format={"type": "json_object"}, **settings)
+            compare.equal("a response format that is not there", "accepted", "refused")
+        except openai.BadRequestError as error:
+            compare.equal("a response format that is not there", error.param, "response_format")
 
 
 def check_errors(address, compare):
@@ -91,6 +129,7 @@ def main():
         vectors = client.embeddings.create(model="base", input=["one", "two"])
         compare.equal("embeddings", [len(v.embedding) > 0 for v in vectors.data], [True, True])
         check_errors(address, compare)
+    check_chats(quiver, options.folder, compare)
     check_keys(quiver, options.folder, compare)
     compare.finish()
 
