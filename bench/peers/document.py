@@ -188,9 +188,17 @@ def profiles(folder):
     return text
 
 
-def render(folder):
+def only_serving(folder):
+    return not any(not path.name.startswith("serve.") for path in folder.glob("*.quiver.*.json"))
+
+
+def render(folder, before=""):
+    """The page; `before` is the one that is there."""
     names = json.loads((folder / "inputs.json").read_text())
-    text = HEAD + "\n" + COLUMNS + "".join(table_line(row, folder, names) for row in ROWS) + AFTER_TABLE
+    lines = {row.title: table_line(row, folder, names) for row in ROWS}
+    if only_serving(folder) and COLUMNS in before:
+        return with_serving_lines(before, [lines[row.title] for row in ROWS if row.experiment == "serve"])
+    text = HEAD + "\n" + COLUMNS + "".join(lines.values()) + AFTER_TABLE
     text += "\n" + quality.accuracy_by_weights(folder)
     text += "\n## Machine and versions\n\n" + machine(folder) + "\n" + limits(folder)
     text += AGAIN
@@ -198,3 +206,30 @@ def render(folder):
     if found := profiles(folder):
         text += "\n## Where the time goes in rows that miss their target\n\n" + PROFILES + found
     return text
+
+
+def with_serving_lines(page, lines):
+    """The page with these lines of the server, where nothing else was measured here; they name their processor."""
+    table, after = page.split(AFTER_TABLE, 1)
+    kept = [line for line in table.splitlines(keepends=True) if not line.startswith("| server, ")]
+    return "".join([*kept, *lines]) + AFTER_TABLE + after
+
+
+BEGIN, END = "<!-- written by `make bench-peers ONLY=serve` -->\n", "<!-- end of what it writes -->\n"
+
+
+def with_serving_rows(page, folder):
+    """docs/serving.md with the server's rows between its two marks."""
+    names = json.loads((folder / "inputs.json").read_text())
+    documents = files(folder, "serve", "quiver")
+    versions = [document["versions"].get("xllamacpp") for document in files(folder, "serve", "llama")]
+    where = quality.cell(next(row for row in ROWS if row.experiment == "serve"), documents, [])
+    text = f"\nMeasured {where}, {documents[0]['threads']} threads, {len(documents)} of Quiver's turns"
+    text += f"; llama.cpp's server is that of xllamacpp {versions[0]}.\n\n" if versions else ".\n\n"
+    text += "| | quiver serve | against | ratio | target |\n|---|---|---|---|---|\n"
+    for row in ROWS:
+        if row.experiment == "serve":
+            cells = table_line(row, folder, names).removeprefix("| server, ").split("|")
+            text += "| " + "|".join(cells[:5]) + "|\n"
+    head, rest = page.split(BEGIN, 1)
+    return head + BEGIN + text + "\n" + END + rest.split(END, 1)[1]

@@ -90,7 +90,7 @@ EXPERIMENTS = [
         "serve",
         "",
         {"llama": SERVE + " --server llama"},
-        own=SERVE + " --server quiver --program {program} --library {library}",
+        own=SERVE + " --server quiver --program {program} --library {served}",
     ),
     Experiment("start", "", turns="Q"),
     Experiment("library", "library --experts 10000", turns="Q"),
@@ -125,20 +125,38 @@ def training(title, experiment, ratio, memory_mib, share=None):
 
 def serving():
     """A server's rows: prompts of about 160 tokens, 64 new ones."""
-    peer = dict(peer="llama", peer_name="llama.cpp's server")
-    rate, seconds = "new tokens/s", dict(unit="s", lower_is_better=True)
+    rate = dict(experiment="serve", unit="new tokens/s", quality="processor")
+    seconds = dict(experiment="serve", unit="s", lower_is_better=True, quality="processor")
+    figure = dict(experiment="serve", on_figure=True, quality="processor")
+    llama = dict(peer="llama", peer_name="llama.cpp's server")
     rows = []
     for clients, at_least in ((16, 3), (1, 1.3)):
         name = f"base, {clients} clients"
-        title = f"server, {clients} clients" if clients > 1 else "server, 1 client"
-        rows.append(Row(f"{title}, base", "serve", name, rate, name, **peer, at_least=at_least))
-        first = f"first text, {name}"
-        rows.append(Row(f"{title}, base: first text", "serve", first, **seconds, against=first, **peer, at_least=2))
-    late = "first text p95, base, 16 clients"
-    rows.append(Row("the same, 95th percentile", "serve", late, **seconds, against=late, **peer, at_least=2))
-    for name, title, at_least in (("experts", "each another of 10 experts", 0.90), ("arrow", "Arrow", 0.85)):
-        row = Row(f"server, 16 clients, {title}", "serve", f"{name}, 16 clients", rate, "base, 16 clients", at_least=at_least)
-        rows.append(row)
+        title = f"server, {clients} clients, base" if clients > 1 else "server, 1 client, base"
+        first, late = f"first text, {name}", f"first text p95, {name}"
+        rows.append(Row(title, quiver=name, against=name, at_least=at_least, **rate, **llama))
+        rows.append(Row(f"{title}: first text", quiver=first, against=first, at_least=2, **seconds, **llama))
+        if clients > 1:
+            rows.append(Row(f"{title}: first text, 95th percentile", quiver=late, against=late, at_least=2, **seconds, **llama))
+    for name, title, at_least in (
+        ("experts", "every request another of 10 experts", 0.90),
+        ("prompt", "router `prompt`", 0.95),
+        ("arrow", "Arrow", 0.85),
+    ):
+        title, own, base = f"server, 16 clients, {title}", f"{name}, 16 clients", f"base beside {name}, 16 clients"
+        rows.append(Row(title, quiver=own, against=base, at_least=at_least, **rate))
+    generate = dict(quiver="as generate, 1 client", against="quiver generate", at_least=1)
+    rows.append(Row("server, 1 client, beside `quiver generate`", **generate, **rate))
+    gap = dict(quiver="gap p99 over median, 1 client", unit="times the median", at_most=2)
+    rows.append(Row("server, 1 client: gaps between tokens, 99th percentile", **gap, **figure))
+    prefix = dict(quiver="prefill, one prefix", against="prefill, other prefixes", at_least=8)
+    rows.append(Row("server, 64 prompts with one beginning of 1,000 tokens", **prefix, **seconds))
+    stall = dict(quiver="stall by loading", unit="ms", at_most=100)
+    longest = dict(quiver="longest gap, 16 streams, loading", against="longest gap, 16 streams", unit="ms")
+    rows.append(Row("server, 16 streams while experts are loaded: longest gap", experiment="serve", **longest, quality="processor"))
+    rows.append(Row("server, 16 streams while experts are loaded: how much longer", **stall, **figure))
+    idle = dict(quiver="base, 512 idle connections", against="base, no idle connections", at_least=0.95)
+    rows.append(Row("server, 16 clients beside 512 idle connections", **idle, **rate))
     return rows
 
 

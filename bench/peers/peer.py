@@ -31,6 +31,15 @@ def seconds_of(function):
     return time.perf_counter() - start, result
 
 
+def processor():
+    """What the processor calls itself, and how many cores there are."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    width = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2"
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {width}"
+
+
 def start_peak_memory():
     pathlib.Path("/proc/self/clear_refs").write_text("5")
 

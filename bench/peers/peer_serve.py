@@ -4,144 +4,95 @@ Quiver is started as `quiver serve`; llama.cpp's server is the one inside the pa
 prompt of its own; all ask for the same number of greedy tokens and none ends before.
 """
 
-import http.client
-import json
 import os
 import pathlib
-import queue
-import re
 import statistics
-import subprocess
-import sys
-import threading
-import time
+import tempfile
 
 import peer
+import serve_client
+import serve_own
 
-LLAMA = """
-import sys, time, xllamacpp
-gguf, threads, slots = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-params = xllamacpp.CommonParams()
-params.model.path = gguf
-params.n_parallel = slots
-params.n_ctx = 512 * slots
-params.port = 0
-params.warmup = True
-for cpu in (params.cpuparams, params.cpuparams_batch):
-    cpu.n_threads = threads
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-while True:
-    time.sleep(1)
-"""
+PARTS = ["load", "routers", "generate", "prefixes", "loading", "idle"]
 
 
-class Server:
-    """A server as a child, until the block ends."""
+class Load:
+    """The loads on one server. Every request has a text of its own, so that none is found in a cache."""
 
-    def __init__(self, options):
-        if options.server == "quiver":
-            command = [options.program, "--threads", str(options.threads), "--quiet", "serve", options.gguf]
-            command += ["--port", "0", "--max-batch", str(options.clients)]
-            if options.library:
-                command += ["--library", options.library, "--router", "arrow"]
-        else:
-            command = [sys.executable, "-c", LLAMA, options.gguf, str(options.threads), str(options.clients)]
-        self.child = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    def __init__(self, options, address):
+        self.options, self.address = options, address
+        self.texts = iter(serve_client.prompts_of(options.texts, 20 * options.requests, 640))
 
-    def __enter__(self):
-        line = self.child.stdout.readline().decode()
-        self.address = re.sub(r"^.*http://", "", line).strip().strip("/")
-        if not self.address:
-            raise RuntimeError("the server did not start")
-        for _ in range(600):
-            if self.answers():
-                return self
-            time.sleep(0.2)
-        raise RuntimeError(f"nothing answers at {self.address}")
+    def bodies(self, count, model_of):
+        shared = {"max_tokens": self.options.new_tokens, "ignore_eos": True}
+        return [{"model": model_of(place), "prompt": next(self.texts), **shared} for place in range(count)]
 
-    def answers(self):
-        try:
-            connection = http.client.HTTPConnection(self.address, timeout=5)
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+    def rate(self, clients, requests, model_of=lambda _: "base"):
+        return serve_client.load(self.address, self.bodies(requests, model_of), clients)
 
-    def __exit__(self, *_):
-        self.child.terminate()
-        try:
-            self.child.wait(30)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
+    def measured(self, name, clients, requests, model_of=lambda _: "base"):
+        """Rows of one load."""
+        rate, answers = self.rate(clients, requests, model_of)
+        firsts = sorted(answer.first for answer in answers)
+        late = firsts[int(0.95 * (len(firsts) - 1))]
+        return [
+            peer.measurement(f"{name}, {clients} clients", "new tokens/s", [rate]),
+            peer.measurement(f"first text, {name}, {clients} clients", "s", [statistics.median(firsts)]),
+            peer.measurement(f"first text p95, {name}, {clients} clients", "s", [late]),
+        ]
 
+    def beside_base(self, name, model_of):
+        """A router's load, with the base's before and behind it."""
+        clients, requests = self.options.clients, self.options.requests
+        rows = self.measured(name, clients, requests, model_of)
+        again, _ = self.rate(clients, requests)
+        return [*rows, peer.measurement(f"base beside {name}, {clients} clients", "new tokens/s", [again])]
 
-def prompts_of(path, count, characters):
-    """Texts of about `characters`, which begin differently."""
-    sources = [row["source"] for row in peer.read_json_lines(path)]
-    texts = []
-    for i in range(count):
-        text = f"{i}. "
-        step = i
-        while len(text) < characters:
-            text += sources[(37 * step) % len(sources)] + " "
-            step += 1
-        texts.append(text[:characters].strip())
-    return texts
+    def beside_idle(self, connections=512):
+        clients, requests = self.options.clients, self.options.requests
+        alone, among = [], []
+        for _ in range(2):
+            alone.append(self.rate(clients, requests)[0])
+            with serve_own.idle_connections(self.address, connections):
+                among.append(self.rate(clients, requests)[0])
+        return [
+            peer.measurement("base, no idle connections", "new tokens/s", alone),
+            peer.measurement(f"base, {connections} idle connections", "new tokens/s", among),
+        ]
 
 
-def stream(address, model, prompt, new_tokens):
-    """(seconds to the first text, seconds to the end, new tokens) of one request."""
-    body = {"model": model, "prompt": prompt, "max_tokens": new_tokens, "temperature": 0, "stream": True}
-    body |= {"stream_options": {"include_usage": True}, "ignore_eos": True}
-    connection = http.client.HTTPConnection(address, timeout=600)
-    start = time.perf_counter()
-    connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    if answer.status != 200:
-        raise RuntimeError(f"{answer.status}: {answer.read()[:300]}")
-    first, tokens = None, 0
-    for line in answer:
-        if not line.startswith(b"data: {"):
-            continue
-        event = json.loads(line[6:])
-        if first is None and event["choices"] and event["choices"][0].get("text"):
-            first = time.perf_counter() - start
-        if event.get("usage"):
-            tokens = event["usage"]["completion_tokens"]
-    connection.close()
-    total = time.perf_counter() - start
-    return first if first is not None else total, total, tokens
+def experts_of(library):
+    return sorted(path.parent.name for path in pathlib.Path(library).glob("*/adapter_config.json"))[:10]
 
 
-def load(address, model_of, prompts, clients, new_tokens):
-    """(new tokens a second, times to the first text)."""
-    waiting = queue.Queue()
-    for item in enumerate(prompts):
-        waiting.put(item)
-    results, failures = [], []
-
-    def client():
-        while True:
-            try:
-                place, prompt = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results.append(stream(address, model_of(place), prompt, new_tokens))
-            except Exception as error:  # said below
-                failures.append(error)
-
-    start = time.perf_counter()
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    seconds = time.perf_counter() - start
-    return sum(tokens for _, _, tokens in results) / seconds, [first for first, _, _ in results]
+def measure(options, address, parts, root):
+    """Rows of the parts."""
+    load = Load(options, address)
+    load.rate(2, 2)  # warm-up
+    clients, requests = options.clients, options.requests
+    rows = []
+    if "load" in parts:
+        rows += load.measured("base", clients, requests) + load.measured("base", 1, max(2, requests // 6))
+    if options.server == "llama":
+        return rows
+    experts = experts_of(options.library)
+    if "routers" in parts:
+        of = lambda place: f"expert:{experts[place % len(experts)]}"
+        load.rate(clients, len(experts), of)  # they are read
+        rows += load.beside_base("experts", of)
+        rows += load.beside_base("prompt", lambda _: "prompt")
+        rows += load.beside_base("arrow", lambda _: "arrow")
+    if "generate" in parts:
+        texts = [next(load.texts) for _ in range(max(2, requests // 5))]
+        rows += serve_own.as_generate(options, address, texts)
+    if "idle" in parts:
+        rows += load.beside_idle()
+    if "loading" in parts:
+        rows += serve_own.loading(options, address, root, experts)
+    if "prefixes" in parts:
+        texts = serve_client.prompts_of(options.texts, 400, 640)
+        rows += serve_own.prefixes(options, address, texts)
+    return rows
 
 
 def main():
@@ -149,36 +100,26 @@ def main():
     parser.add_argument("--server", choices=["quiver", "llama"], required=True)
     parser.add_argument("--program", help="quiver")
     parser.add_argument("--gguf", required=True)
-    parser.add_argument("--library", help="of experts, for Quiver")
+    parser.add_argument("--library", help="of experts, for Quiver, with what prompt and arrow need")
     parser.add_argument("--texts", required=True, help="JSON lines whose `source` the prompts are made of")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--requests", type=int, default=48)
     parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     options = parser.parse_args()
-    # Every run has texts of its own, so that none is found in a cache.
-    texts = iter(prompts_of(options.texts, 8 * options.requests, 640))
-    rows = []
-
-    with Server(options) as server:
-
-        def measure(name, clients, requests, model_of):
-            prompts = [next(texts) for _ in range(requests)]
-            rate, firsts = load(server.address, model_of, prompts, clients, options.new_tokens)
-            rows.append(peer.measurement(f"{name}, {clients} clients", "new tokens/s", [rate]))
-            rows.append(peer.measurement(f"first text, {name}, {clients} clients", "s", [statistics.median(firsts)]))
-            late = sorted(firsts)[int(0.95 * (len(firsts) - 1))]
-            rows.append(peer.measurement(f"first text p95, {name}, {clients} clients", "s", [late]))
-
-        load(server.address, lambda _: "base", [next(texts) for _ in range(2)], 2, 8)  # warm-up
-        measure("base", options.clients, options.requests, lambda _: "base")
-        measure("base", 1, 4, lambda _: "base")
-        if options.server == "quiver" and options.library:
-            experts = sorted(path.name for path in pathlib.Path(options.library).iterdir() if path.is_dir())
-            experts = [name for name in experts if not name.startswith(".")]
-            of = lambda place: f"expert:{experts[place % len(experts)]}"
-            measure("experts", options.clients, options.requests, of)
-            measure("arrow", options.clients, options.requests, lambda _: "arrow")
-    peer.publish(options.out, options.threads, rows, {})
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        if options.server == "quiver":
+            more = ["--library", options.library, "--router", "prompt,arrow", "--allow-loading", "--loading-root", root]
+            server = serve_client.quiver_server(options, *more)
+        else:
+            server = serve_client.llama_server(options)
+        with server:
+            rows = measure(options, server.address, parts, root)
+    peer.publish(options.out, options.threads, rows, {"processor": peer.processor()})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ def clusters(row, own, others):
     return f"{found['clustering_memory_mib']:,.0f} MiB of memory; {100 * found['purity']:.0f}% pure"
 
 
+def processor(row, own, others):
+    """Where a server was measured, which need not be where all else was."""
+    return "on " + ", or ".join(sorted({document["quality"]["processor"] for document in own + others}))
+
+
 TEXTS = {
     "loss": loss,
     "several": several,
@@ -73,6 +78,7 @@ TEXTS = {
     "arc": arc,
     "stream": stream,
     "clusters": clusters,
+    "processor": processor,
 }
 
 

@@ -22,6 +22,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parent
 ROOT = SCRIPTS.parents[1]
 OUT = ROOT / "out" / "bench"
 QUIVER = ROOT / "build" / "quiver"
+SERVING = ROOT / "docs" / "serving.md"
 P3_TASKS = (
     "sciq_Multiple_Choice,adversarial_qa_droberta_answer_the_following_q,cos_e_v1_11_description_question_option_id,"
     "duorc_SelfRC_question_answering,quail_description_context_question_text,"
@@ -48,8 +49,48 @@ def inputs_of(data_folder):
     return names | {"tasks": ",".join(tasks), "task_a": tasks[0], "task_b": tasks[1]}
 
 
-def prepare(data_folder):
-    """The model in both forms, ten experts in both forms, and every {name} of experiments.py."""
+def make_folder(names):
+    """The model as a folder for the Python peers."""
+    if not (names["hf"] / "tokenizer.json").exists():
+        subprocess.run([sys.executable, SCRIPTS / "convert_model.py", names["gguf"], names["hf"]], check=True)
+
+
+def make_library(names):
+    """Ten random experts in both forms."""
+    make_folder(names)
+    if names["library"].exists():
+        return
+    shutil.rmtree(names["experts"], ignore_errors=True)
+    subprocess.run([sys.executable, SCRIPTS / "make_experts.py", names["hf"], names["experts"], "10"], check=True)
+    for expert in sorted(names["experts"].iterdir()):
+        output_of(QUIVER, "library", "import", expert, names["library"])
+    output_of(QUIVER, "prototypes", "arrow", names["library"])
+
+
+def make_served(names):
+    """The quickstart's experts, with what `prompt` and Arrow need: those that are there, or trained."""
+    if names["served"].exists():
+        return
+    names["served"] = OUT / "served"
+    if (names["served"] / "library.json").exists():
+        return
+    print("== serve: training the quickstart's experts", file=sys.stderr, flush=True)
+    config = OUT / "served.json"
+    config.write_text(json.dumps(json.loads((ROOT / "configs/quickstart.json").read_text())["experiment"]))
+    shutil.rmtree(OUT / "served.partial", ignore_errors=True)
+    library = OUT / "served.partial"
+    subprocess.run([QUIVER, "train", "-c", config, "-k", f"library_id={library}"], check=True, cwd=ROOT)
+    output_of(QUIVER, "prototypes", "arrow", library)
+    subprocess.run([QUIVER, "prototypes", "statistics", library, "-c", config], check=True, cwd=ROOT)
+    library.rename(names["served"])
+
+
+# What makes an input, by the {name} of experiments.py.
+MAKERS = {"hf": make_folder, "experts": make_library, "library": make_library, "served": make_served}
+
+
+def prepare(data_folder, wanted):
+    """Every {name} of experiments.py; made is what the experiments `wanted` read."""
     OUT.mkdir(parents=True, exist_ok=True)
     gguf = output_of(QUIVER, "fetch", "smollm2-135m").strip().splitlines()[-1]
     names = inputs_of(data_folder) | {
@@ -58,18 +99,18 @@ def prepare(data_folder):
         "hf": OUT / "smollm2-135m",
         "experts": OUT / "experts",
         "library": OUT / "library",
+        "served": ROOT / "out" / "quickstart" / "library",
         "arrow_output": "arrow, output",
         "program": QUIVER,
         "texts": ROOT / "data" / "tasks.jsonl",
     }
-    if not (names["hf"] / "tokenizer.json").exists():
-        subprocess.run([sys.executable, SCRIPTS / "convert_model.py", gguf, names["hf"]], check=True)
-    if not names["library"].exists():
-        shutil.rmtree(names["experts"], ignore_errors=True)
-        subprocess.run([sys.executable, SCRIPTS / "make_experts.py", names["hf"], names["experts"], "10"], check=True)
-        for expert in sorted(names["experts"].iterdir()):
-            output_of(QUIVER, "library", "import", expert, names["library"])
-        output_of(QUIVER, "prototypes", "arrow", names["library"])
+    for experiment in EXPERIMENTS:
+        if experiment.key not in wanted:
+            continue
+        commands = " ".join([experiment.quiver, experiment.own, *experiment.peers.values()])
+        for name, make in MAKERS.items():
+            if f"{{{name}}}" in commands or (name == "library" and experiment.key == "start"):
+                make(names)
     return names
 
 
@@ -130,6 +171,14 @@ def profile(experiment, names, threads):
     samples.unlink()
 
 
+def write_pages(path):
+    """The page of all figures, and the server's in its own document."""
+    page = pathlib.Path(path)
+    page.write_text(document.render(OUT, page.read_text() if page.exists() else ""))
+    if document.files(OUT, "serve", "quiver"):
+        SERVING.write_text(document.with_serving_rows(SERVING.read_text(), OUT))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="folder with p3-flat/ and arc/; default: the data that is checked in")
@@ -139,14 +188,14 @@ def main():
     parser.add_argument("--document", default=str(ROOT / "docs" / "benchmarks.md"))
     options = parser.parse_args()
     if options.render:
-        pathlib.Path(options.document).write_text(document.render(OUT))
+        write_pages(options.document)
         return
     os.environ["HF_HUB_OFFLINE"] = "1"
-    names = prepare(options.data)
     known = [experiment.key for experiment in EXPERIMENTS]
     wanted = options.only.split(",") if options.only else known
     if unknown := set(wanted) - set(known):
         sys.exit(f"no experiment {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    names = prepare(options.data, wanted)
     (OUT / "inputs.json").write_text(json.dumps({key: str(value) for key, value in names.items()}))
     failed = []
     for experiment in EXPERIMENTS:
@@ -159,7 +208,7 @@ def main():
         except subprocess.CalledProcessError as error:
             failed.append(experiment.key)
             print(f"bench_peers: {experiment.key}: {error}", file=sys.stderr)
-    pathlib.Path(options.document).write_text(document.render(OUT))
+    write_pages(options.document)
     print(f"bench_peers: wrote {options.document}", file=sys.stderr)
     if failed:
         sys.exit("bench_peers: failed: " + ", ".join(failed))
