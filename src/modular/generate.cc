@@ -110,19 +110,21 @@ class Call {
   std::vector<Generation> run() {
     for (next_ = 0; next_ < requests_.size() || !batch_.is_empty();) {
       const auto start = std::chrono::steady_clock::now();
-      while (next_ < requests_.size() && batch_.has_room()) add(next_++);
+      std::int64_t prompt_tokens = 0;
+      while (next_ < requests_.size() && batch_.has_room()) prompt_tokens += add(next_++);
       if (batch_.is_empty()) continue;
-      const DecodingStats before = batch_.stats();
+      const std::int64_t sequences = batch_.stats().sequences;
       std::vector<SequenceEvent> events = batch_.step();
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-      if (observer_.on_step) observer_.on_step({before.pending_tokens, before.sequences, seconds.count()});
+      if (observer_.on_step) observer_.on_step({prompt_tokens, sequences, seconds.count()});
       for (SequenceEvent& event : events) tell(std::move(event));
     }
     return std::move(results_);
   }
 
  private:
-  void add(std::size_t place) {
+  // The tokens of its prompt.
+  std::int64_t add(std::size_t place) {
     const GenerationRequest& request = requests_[place];
     Generation result;
     try {
@@ -133,9 +135,12 @@ class Call {
       result.dropped_tokens = prompt.dropped;
       std::vector<std::int32_t> ids = prompt.ids;
       const std::uint64_t sequence = batch_.add(sequence_of(request, place, options_, std::move(prompt)));
+      const std::int64_t tokens = result.prompt_tokens;
       running_.emplace(sequence, Running{place, std::move(ids), std::move(result)});
+      return tokens;
     } catch (const Error& error) {
       finish(place, {.text = {}, .ids = {}, .error = error});
+      return 0;
     }
   }
 
