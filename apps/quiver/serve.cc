@@ -23,6 +23,7 @@ struct Arguments {
               chat_template;
   bool allows_loading = false;
   std::int64_t port = 8080, drain_seconds = 30;
+  std::optional<double> request_timeout;
   std::vector<std::string> served_names, pinned;
   EngineOptions engine;
 };
@@ -77,8 +78,15 @@ std::shared_ptr<const ChatTemplate> load_template(const std::string& file,
   }
 }
 
+bool is_composed(const Arguments& arguments) { return RoutedModel::is_saved_model(arguments.model.model); }
+
 std::shared_ptr<ModelRegistry> load_models(const Arguments& arguments, RegistryOptions options,
                                            const GlobalOptions& global) {
+  if (is_composed(arguments)) {
+    options.composed = arguments.model.load_one(global);  // refuses a library and a router beside it
+    options.composed_root = arguments.model.model;
+    return std::make_shared<ModelRegistry>(options.composed->shared_base(), std::nullopt, options);
+  }
   std::optional<ExpertLibrary> library;
   if (!arguments.model.library.empty()) library = ExpertLibrary::open(arguments.model.library);
   const std::shared_ptr<const BaseModel> base =
@@ -89,7 +97,10 @@ std::shared_ptr<ModelRegistry> load_models(const Arguments& arguments, RegistryO
 RegistryOptions registry_options(const Arguments& arguments) {
   RegistryOptions options{.bos = arguments.model.begin_of_text(), .pinned = arguments.pinned};
   // A library alone is served, too: its experts one by one.
-  if (!arguments.model.routers.empty()) options.routers = arguments.model.router_options();
+  if (!arguments.model.routers.empty() && !is_composed(arguments))
+    options.routers = arguments.model.router_options();
+  if (!arguments.pinned.empty() && is_composed(arguments))
+    throw UsageError("--pin-expert goes with --library: all experts of a composed model stay");
   if (!arguments.expert_memory.empty()) options.expert_memory = parse_memory(arguments.expert_memory);
   if (arguments.allows_loading != !arguments.loading_root.empty())
     throw UsageError("--allow-loading and --loading-root belong together");
@@ -105,14 +116,19 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
                         .drain = std::chrono::seconds(arguments.drain_seconds)};
   options.engine.decoding.cache_memory = parse_memory(arguments.cache_memory);
   if (!arguments.api_key_file.empty()) options.keys = ApiKeys::read(arguments.api_key_file);
+  if (arguments.request_timeout) {
+    const std::chrono::duration<double> seconds(std::min(*arguments.request_timeout, 1e9));
+    options.request_timeout = std::chrono::ceil<std::chrono::milliseconds>(seconds);
+  }
+  Server server(options);
+  log_info("loads; http://" + server.address() + "/health says when it is ready");
   // On a thread that ends: OpenMP keeps the helpers of every thread that ever needed some, and once there are
   // more of them than processors, those of the engine hardly wait awake for their next turn.
   const std::shared_ptr<ModelRegistry> models = std::async(std::launch::async, [&] {
                                                   return load_models(arguments, std::move(registry), global);
                                                 }).get();
   check_aliases(options.aliases, *models);
-  options.chat_template = load_template(arguments.chat_template, models->base());
-  Server server(models, std::move(options));
+  server.open({models, load_template(arguments.chat_template, models->base())});
   if (arguments.api_key_file.empty() && arguments.host != "127.0.0.1" && arguments.host != "localhost" &&
       arguments.host != "::1")
     log_warning("whoever reaches " + server.address() + " may use this server: there is no --api-key-file");
@@ -164,6 +180,12 @@ void add_serve(Command& program, GlobalOptions& global) {
   command->add_flag("--allow-loading", arguments->allows_loading,
                     "Requests may load and unload adapters below --loading-root");
   command->add_option("--loading-root", arguments->loading_root, "The folder that --allow-loading opens");
+  command
+      ->add_option(
+          "--request-timeout", arguments->request_timeout,
+          "Seconds from a request's arrival, its wait in the queue included, after which it is given "
+          "up (default: none)")
+      ->check(number_above_zero());
   command
       ->add_option("--drain-seconds", arguments->drain_seconds,
                    "Time for running requests to end when the server is asked to stop")

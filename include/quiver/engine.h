@@ -35,6 +35,7 @@ class Engine {
     Listener listener;
     std::string client = {};  // clients take turns where there is a queue
     std::optional<std::chrono::steady_clock::time_point> deadline = {};
+    std::function<void()> admitted = {};  // called as the listener is, when the wait in the queue is over
   };
 
   explicit Engine(std::shared_ptr<const BaseModel> base, const EngineOptions& options = {});

@@ -4,13 +4,12 @@
 #include <array>
 #include <limits>
 
-#include "core/json.h"
+#include "core/ordered_json.h"
 #include "text/utf8.h"
 
 namespace quiver {
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;  // a template sees keys in the order they were given
 using jinja::mk_val;
 using jinja::value;
 
@@ -35,8 +34,7 @@ std::string valid_utf8(const std::string& text) {
 
 OrderedJson parse(const std::string& text, const char* what, bool (OrderedJson::*is)() const noexcept,
                   const char* type) {
-  parse_json(text, what);  // checks the depth
-  OrderedJson json = OrderedJson::parse(text);
+  OrderedJson json = parse_ordered_json(text, what);
   if (!(json.*is)())
     throw Error(ErrorKind::kInvalidArgument,
                 std::string(what) + " is no JSON " + type + ": " + text.substr(0, 200));

@@ -188,6 +188,7 @@ void Engine::State::start(Waiting waiting) {
   const auto fail = [&](const Error& error) {
     end(submission.listener, {.sequence = waiting.id, .finish = FinishReason::kFailed, .error = error});
   };
+  if (submission.admitted) submission.admitted();
   try {
     const std::uint64_t name = batch.add(std::move(submission.request));
     running.emplace(name, Running{waiting.id, submission.listener, submission.deadline});

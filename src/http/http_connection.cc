@@ -210,6 +210,7 @@ awaitable<bool> HttpConnection::serve_one() {
   }
   if (!co_await read_body(parser, request)) co_return false;
   request.body = std::move(parser.get().body());
+  request.arrived = Clock::now();
   co_return co_await answer(std::move(request), std::move(reply));
 }
 

@@ -26,7 +26,8 @@ constexpr std::array kReasons = {Reason{200, "OK"},
                                  Reason{431, "Request Header Fields Too Large"},
                                  Reason{500, "Internal Server Error"},
                                  Reason{501, "Not Implemented"},
-                                 Reason{503, "Service Unavailable"}};
+                                 Reason{503, "Service Unavailable"},
+                                 Reason{504, "Gateway Timeout"}};
 
 std::optional<int> hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

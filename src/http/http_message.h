@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -21,7 +22,8 @@ struct HttpRequest {
   std::string path;                 // without the query, percent-decoded
   std::vector<HttpHeader> headers;  // names in lower case
   std::string body = {};
-  std::string client = {};  // address and port
+  std::string client = {};                             // address and port
+  std::chrono::steady_clock::time_point arrived = {};  // when its last byte had been read
 
   // The value of the first header of this name, which is in lower case; none where there is none.
   std::optional<std::string_view> header(std::string_view name) const;

@@ -14,7 +14,7 @@ std::string needed(RequestFields& fields, const std::string& name) {
 
 }  // namespace
 
-LoadAdapterRequest LoadAdapterRequest::parse(const Json& body) {
+LoadAdapterRequest LoadAdapterRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   LoadAdapterRequest request{.name = needed(fields, "lora_name"), .path = needed(fields, "lora_path")};
   request.replace = fields.flag("load_inplace").value_or(false);
@@ -23,7 +23,7 @@ LoadAdapterRequest LoadAdapterRequest::parse(const Json& body) {
   return request;
 }
 
-UnloadAdapterRequest UnloadAdapterRequest::parse(const Json& body) {
+UnloadAdapterRequest UnloadAdapterRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   UnloadAdapterRequest request{.name = needed(fields, "lora_name")};
   fields.ignore({"lora_int_id"});

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/json.h"
+#include "core/ordered_json.h"
 
 namespace quiver {
 
@@ -13,14 +13,14 @@ struct LoadAdapterRequest {
   bool replace = false;   // `load_inplace`
 
   // Throws ApiError 400.
-  static LoadAdapterRequest parse(const Json& body);
+  static LoadAdapterRequest parse(const OrderedJson& body);
 };
 
 // The body of POST /v1/unload_lora_adapter.
 struct UnloadAdapterRequest {
   std::string name = {};
 
-  static UnloadAdapterRequest parse(const Json& body);
+  static UnloadAdapterRequest parse(const OrderedJson& body);
 };
 
 }  // namespace quiver

@@ -42,6 +42,8 @@ std::string ApiError::type() const {
       return "rate_limit_error";
     case 503:
       return "service_unavailable_error";
+    case 504:
+      return "timeout_error";
     default:
       return status_ < 500 ? "invalid_request_error" : "server_error";
   }

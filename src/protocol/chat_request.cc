@@ -1,5 +1,6 @@
 #include "protocol/chat_request.h"
 
+#include "core/strings.h"
 #include "protocol/api_error.h"
 
 namespace quiver {
@@ -7,9 +8,9 @@ namespace {
 
 constexpr std::int64_t kMostLogprobs = 20;
 
-std::string part_text(const Json& part, const std::string& name) {
+std::string part_text(const OrderedJson& part, const std::string& name) {
   if (!part.is_object() || !part.contains("type") || part["type"] != "text") {
-    const Json type = part.is_object() ? part.value("type", Json()) : part;
+    const OrderedJson type = part.is_object() ? part.value("type", OrderedJson()) : part;
     throw ApiError(400, "'" + name + "' has a part that is no text: " + shown(type), name);
   }
   if (!part.contains("text") || !part["text"].is_string())
@@ -18,23 +19,49 @@ std::string part_text(const Json& part, const std::string& name) {
 }
 
 // Templates are written for texts: parts are joined by line breaks.
-Json content_text(const Json& content, const std::string& name) {
+OrderedJson content_text(const OrderedJson& content, const std::string& name) {
   if (content.is_string() || content.is_null()) return content;
   if (!content.is_array())
     throw ApiError(400, "'" + name + "' must be a string or a list of text parts, not " + shown(content),
                    name);
   std::string text;
-  for (const Json& part : content) text += (&part == &content.front() ? "" : "\n") + part_text(part, name);
+  for (const OrderedJson& part : content)
+    text += (&part == &content.front() ? "" : "\n") + part_text(part, name);
   return text;
 }
 
-Json read_messages(RequestFields& fields) {
-  const Json* const value = fields.value("messages");
+// OpenAI's clients send a call's arguments as JSON text, templates are written for objects: they get what it
+// says, as from vLLM.
+void read_arguments(OrderedJson& call, const std::string& name) {
+  if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) return;
+  OrderedJson& function = call["function"];
+  OrderedJson& arguments = function["arguments"];  // appended where it is absent
+  if (arguments.is_null() || arguments == "") arguments = OrderedJson::object();
+  if (!arguments.is_string()) return;
+  try {
+    arguments = parse_ordered_json(arguments.get<std::string>(), "'" + name + ".function.arguments'");
+  } catch (const Error& error) {
+    throw ApiError(400, escape_controls(error.what()), name + ".function.arguments");
+  }
+}
+
+void read_tool_calls(OrderedJson& message, const std::string& name) {
+  if (message["role"] != "assistant" || !message.contains("tool_calls")) return;
+  OrderedJson& calls = message["tool_calls"];
+  if (calls.is_null()) return;
+  if (!calls.is_array()) throw ApiError(400, "'" + name + "' must be a list, not " + shown(calls), name);
+  for (std::size_t i = 0; i < calls.size(); ++i)
+    read_arguments(calls[i], name + "[" + std::to_string(i) + "]");
+  if (calls.empty()) message.erase("tool_calls");  // as if there were none
+}
+
+OrderedJson read_messages(RequestFields& fields) {
+  const OrderedJson* const value = fields.value("messages");
   if (value == nullptr) throw ApiError(400, "'messages' is missing", "messages");
   if (!value->is_array() || value->empty()) fields.refuse("messages", "a list of at least one message");
-  Json messages = *value;
+  OrderedJson messages = *value;
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    Json& message = messages[i];
+    OrderedJson& message = messages[i];
     const std::string name = "messages[" + std::to_string(i) + "]";
     if (!message.is_object())
       throw ApiError(400, "'" + name + "' must be an object, not " + shown(message), name);
@@ -44,20 +71,21 @@ Json read_messages(RequestFields& fields) {
       message["content"] = content_text(message["content"], name + ".content");
     else if (!message.contains("tool_calls"))
       throw ApiError(400, "'" + name + "' needs a 'content'", name + ".content");
+    read_tool_calls(message, name + ".tool_calls");
   }
   return messages;
 }
 
 void refuse_what_is_not_text(RequestFields& fields) {
-  if (const Json* const format = fields.value("response_format")) {
-    if (!format->is_object() || format->value("type", Json()) != "text")
+  if (const OrderedJson* const format = fields.value("response_format")) {
+    if (!format->is_object() || format->value("type", OrderedJson()) != "text")
       fields.refuse("response_format", "{\"type\": \"text\"}: no other is supported");
   }
-  if (const Json* const modalities = fields.value("modalities")) {
-    if (*modalities != Json::array({"text"}))
+  if (const OrderedJson* const modalities = fields.value("modalities")) {
+    if (*modalities != OrderedJson::array({"text"}))
       fields.refuse("modalities", "[\"text\"]: no other is supported");
   }
-  if (const Json* const choice = fields.value("tool_choice")) {
+  if (const OrderedJson* const choice = fields.value("tool_choice")) {
     if (*choice != "auto" && *choice != "none")
       fields.refuse("tool_choice", "\"auto\" or \"none\": a call cannot be forced");
   }
@@ -67,11 +95,11 @@ void refuse_what_is_not_text(RequestFields& fields) {
 
 ChatFields read_chat_fields(RequestFields& fields) {
   ChatFields chat{.messages = read_messages(fields)};
-  if (const Json* const tools = fields.value("tools")) {
+  if (const OrderedJson* const tools = fields.value("tools")) {
     if (!tools->is_array()) fields.refuse("tools", "a list");
     if (!tools->empty()) chat.tools = *tools;
   }
-  if (const Json* const arguments = fields.value("chat_template_kwargs")) {
+  if (const OrderedJson* const arguments = fields.value("chat_template_kwargs")) {
     if (!arguments->is_object()) fields.refuse("chat_template_kwargs", "an object");
     chat.template_arguments = *arguments;
   }
@@ -86,7 +114,7 @@ ChatFields read_chat_fields(RequestFields& fields) {
   return chat;
 }
 
-ChatCompletionRequest ChatCompletionRequest::parse(const Json& body) {
+ChatCompletionRequest ChatCompletionRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   ChatCompletionRequest request{.common = read_generation_fields(fields), .chat = read_chat_fields(fields)};
   const std::optional<std::int64_t> older = fields.whole("max_tokens", 1);

@@ -11,9 +11,9 @@ enum class ChatEnding { kNewMessage, kContinuesMessage, kNone };
 
 // What a chat template gets.
 struct ChatFields {
-  Json messages = Json::array();             // objects with `role` and, joined to one text, `content`
-  Json tools = Json();                       // a list, or null
-  Json template_arguments = Json::object();  // `chat_template_kwargs`
+  OrderedJson messages = OrderedJson::array();  // objects with `role` and, joined to one text, `content`
+  OrderedJson tools = OrderedJson();            // a list, or null
+  OrderedJson template_arguments = OrderedJson::object();  // `chat_template_kwargs`
   ChatEnding ending = ChatEnding::kNewMessage;
 };
 
@@ -28,7 +28,7 @@ struct ChatCompletionRequest {
   std::optional<std::int64_t> logprobs = {};    // `logprobs` with `top_logprobs` beside each
 
   // Throws ApiError 400.
-  static ChatCompletionRequest parse(const Json& body);
+  static ChatCompletionRequest parse(const OrderedJson& body);
 };
 
 }  // namespace quiver

@@ -11,7 +11,7 @@ constexpr std::int64_t kMostLogprobs = 20;
 }  // namespace
 
 std::vector<PromptField> read_prompts(RequestFields& fields, const std::string& name) {
-  const Json* const value = fields.value(name);
+  const OrderedJson* const value = fields.value(name);
   if (value == nullptr) throw ApiError(400, fields.quoted(name) + " is missing", fields.full_name(name));
   const std::string wanted = "a string, a list of strings, a list of token ids, or a list of such lists";
   if (value->is_string()) return {value->get<std::string>()};
@@ -24,7 +24,7 @@ std::vector<PromptField> read_prompts(RequestFields& fields, const std::string& 
   if (value->size() > kMostPrompts)
     fields.refuse(name, "at most " + std::to_string(kMostPrompts) + " prompts");
   std::vector<PromptField> prompts;
-  for (const Json& item : *value) {
+  for (const OrderedJson& item : *value) {
     if (item.is_string() && value->front().is_string()) {
       prompts.emplace_back(item.get<std::string>());
       continue;
@@ -36,7 +36,7 @@ std::vector<PromptField> read_prompts(RequestFields& fields, const std::string& 
   return prompts;
 }
 
-CompletionRequest CompletionRequest::parse(const Json& body) {
+CompletionRequest CompletionRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   CompletionRequest request{.common = read_generation_fields(fields)};
   request.prompts = read_prompts(fields, "prompt");

@@ -21,7 +21,7 @@ struct CompletionRequest {
   bool echo = false;
 
   // Throws ApiError 400.
-  static CompletionRequest parse(const Json& body);
+  static CompletionRequest parse(const OrderedJson& body);
 };
 
 }  // namespace quiver

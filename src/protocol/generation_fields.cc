@@ -20,7 +20,7 @@ const std::vector<std::string> kWithoutEffect = {"user",
                                                  "prompt_cache_retention"};
 
 std::map<std::int32_t, double> read_logit_bias(RequestFields& fields) {
-  const Json* const value = fields.value("logit_bias");
+  const OrderedJson* const value = fields.value("logit_bias");
   std::map<std::int32_t, double> bias;
   if (value == nullptr) return bias;
   const std::string wanted = "an object of numbers from -100 to 100 by token id";
@@ -52,7 +52,7 @@ SamplingFields read_sampling(RequestFields& fields) {
 }
 
 std::optional<RouterField> read_router(RequestFields& fields) {
-  const Json* const value = fields.value("router");
+  const OrderedJson* const value = fields.value("router");
   if (value == nullptr) return std::nullopt;
   RouterField router;
   if (value->is_string()) {
@@ -66,7 +66,7 @@ std::optional<RouterField> read_router(RequestFields& fields) {
   router.temperature = inner.number("temperature", {1e-6, 1e6});
   router.combine = inner.text("combine");
   router.prior = inner.text("prior");
-  if (const Json* const experts = inner.value("experts")) {
+  if (const OrderedJson* const experts = inner.value("experts")) {
     const std::string wanted = "an object of numbers by expert";
     if (!experts->is_object() || experts->empty()) inner.refuse("experts", wanted);
     for (const auto& [name, weight] : experts->items()) {
@@ -85,7 +85,7 @@ std::optional<RouterField> read_router(RequestFields& fields) {
 }
 
 RoutingWanted read_routing(RequestFields& fields) {
-  const Json* const value = fields.value("return_routing");
+  const OrderedJson* const value = fields.value("return_routing");
   if (value == nullptr || *value == false) return RoutingWanted::kNone;
   if (*value == "slots") return RoutingWanted::kSlots;
   if (*value != true) fields.refuse("return_routing", "true, false or \"slots\"");
@@ -95,7 +95,7 @@ RoutingWanted read_routing(RequestFields& fields) {
 StreamMode read_stream(RequestFields& fields) {
   const bool is_wanted = fields.flag("stream").value_or(false);
   const StreamMode pieces = is_wanted ? StreamMode::kPieces : StreamMode::kWhole;
-  const Json* const options = fields.value("stream_options");
+  const OrderedJson* const options = fields.value("stream_options");
   if (options == nullptr) return pieces;
   if (!is_wanted) throw ApiError(400, "'stream_options' needs 'stream': true", "stream_options");
   if (!options->is_object()) fields.refuse("stream_options", "an object");

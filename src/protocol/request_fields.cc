@@ -9,7 +9,7 @@ namespace quiver {
 namespace {
 
 // A number that a JSON text may also write as 16.0 or 1e3.
-std::optional<std::int64_t> whole_of(const Json& value) {
+std::optional<std::int64_t> whole_of(const OrderedJson& value) {
   if (value.is_number_unsigned()) {
     const auto number = value.get<std::uint64_t>();
     if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
@@ -24,19 +24,19 @@ std::optional<std::int64_t> whole_of(const Json& value) {
 
 }  // namespace
 
-std::string shown(const Json& value) {
+std::string shown(const OrderedJson& value) {
   constexpr std::size_t kLongest = 80;
   if (value.is_array() && value.size() > 20) return "a list of " + std::to_string(value.size());
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);  // ASCII: cut anywhere
+  std::string text = value.dump(-1, ' ', true, OrderedJson::error_handler_t::replace);  // ASCII: cut anywhere
   if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
   return text;
 }
 
-std::optional<std::vector<std::int32_t>> token_ids_of(const Json& value) {
+std::optional<std::vector<std::int32_t>> token_ids_of(const OrderedJson& value) {
   if (!value.is_array()) return std::nullopt;
   std::vector<std::int32_t> ids;
   ids.reserve(value.size());
-  for (const Json& item : value) {
+  for (const OrderedJson& item : value) {
     const std::optional<std::int64_t> id = whole_of(item);
     if (!id || *id < 0 || *id > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
     ids.push_back(static_cast<std::int32_t>(*id));
@@ -49,28 +49,28 @@ void RequestFields::refuse(const std::string& name, const std::string& wanted) c
                  full_name(name));
 }
 
-const Json* RequestFields::value(const std::string& name) {
+const OrderedJson* RequestFields::value(const std::string& name) {
   known_.insert(name);
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
 std::optional<std::string> RequestFields::text(const std::string& name) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return std::nullopt;
   if (!found->is_string()) refuse(name, "a string");
   return found->get<std::string>();
 }
 
 std::optional<bool> RequestFields::flag(const std::string& name) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return std::nullopt;
   if (!found->is_boolean()) refuse(name, "true or false");
   return found->get<bool>();
 }
 
 std::optional<double> RequestFields::number(const std::string& name, Bounds bounds) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return std::nullopt;
   const double number = found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
   if (!(number >= bounds.least && number <= bounds.most))
@@ -80,7 +80,7 @@ std::optional<double> RequestFields::number(const std::string& name, Bounds boun
 
 std::optional<std::int64_t> RequestFields::whole(const std::string& name, std::int64_t least,
                                                  std::int64_t most) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return std::nullopt;
   const std::optional<std::int64_t> number = whole_of(*found);
   if (!number || *number < least || *number > most) {
@@ -92,13 +92,13 @@ std::optional<std::int64_t> RequestFields::whole(const std::string& name, std::i
 }
 
 std::vector<std::string> RequestFields::texts(const std::string& name, std::size_t most) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return {};
   if (found->is_string()) return {found->get<std::string>()};
   const std::string wanted = "a string or a list of at most " + std::to_string(most) + " strings";
   if (!found->is_array() || found->size() > most) refuse(name, wanted);
   std::vector<std::string> texts;
-  for (const Json& item : *found) {
+  for (const OrderedJson& item : *found) {
     if (!item.is_string()) refuse(name, wanted);
     texts.push_back(item.get<std::string>());
   }
@@ -106,7 +106,7 @@ std::vector<std::string> RequestFields::texts(const std::string& name, std::size
 }
 
 std::vector<std::int32_t> RequestFields::ids(const std::string& name) {
-  const Json* const found = value(name);
+  const OrderedJson* const found = value(name);
   if (found == nullptr) return {};
   std::optional<std::vector<std::int32_t>> ids = token_ids_of(*found);
   if (!ids) refuse(name, "a list of token ids");

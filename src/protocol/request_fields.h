@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/json.h"
+#include "core/ordered_json.h"
 
 namespace quiver {
 
@@ -17,10 +17,10 @@ namespace quiver {
 class RequestFields {
  public:
   // `place` is put before the names in messages: "router.".
-  explicit RequestFields(const Json& object, std::string place = {})
+  explicit RequestFields(const OrderedJson& object, std::string place = {})
       : object_(object), place_(std::move(place)) {}
 
-  const Json* value(const std::string& name);  // null: absent
+  const OrderedJson* value(const std::string& name);  // null: absent
   std::optional<std::string> text(const std::string& name);
   std::optional<bool> flag(const std::string& name);
   // Both ends included.
@@ -46,15 +46,15 @@ class RequestFields {
   [[noreturn]] void refuse(const std::string& name, const std::string& wanted) const;
 
  private:
-  const Json& object_;
+  const OrderedJson& object_;
   const std::string place_;
   std::set<std::string> known_;
 };
 
 // Token ids of a JSON array; nothing where it is none, or has something else in it.
-std::optional<std::vector<std::int32_t>> token_ids_of(const Json& value);
+std::optional<std::vector<std::int32_t>> token_ids_of(const OrderedJson& value);
 
 // A JSON value for a message: in one line, cut where it is long.
-std::string shown(const Json& value);
+std::string shown(const OrderedJson& value);
 
 }  // namespace quiver

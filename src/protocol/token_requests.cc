@@ -4,7 +4,7 @@
 
 namespace quiver {
 
-TokenizeRequest TokenizeRequest::parse(const Json& body) {
+TokenizeRequest TokenizeRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   TokenizeRequest request{.model = fields.text("model").value_or("")};
   std::optional<std::string> prompt = fields.text("prompt");
@@ -24,7 +24,7 @@ TokenizeRequest TokenizeRequest::parse(const Json& body) {
   return request;
 }
 
-DetokenizeRequest DetokenizeRequest::parse(const Json& body) {
+DetokenizeRequest DetokenizeRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   DetokenizeRequest request{.model = fields.text("model").value_or(""), .tokens = fields.ids("tokens")};
   if (fields.value("tokens") == nullptr) throw ApiError(400, "'tokens' is missing", "tokens");
@@ -32,14 +32,14 @@ DetokenizeRequest DetokenizeRequest::parse(const Json& body) {
   return request;
 }
 
-TemplateRequest TemplateRequest::parse(const Json& body) {
+TemplateRequest TemplateRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   TemplateRequest request{.model = fields.text("model").value_or(""), .chat = read_chat_fields(fields)};
   fields.finish();
   return request;
 }
 
-EmbeddingRequest EmbeddingRequest::parse(const Json& body) {
+EmbeddingRequest EmbeddingRequest::parse(const OrderedJson& body) {
   RequestFields fields(body);
   EmbeddingRequest request{.model = fields.text("model").value_or("")};
   request.inputs = read_prompts(fields, "input");

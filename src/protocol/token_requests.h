@@ -14,7 +14,7 @@ struct TokenizeRequest {
   bool add_special_tokens = true;                                  // begin-of-text before a prompt
   enum class Answer { kIds, kIdsAndTexts } answer = Answer::kIds;  // `return_token_strs`
 
-  static TokenizeRequest parse(const Json& body);
+  static TokenizeRequest parse(const OrderedJson& body);
 };
 
 // The body of POST /detokenize.
@@ -22,7 +22,7 @@ struct DetokenizeRequest {
   std::string model = {};
   std::vector<std::int32_t> tokens = {};
 
-  static DetokenizeRequest parse(const Json& body);
+  static DetokenizeRequest parse(const OrderedJson& body);
 };
 
 // The body of POST /apply-template.
@@ -30,7 +30,7 @@ struct TemplateRequest {
   std::string model = {};
   ChatFields chat = {};
 
-  static TemplateRequest parse(const Json& body);
+  static TemplateRequest parse(const OrderedJson& body);
 };
 
 // The body of POST /v1/embeddings.
@@ -39,7 +39,7 @@ struct EmbeddingRequest {
   std::vector<PromptField> inputs = {};  // one at least
   enum class Format { kNumbers, kBase64 } format = Format::kNumbers;
 
-  static EmbeddingRequest parse(const Json& body);
+  static EmbeddingRequest parse(const OrderedJson& body);
 };
 
 }  // namespace quiver

@@ -21,6 +21,7 @@ class ApiKeys {
   // Whether "Bearer KEY", the value of a header Authorization, has one of the keys. Takes the same time for
   // every wrong key of one length.
   bool admit(std::optional<std::string_view> authorization) const;
+  bool are_none() const { return keys_.empty(); }
 
  private:
   std::vector<std::string> keys_;

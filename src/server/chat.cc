@@ -11,14 +11,13 @@
 namespace quiver {
 namespace {
 
-ChatMessage message_of(const Json& json) {
+ChatMessage message_of(const OrderedJson& json) {
   ChatMessage message{.role = json.at("role").get<std::string>()};
-  Json others = Json::object();
-  for (const auto& [name, value] : json.items()) {
-    if (name == "content" && value.is_string()) message.content = value.get<std::string>();
-    if (name != "content" && name != "role") others[name] = value;
-  }
-  if (!others.empty()) message.fields = dump_json(others);
+  if (const auto content = json.find("content"); content != json.end() && content->is_string())
+    message.content = content->get<std::string>();
+  OrderedJson others = json;
+  for (const char* const own : {"role", "content"}) others.erase(own);
+  if (!others.empty()) message.fields = dump_ordered_json(others);
   return message;
 }
 
@@ -45,6 +44,7 @@ void answer_chat(ServerContext& context, const std::shared_ptr<HttpExchange>& ex
   const std::int64_t max_tokens = request.max_tokens.value_or(std::max<std::int64_t>(room, 1));
   check_length(model.base(), ids.size(), max_tokens, "messages");
   GenerationPlan plan = new_plan(common, chat_writer(identity_of(model, name, request.logprobs.has_value())));
+  plan.adapters = adapters_of(context, common.model, model);
   check_sequences(1, common.n, context.most_sequences);
   for (std::int64_t copy = 0; copy < common.n; ++copy) {
     plan.sequences.push_back(
@@ -63,9 +63,9 @@ HttpResponse apply_template(const ServerContext& context, const HttpRequest& req
 
 ChatRequest chat_input(const ChatFields& fields) {
   ChatRequest chat{.messages = {}, .end = end_of(fields.ending)};
-  for (const Json& message : fields.messages) chat.messages.push_back(message_of(message));
-  if (!fields.tools.is_null()) chat.tools = dump_json(fields.tools);
-  if (!fields.template_arguments.empty()) chat.variables = dump_json(fields.template_arguments);
+  for (const OrderedJson& message : fields.messages) chat.messages.push_back(message_of(message));
+  if (!fields.tools.is_null()) chat.tools = dump_ordered_json(fields.tools);
+  if (!fields.template_arguments.empty()) chat.variables = dump_ordered_json(fields.template_arguments);
   return chat;
 }
 

@@ -17,6 +17,7 @@ void answer_completion(ServerContext& context, const std::shared_ptr<HttpExchang
   exchange->note("model", name);
   GenerationPlan plan =
       new_plan(common, completion_writer(identity_of(model, name, request.logprobs.has_value())));
+  plan.adapters = adapters_of(context, common.model, model);
   check_sequences(request.prompts.size(), common.n, context.most_sequences);
   for (const PromptField& prompt : request.prompts) {
     const std::vector<std::int32_t> ids =

@@ -63,14 +63,16 @@ void answer_embeddings(ServerContext& context, const std::shared_ptr<HttpExchang
     tokens += inputs.back().size();
   }
   const auto is_gone = std::make_shared<std::atomic<bool>>(false);
+  const auto deadline = deadline_of(context, exchange->request());
   exchange->on_gone([is_gone] { *is_gone = true; });
   exchange->note("prompt_tokens", std::to_string(tokens));
-  boost::asio::post(context.embeddings, [=, inputs = std::move(inputs), format = request.format,
+  boost::asio::post(context.embeddings, [=, &context, inputs = std::move(inputs), format = request.format,
                                          name = shown_model(context, request.model)] {
     try {
       Json data = Json::array();
       for (const std::vector<std::int32_t>& ids : inputs) {
         if (*is_gone) return;
+        if (deadline && *deadline <= std::chrono::steady_clock::now()) throw timeout_error(context);
         data.push_back({{"object", "embedding"},
                         {"index", data.size()},
                         {"embedding", shown(embedding(model, ids), format)}});
@@ -80,10 +82,8 @@ void answer_embeddings(ServerContext& context, const std::shared_ptr<HttpExchang
                               {"data", std::move(data)},
                               {"model", name},
                               {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}})});
-    } catch (const Error& error) {
-      exchange->respond(to_response(api_error_of(error)));
     } catch (const std::exception& error) {
-      exchange->respond(to_response(ApiError(500, error.what())));
+      exchange->respond(to_response(api_error_of(error)));
     }
   });
 }

@@ -1,11 +1,11 @@
 #include "server/generation_job.h"
 
+#include <atomic>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <cmath>
-#include <mutex>
 
 #include "protocol/api_error.h"
-#include "server/routing_json.h"
 #include "server/token_bytes.h"
 
 namespace quiver {
@@ -13,14 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// What fairness is between: who has a key is known by it, all others by their address.
-std::string client_of(const HttpRequest& request) {
-  if (const auto key = request.header("authorization")) return std::string(*key);
-  return request.client.substr(0, request.client.rfind(':'));
+double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
 }
 
 std::vector<std::string> slot_paths(const RoutedModel& model) {
@@ -38,7 +32,7 @@ double entropy_bits(const std::vector<double>& weights) {
   return bits;
 }
 
-// Called by handlers, by the engine for every event, and by the server when the client leaves.
+// On the context's writer, one call after the other, but for what says otherwise.
 class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
  public:
   GenerationJob(ServerContext& context, std::shared_ptr<HttpExchange> exchange, GenerationPlan plan)
@@ -47,6 +41,8 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
         writer_(std::move(plan.writer)),
         stream_(plan.stream),
         routing_(plan.routing),
+        adapters_(std::move(plan.adapters)),
+        arrived_(exchange_->request().arrived),
         token_bytes_(context.models->base()->tokenizer()) {
     for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
       Sequence sequence{.planned = std::move(plan.sequences[i])};
@@ -59,90 +55,119 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
     }
   }
 
-  void start();
+  void start();  // a handler's thread
 
  private:
+  using Id = std::uint64_t;  // the engine's
   struct Sequence {
     PlannedSequence planned;
     std::vector<std::string> experts = {};  // of the model, where routing is wanted
     std::vector<std::string> slots = {};    // and its layers
-    std::uint64_t id = 0;                   // the engine's
-    ChoicePart whole = {};                  // so far, where the answer is no stream
-    Usage usage = {};
+    bool is_named = false;                  // the client knows both
+    Id id = 0;
+    ChoicePart whole = {};  // so far, where the answer is no stream
+    std::int64_t new_tokens = 0;
     Clock::time_point last_token = {};
     enum class State { kNew, kBegun, kEnded } state = State::kNew;
   };
+  struct Event {
+    std::size_t place;  // of the sequence
+    SequenceEvent event;
+    Clock::time_point time;
+  };
 
+  static bool is_failure(const Event& event);
   bool is_stream() const { return stream_ != StreamMode::kWhole; }
-  void submit_all();
-  void open();
-  void on_event(std::size_t place, SequenceEvent event);
-  void on_gone();
+  void post(std::function<void()> call) { boost::asio::post(context_.writer, std::move(call)); }
+  std::vector<Id> submit_all();  // a handler's thread
+  Id submit(std::size_t place);
+  void open(const std::vector<Id>& ids);
+  void on_event(Event event);
+  void give_up();
   void cancel_all();
-  // All under mutex_.
-  void take_or_fail(Sequence& sequence, const SequenceEvent& event);
-  void take(Sequence& sequence, const SequenceEvent& event);
-  void measure(Sequence& sequence, const SequenceEvent& event);
+  void take_or_fail(const Event& event);
+  void take(Sequence& sequence, const Event& event);
+  void measure(Sequence& sequence, const Event& event);
+  void end(Sequence& sequence, const std::string& reason);
+  void end_all(const std::string& reason);
   ChoicePart part_of(Sequence& sequence, const SequenceEvent& event) const;
-  std::vector<ShownToken> shown_tokens(const Sequence& sequence, const SequenceEvent& event) const;
+  Json routing_of(Sequence& sequence, const SequenceEvent& event) const;
+  std::vector<ShownToken> shown_tokens(const SequenceEvent& event) const;
   void measure_routing(const Sequence& sequence, const SequenceEvent& event) const;
   void send(const std::vector<Json>& choices);
   void fail(const ApiError& error);
   void finish();
   Usage usage() const;
-  void note(const std::string& finish_reason);
+  void note(const std::string& finish_reason);  // any thread
 
   ServerContext& context_;
   const std::shared_ptr<HttpExchange> exchange_;
   const std::unique_ptr<AnswerWriter> writer_;
   const StreamMode stream_;
   const RoutingDetail routing_;
+  const std::vector<std::string> adapters_;
+  const Clock::time_point arrived_;
   const TokenBytes token_bytes_;
-  const Clock::time_point begin_ = Clock::now();
 
-  std::mutex mutex_;  // guards the rest
   std::vector<Sequence> sequences_;
-  std::vector<std::pair<std::size_t, SequenceEvent>> early_;  // before every sequence was submitted
-  std::size_t ended_ = 0;                                     // sequences
+  std::vector<Event> early_;  // before every sequence was submitted
+  std::size_t ended_ = 0;     // sequences
   enum class State { kSubmitting, kOpen, kEnded } state_ = State::kSubmitting;
+
+  // For note().
+  std::atomic<std::int64_t> prompt_tokens_ = 0, cached_tokens_ = 0, new_tokens_ = 0;
+  std::atomic<bool> is_noted_ = false;
 };
 
 void GenerationJob::start() {
+  const std::vector<Id> ids = submit_all();
+  post([job = shared_from_this(), ids] { job->open(ids); });
+  exchange_->on_gone([weak = weak_from_this()] {
+    const std::shared_ptr<GenerationJob> job = weak.lock();
+    if (!job) return;
+    job->note("abort");  // now: the request's line is about to be logged
+    job->post([job] { job->give_up(); });
+  });
+}
+
+std::vector<GenerationJob::Id> GenerationJob::submit_all() {
+  std::vector<Id> ids;
   try {
-    submit_all();
+    for (std::size_t place = 0; place < sequences_.size(); ++place) ids.push_back(submit(place));
   } catch (...) {
-    {
-      const std::lock_guard lock(mutex_);
-      state_ = State::kEnded;
-    }
-    cancel_all();
+    for (const Id id : ids) context_.engine.cancel(id);
     throw;
   }
-  exchange_->on_gone([weak = weak_from_this()] {
-    if (const std::shared_ptr<GenerationJob> job = weak.lock()) job->on_gone();
-  });
-  open();
+  return ids;
 }
 
-void GenerationJob::submit_all() {
-  const std::string client = client_of(exchange_->request());
-  for (std::size_t place = 0; place < sequences_.size(); ++place) {
-    Engine::Submission submission{
-        .request = std::move(sequences_[place].planned.request),
-        .listener = [job = shared_from_this(),
-                     place](SequenceEvent event) { job->on_event(place, std::move(event)); },
-        .client = client};
-    const std::uint64_t id = context_.engine.submit(std::move(submission));
-    const std::lock_guard lock(mutex_);
-    sequences_[place].id = id;
-  }
+GenerationJob::Id GenerationJob::submit(std::size_t place) {
+  const auto turn = std::make_shared<AdapterUse::Turn>(context_.adapters, adapters_);
+  Engine::Submission submission{
+      .request = std::move(sequences_[place].planned.request),
+      .listener =
+          [job = shared_from_this(), place, turn](SequenceEvent event) {
+            job->post([job, piece = Event{place, std::move(event), Clock::now()}]() mutable {
+              job->on_event(std::move(piece));
+            });
+          },
+      .client = client_of(exchange_->request(), context_.has_keys),
+      .deadline = deadline_of(context_, exchange_->request()),
+      .admitted =
+          [&metrics = context_.metrics, turn, arrived = arrived_] {
+            turn->begin();
+            metrics.add_queue_time(seconds_between(arrived, Clock::now()));
+          }};
+  return context_.engine.submit(std::move(submission));
 }
 
-void GenerationJob::open() {
-  const std::lock_guard lock(mutex_);
-  if (state_ == State::kEnded) return;
-  const bool has_failed =
-      std::ranges::any_of(early_, [](const auto& early) { return early.second.error.has_value(); });
+bool GenerationJob::is_failure(const Event& event) {
+  return event.event.error || event.event.finish == FinishReason::kCancelled;
+}
+
+void GenerationJob::open(const std::vector<Id>& ids) {
+  for (std::size_t place = 0; place < ids.size(); ++place) sequences_[place].id = ids[place];
+  const bool has_failed = std::ranges::any_of(early_, is_failure);
   // After this a failure can change the status no more.
   if (is_stream() && !has_failed) {
     exchange_->begin_stream({.content_type = "text/event-stream; charset=utf-8",
@@ -150,25 +175,24 @@ void GenerationJob::open() {
                             kPauseEvent);
   }
   state_ = has_failed ? State::kSubmitting : State::kOpen;
-  for (const auto& [place, event] : early_) {
-    if (state_ != State::kEnded && (!has_failed || event.error)) take_or_fail(sequences_[place], event);
+  for (const Event& early : early_) {
+    if (state_ != State::kEnded && (!has_failed || is_failure(early))) take_or_fail(early);
   }
   early_.clear();
 }
 
-void GenerationJob::on_event(std::size_t place, SequenceEvent event) {
-  const std::lock_guard lock(mutex_);
+void GenerationJob::on_event(Event event) {
   if (state_ == State::kSubmitting) {
-    early_.emplace_back(place, std::move(event));
+    early_.push_back(std::move(event));
   } else if (state_ == State::kOpen) {
-    take_or_fail(sequences_[place], event);
+    take_or_fail(event);
   }
 }
 
-// The engine's thread knows no exceptions of its listeners.
-void GenerationJob::take_or_fail(Sequence& sequence, const SequenceEvent& event) {
+// The writer knows no exceptions.
+void GenerationJob::take_or_fail(const Event& event) {
   try {
-    take(sequence, event);
+    take(sequences_[event.place], event);
   } catch (const Error& failure) {
     fail(api_error_of(failure));
   } catch (const std::exception& failure) {
@@ -176,35 +200,33 @@ void GenerationJob::take_or_fail(Sequence& sequence, const SequenceEvent& event)
   }
 }
 
-void GenerationJob::on_gone() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (state_ == State::kEnded) return;
-    state_ = State::kEnded;
-    note("abort");
-    context_.metrics.add_done("abort", seconds_since(begin_));
-  }
+// The client is gone.
+void GenerationJob::give_up() {
+  if (state_ == State::kEnded) return;
+  end_all("abort");
   cancel_all();
 }
 
 void GenerationJob::cancel_all() {
   for (const Sequence& sequence : sequences_) {
-    if (sequence.id != 0 && sequence.state != Sequence::State::kEnded) context_.engine.cancel(sequence.id);
+    if (sequence.id != 0) context_.engine.cancel(sequence.id);
   }
 }
 
-void GenerationJob::take(Sequence& sequence, const SequenceEvent& event) {
-  if (event.error) {
-    fail(api_error_of(*event.error));
+void GenerationJob::take(Sequence& sequence, const Event& event) {
+  const SequenceEvent& news = event.event;
+  if (news.finish == FinishReason::kCancelled) {
+    fail(news.error ? timeout_error(context_)
+                    : ApiError(503, "the server gave the request up, it is about to stop"));
     return;
   }
-  if (event.finish == FinishReason::kCancelled) {
-    fail(ApiError(503, "the server gave the request up, it is about to stop"));
+  if (news.error) {
+    fail(api_error_of(*news.error));
     return;
   }
   measure(sequence, event);
-  measure_routing(sequence, event);
-  ChoicePart part = part_of(sequence, event);
+  measure_routing(sequence, news);
+  ChoicePart part = part_of(sequence, news);
   sequence.state = Sequence::State::kBegun;
   sequence.whole.finish_reason = part.finish_reason;
   if (is_stream()) {
@@ -215,37 +237,65 @@ void GenerationJob::take(Sequence& sequence, const SequenceEvent& event) {
     sequence.whole.tokens.insert(sequence.whole.tokens.end(), part.tokens.begin(), part.tokens.end());
     append_routing(sequence.whole.routing, part.routing);
   }
-  if (!event.finish || state_ == State::kEnded) return;
-  sequence.state = Sequence::State::kEnded;
-  context_.metrics.add_done(*part.finish_reason, seconds_since(begin_));
+  if (!news.finish || state_ == State::kEnded) return;
+  end(sequence, *part.finish_reason);
   if (++ended_ == sequences_.size()) finish();
 }
 
-void GenerationJob::measure(Sequence& sequence, const SequenceEvent& event) {
+void GenerationJob::end(Sequence& sequence, const std::string& reason) {
+  if (sequence.state == Sequence::State::kEnded) return;
+  sequence.state = Sequence::State::kEnded;
+  context_.metrics.add_done(reason, seconds_between(arrived_, Clock::now()));
+}
+
+// Of those that have not ended yet.
+void GenerationJob::end_all(const std::string& reason) {
+  state_ = State::kEnded;
+  note(reason);
+  for (Sequence& sequence : sequences_) end(sequence, reason);
+}
+
+void GenerationJob::measure(Sequence& sequence, const Event& event) {
   RequestMetrics& metrics = context_.metrics;
-  const std::int64_t fresh = event.new_tokens - sequence.usage.new_tokens;
-  if (sequence.state == Sequence::State::kNew) metrics.add_prompt(event.prompt_tokens);
-  const Clock::time_point now = Clock::now();
-  if (fresh > 0 && sequence.usage.new_tokens == 0) {
-    metrics.add_first_tokens(fresh, seconds_since(begin_));
-  } else if (fresh > 0) {
-    const double seconds = std::chrono::duration<double>(now - sequence.last_token).count();
-    metrics.add_tokens(fresh, seconds / static_cast<double>(fresh));
+  const SequenceEvent& news = event.event;
+  const std::int64_t fresh = news.new_tokens - sequence.new_tokens;
+  if (sequence.state == Sequence::State::kNew) {
+    metrics.add_prompt(news.prompt_tokens);
+    if (sequence.planned.counts_prompt) {
+      prompt_tokens_ += news.prompt_tokens;
+      cached_tokens_ += news.cached_tokens;
+    }
   }
-  if (fresh > 0) sequence.last_token = now;
-  sequence.usage = {event.prompt_tokens, event.cached_tokens, event.new_tokens};
+  if (fresh > 0 && sequence.new_tokens == 0) {
+    metrics.add_first_tokens(fresh, seconds_between(arrived_, event.time));
+  } else if (fresh > 0) {
+    metrics.add_tokens(fresh, seconds_between(sequence.last_token, event.time) / static_cast<double>(fresh));
+  }
+  if (fresh > 0) sequence.last_token = event.time;
+  new_tokens_ += fresh;
+  sequence.new_tokens = news.new_tokens;
 }
 
 ChoicePart GenerationJob::part_of(Sequence& sequence, const SequenceEvent& event) const {
   ChoicePart part{.index = sequence.whole.index, .text = event.text};
   if (sequence.state == Sequence::State::kNew) part.text = sequence.planned.beginning + event.text;
-  part.tokens = shown_tokens(sequence, event);
+  part.tokens = shown_tokens(event);
   if (event.finish) part.finish_reason = *event.finish == FinishReason::kStop ? "stop" : "length";
-  part.routing = routing_json(event, sequence.experts, sequence.slots, routing_);
+  part.routing = routing_of(sequence, event);
   return part;
 }
 
-std::vector<ShownToken> GenerationJob::shown_tokens(const Sequence&, const SequenceEvent& event) const {
+// Names come with the first piece alone.
+Json GenerationJob::routing_of(Sequence& sequence, const SequenceEvent& event) const {
+  Json routing = routing_json(event, routing_);
+  if (routing.is_null() || sequence.is_named) return routing;
+  routing["experts"] = sequence.experts;
+  if (routing_ == RoutingDetail::kSlots) routing["slots"] = sequence.slots;
+  sequence.is_named = true;
+  return routing;
+}
+
+std::vector<ShownToken> GenerationJob::shown_tokens(const SequenceEvent& event) const {
   std::vector<ShownToken> tokens;
   const auto add = [&](const TokenRecord& record, bool has_logprob) {
     ShownToken token{.bytes = token_bytes_(record.id), .logprob = {}};
@@ -273,8 +323,7 @@ void GenerationJob::send(const std::vector<Json>& choices) {
     Json chunk = answer_json(writer_->chunk_head(), Json::array({choice}));
     if (stream_ == StreamMode::kPiecesAndUsage) chunk["usage"] = nullptr;
     if (exchange_->write(event_text(chunk))) continue;
-    state_ = State::kEnded;  // the reader is gone, or too slow
-    note("abort");
+    end_all("abort");  // the reader is gone, or too slow
     cancel_all();
     return;
   }
@@ -282,9 +331,7 @@ void GenerationJob::send(const std::vector<Json>& choices) {
 
 void GenerationJob::fail(const ApiError& error) {
   const bool has_begun = state_ == State::kOpen && is_stream();
-  state_ = State::kEnded;
-  context_.metrics.add_done("error", seconds_since(begin_));
-  note("error");
+  end_all("error");
   if (has_begun) {
     exchange_->write(event_text(to_json(error)) + kLastEvent);
     exchange_->end_stream();
@@ -316,22 +363,13 @@ void GenerationJob::finish() {
   state_ = State::kEnded;
 }
 
-Usage GenerationJob::usage() const {
-  Usage sum;
-  for (const Sequence& sequence : sequences_) {
-    sum.new_tokens += sequence.usage.new_tokens;
-    if (!sequence.planned.counts_prompt) continue;
-    sum.prompt_tokens += sequence.usage.prompt_tokens;
-    sum.cached_tokens += sequence.usage.cached_tokens;
-  }
-  return sum;
-}
+Usage GenerationJob::usage() const { return {prompt_tokens_, cached_tokens_, new_tokens_}; }
 
 void GenerationJob::note(const std::string& finish_reason) {
-  const Usage sum = usage();
-  exchange_->note("prompt_tokens", std::to_string(sum.prompt_tokens));
-  exchange_->note("cached_tokens", std::to_string(sum.cached_tokens));
-  exchange_->note("new_tokens", std::to_string(sum.new_tokens));
+  if (is_noted_.exchange(true)) return;
+  exchange_->note("prompt_tokens", std::to_string(prompt_tokens_));
+  exchange_->note("cached_tokens", std::to_string(cached_tokens_));
+  exchange_->note("new_tokens", std::to_string(new_tokens_));
   exchange_->note("finish", finish_reason);
 }
 

@@ -23,6 +23,7 @@ struct GenerationPlan {
   std::unique_ptr<AnswerWriter> writer;
   StreamMode stream = StreamMode::kWhole;
   RoutingDetail routing = RoutingDetail::kTokens;  // of sequences that record it
+  std::vector<std::string> adapters = {};          // as adapters_of()
 };
 
 // A plan without sequences yet.
@@ -30,7 +31,8 @@ GenerationPlan new_plan(const GenerationFields& fields, std::unique_ptr<AnswerWr
 AnswerIdentity identity_of(const RoutedModel& model, const std::string& name, bool has_logprobs);
 
 // Runs the sequences in the engine and answers the exchange with what they become, piece by piece or whole;
-// ends them when the client leaves. Returns at once. Throws ApiError where the engine does not take them.
+// ends them when the client leaves or their time is over. Returns at once. Throws ApiError where the engine
+// does not take them.
 void start_generation(ServerContext& context, std::shared_ptr<HttpExchange> exchange, GenerationPlan plan);
 
 }  // namespace quiver

@@ -67,6 +67,15 @@ void RequestMetrics::add_tokens(std::int64_t tokens, double seconds_each) {
   for (std::int64_t i = 0; i < tokens; ++i) inter_token_.add(seconds_each);
 }
 
+std::vector<double> RequestMetrics::latencies() {
+  return {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
+}
+
+void RequestMetrics::add_queue_time(double seconds) {
+  const std::lock_guard lock(mutex_);
+  queue_.add(seconds);
+}
+
 void RequestMetrics::add_done(const std::string& finish_reason, double seconds) {
   const std::lock_guard lock(mutex_);
   ++done_[finish_reason];
@@ -101,6 +110,8 @@ void RequestMetrics::write(MetricsText& text, const MetricsText::Labels& labels)
   text.declare("vllm:request_success_total", "counter", "Sequences that ended, by the reason.");
   for (const auto& [reason, count] : done_)
     text.sample("vllm:request_success_total", with("finished_reason", reason), static_cast<double>(count));
+  histogram("vllm:request_queue_time_seconds", queue_,
+            "From a request's arrival until a sequence joins the batch.");
   histogram("vllm:time_to_first_token_seconds", first_token_,
             "From a request's arrival to its first new token.");
   histogram("vllm:inter_token_latency_seconds", inter_token_, "Between two new tokens of a sequence.");

@@ -43,7 +43,8 @@ class RequestMetrics {
   void add_prompt(std::int64_t tokens);
   void add_first_tokens(std::int64_t tokens, double seconds);  // that came together, since the request came
   void add_tokens(std::int64_t tokens, double seconds_each);   // after the first
-  void add_done(const std::string& finish_reason, double seconds);
+  void add_queue_time(double seconds);  // since the request came, until a sequence joined the batch
+  void add_done(const std::string& finish_reason, double seconds);  // a sequence, since the request came
   // Tokens of a prompt by the expert that had the most weight for them.
   void add_expert_tokens(const std::string& expert, std::int64_t tokens);
   void add_router_entropy(double bits);
@@ -59,8 +60,8 @@ class RequestMetrics {
                           1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560}};
   Histogram inter_token_{
       {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}};
-  Histogram whole_{
-      {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}};
+  static std::vector<double> latencies();  // bounds, in seconds
+  Histogram queue_{latencies()}, whole_{latencies()};
   Histogram entropy_{{0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10}};
 };
 

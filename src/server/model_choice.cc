@@ -63,6 +63,19 @@ RoutedModel choose_model(const ServerContext& context, const std::string& name,
   }
 }
 
+std::vector<std::string> adapters_of(const ServerContext& context, const std::string& name,
+                                     const RoutedModel& model) {
+  const RouterOptions& router = model.router();
+  std::vector<std::string> ids;
+  if (router.router == "expert") {
+    const std::string id = id_of(context, name);
+    ids.push_back(id == router.expert ? id : router_name(router));
+  } else if (router.router == "mixture") {
+    for (const std::string& expert : model.expert_names()) ids.push_back("expert:" + expert);
+  }
+  return ids;
+}
+
 std::string shown_model(const ServerContext& context, const std::string& name) {
   return name.empty() ? context.models->models().front().id : name;
 }

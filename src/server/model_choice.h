@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "protocol/generation_fields.h"
 #include "server/server_context.h"
@@ -13,6 +14,11 @@ namespace quiver {
 // fit.
 RoutedModel choose_model(const ServerContext& context, const std::string& name,
                          const std::optional<RouterField>& router = {});
+
+// The adapters that the model of such a choice runs with, by the names that requests give them. None where
+// there are none, and for a router over all experts.
+std::vector<std::string> adapters_of(const ServerContext& context, const std::string& name,
+                                     const RoutedModel& model);
 
 // The name that an answer gives: the one that was asked for, or else the base's.
 std::string shown_model(const ServerContext& context, const std::string& name);

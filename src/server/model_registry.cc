@@ -66,7 +66,8 @@ std::vector<ServedModel> ModelRegistry::models() const {
   const std::shared_ptr<const Version> now = version();
   std::vector<ServedModel> models = {{kBase, ServedModel::Kind::kBase, base_.base().name(), ""}};
   for (const std::string& name : now->router_names)
-    models.push_back({name, ServedModel::Kind::kRouter, library_->uri(), kBase});
+    models.push_back(
+        {name, ServedModel::Kind::kRouter, library_ ? library_->uri() : options_.composed_root, kBase});
   for (const auto& [name, stamp] : now->library)
     models.push_back({kExpert + name, ServedModel::Kind::kExpert, library_->uri() + "/" + name, kBase});
   for (const auto& [name, adapter] : now->adapters)
@@ -143,6 +144,11 @@ RoutedModel ModelRegistry::compose(const Version& now, const RouterOptions& opti
     for (const auto& [name, stamp] : now.library) names.insert(name);
   }
   const std::string of = "router '" + router_name(options) + "'";
+  if (!library_ && options_.composed) {
+    throw Error(ErrorKind::kNotFound,
+                of + " cannot be had here: the server has a composed model, whose router is '" +
+                    router_name(options_.composed->router()) + "'");
+  }
   if (names.empty()) {
     throw Error(ErrorKind::kNotFound, of + " needs experts, and there is none",
                 library_ ? "add experts to " + library_->uri() : "start the server with --library");
@@ -222,6 +228,11 @@ std::shared_ptr<const ModelRegistry::Version> ModelRegistry::make_version(const 
              (before->left_out.contains(name) && before->library.at(name) == next->library.at(name));
     };
     try {
+      if (options_.composed) {
+        const std::string name = router_name(options_.composed->router());
+        if (name != kBase && next->routers.emplace(name, *options_.composed).second)
+          next->router_names.push_back(name);
+      }
       for (const RouterOptions& router : options_.routers) {
         const std::string name = router_name(router);
         if (name == kBase || next->routers.contains(name)) continue;

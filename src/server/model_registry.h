@@ -23,11 +23,14 @@ struct RegistryOptions {
   std::int64_t expert_memory = 0;                          // bytes of experts in memory at most; 0: no bound
   std::vector<std::string> pinned = {};                    // experts that are read at the start and stay
   std::optional<std::filesystem::path> loading_root = {};  // absent: requests load nothing
+  // A model that was composed already, over the same base; instead of a library and `routers`.
+  std::optional<RoutedModel> composed = {};
+  std::string composed_root = {};  // where it comes from
 };
 
-// The models of a server: `base`, routers over a library, each of its experts as `expert:NAME`, and adapters
-// that requests loaded. Experts are read when they are first asked for (ResidentExperts); a router over all
-// needs all.
+// The models of a server: `base`, routers over a library, each of its experts as `expert:NAME`, or one
+// composed model under its router's name, and adapters that requests loaded. Experts are read when they are
+// first asked for (ResidentExperts); a router over all needs all.
 //
 // What is served is one version of the library at a time: who asks sees it whole, and reload() puts the next
 // one in its place once it is complete. Models that were given out stay what they are. Thread-safe.

@@ -1,7 +1,7 @@
 #include "server/server.h"
 
+#include <atomic>
 #include <future>
-#include <thread>
 
 #include "protocol/api_error.h"
 #include "server/access_log.h"
@@ -23,72 +23,101 @@ std::int64_t now_seconds() {
       .count();
 }
 
+// The endpoints, and what stands behind them.
+struct Endpoints {
+  Endpoints(ServedModels served, const ServerOptions& options)
+      : context{.models = served.models,
+                .aliases = options.aliases,
+                .chat_template = std::move(served.chat_template),
+                .created = now_seconds(),
+                .most_sequences = options.engine.decoding.max_sequences + options.engine.max_queue,
+                .most_adapters = options.engine.decoding.max_sequences,
+                .has_keys = !options.keys.are_none(),
+                .request_timeout = options.request_timeout,
+                .engine = Engine(served.models->base(), options.engine)} {
+    add_status_routes(routes, context);
+    add_adapter_routes(routes, context.models);
+    add_token_routes(routes, context);
+    add_completion_route(routes, context);
+    add_chat_routes(routes, context);
+    add_embedding_route(routes, context);
+    add_page_route(routes);
+  }
+  // What is still to be written uses the engine.
+  ~Endpoints() { context.writer.join(); }
+
+  ServerContext context;
+  Routes routes;
+};
+
 }  // namespace
 
 class Server::State : public HttpApplication {
  public:
-  State(std::shared_ptr<ModelRegistry> models, ServerOptions options)
-      : keys_(std::move(options.keys)),
-        drain_(options.drain),
-        context_{.models = models,
-                 .aliases = std::move(options.aliases),
-                 .chat_template = std::move(options.chat_template),
-                 .created = now_seconds(),
-                 .most_sequences = options.engine.decoding.max_sequences + options.engine.max_queue,
-                 .engine = Engine(models->base(), options.engine)},
-        http_(std::move(options.http), *this) {
-    add_status_routes(routes_, context_);
-    add_adapter_routes(routes_, context_.models);
-    add_token_routes(routes_, context_);
-    add_completion_route(routes_, context_);
-    add_chat_routes(routes_, context_);
-    add_embedding_route(routes_, context_);
-    add_page_route(routes_);
+  explicit State(ServerOptions options) : options_(std::move(options)), http_(options_.http, *this) {
+    add_loading_routes(loading_routes_, options_.engine.decoding.max_sequences);
+    served_ = std::async(std::launch::async, [this] { http_.run(); });
+  }
+  ~State() override {
+    http_.stop();
+    if (served_.valid()) served_.wait();
   }
 
   const HttpServer& http() const { return http_; }
 
+  void open(ServedModels served) {
+    endpoints_ = std::make_unique<Endpoints>(std::move(served), options_);
+    open_ = endpoints_.get();
+  }
+
   void run(const std::function<bool()>& is_to_stop) {
-    std::future<void> served = std::async(std::launch::async, [this] { http_.run(); });
     constexpr std::chrono::milliseconds kTurn(50);
-    while (served.wait_for(kTurn) != std::future_status::ready && !is_to_stop()) {
+    while (served_.wait_for(kTurn) != std::future_status::ready && !is_to_stop()) {
     }
-    context_.is_draining = true;
+    endpoints_->context.is_draining = true;
     http_.drain();
-    if (served.wait_for(drain_) != std::future_status::ready) http_.stop();
-    served.get();
+    if (served_.wait_for(options_.drain) != std::future_status::ready) http_.stop();
+    served_.get();
   }
 
   std::optional<HttpResponse> refuse(const HttpRequest& head) override {
-    const Route* const route = routes_.find(head);
-    const bool is_open = route != nullptr && route->key == Route::Key::kNotNeeded;
-    if (!is_open && head.method != "OPTIONS" && !keys_.admit(head.header("authorization"))) {
+    const Endpoints* const open = open_;
+    const Routes& routes = open == nullptr ? loading_routes_ : open->routes;
+    const Route* const route = routes.find(head);
+    const bool is_free = route != nullptr && route->key == Route::Key::kNotNeeded;
+    if (!is_free && head.method != "OPTIONS" && !options_.keys.admit(head.header("authorization"))) {
       return to_response(
           ApiError(401, "the header 'Authorization: Bearer KEY' is missing or has a key that is not known",
                    {}, "invalid_api_key"));
     }
-    return routes_.refuse(head);
+    if (open == nullptr && route == nullptr)
+      return to_response(ApiError(503, "the model is being loaded; GET /health says when it is ready"));
+    return routes.refuse(head);
   }
-  void handle(std::shared_ptr<HttpExchange> exchange) override { routes_.handle(exchange); }
+  void handle(std::shared_ptr<HttpExchange> exchange) override {
+    const Endpoints* const open = open_;
+    (open == nullptr ? loading_routes_ : open->routes).handle(exchange);
+  }
   HttpResponse error(int status, const std::string& message) override {
     return to_response(ApiError(status, message));
   }
   void done(const HttpRequest& request, const HttpRecord& record) override { log_access(request, record); }
 
  private:
-  const ApiKeys keys_;
-  const std::chrono::milliseconds drain_;
-  ServerContext context_;
-  Routes routes_;
+  const ServerOptions options_;
+  Routes loading_routes_;
+  std::unique_ptr<Endpoints> endpoints_;
+  std::atomic<const Endpoints*> open_ = nullptr;  // the same, from open() on
   HttpServer http_;
+  std::future<void> served_;  // http_.run()
 };
 
-Server::Server(std::shared_ptr<ModelRegistry> models, ServerOptions options)
-    : state_(std::make_unique<State>(std::move(models), std::move(options))) {}
+Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 Server::~Server() = default;
 
 std::string Server::address() const { return state_->http().address(); }
 std::uint16_t Server::port() const { return state_->http().port(); }
+void Server::open(ServedModels served) { state_->open(std::move(served)); }
 void Server::run(const std::function<bool()>& is_to_stop) { state_->run(is_to_stop); }
 
 }  // namespace quiver

@@ -62,6 +62,12 @@ def use_chat(browser):
     send(browser, "arrow", "Hello <b>you</b>")
     send(browser, "arrow", "And again")
     check("chat: both turns stay", browser.evaluate("document.querySelectorAll('.turn').length") == 4)
+    browser.evaluate("at('max').value = 4000")
+    browser.evaluate("at('prompt').value = 'Too much'; at('ask').requestSubmit()")
+    check("chat: a failure is shown", browser.wait("!running && at('status').classList.contains('bad')"))
+    check("chat: and leaves no turn in the history",
+          browser.evaluate("messages.map(message => message.role).join()") == "user,assistant,user,assistant")
+    browser.evaluate("at('max').value = 8")
     check("chat: text is shown as text", browser.evaluate("document.querySelectorAll('#answer b').length") == 0)
     browser.evaluate("document.querySelector('[value=completion]').click()")
 

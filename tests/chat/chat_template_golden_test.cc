@@ -5,7 +5,7 @@ namespace quiver {
 namespace {
 
 TEST(ChatTemplateGolden, WritesConversationsAsTransformersDoes) {
-  const test::OrderedJson golden = test::chat_golden();
+  const OrderedJson golden = test::chat_golden();
   for (const auto& [name, source] : golden.at("templates").items()) {
     const test::ScratchDirectory folder;
     write_file_atomic(folder / "chat_template.jinja", source.get<std::string>());

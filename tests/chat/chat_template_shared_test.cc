@@ -24,8 +24,7 @@ const std::set<std::string> kKnownDifferences = {
 };
 
 // What differs from transformers in one conversation; empty: nothing.
-std::string difference(const ChatTemplate& chat, const ChatRequest& request,
-                       const test::OrderedJson& wanted) {
+std::string difference(const ChatTemplate& chat, const ChatRequest& request, const OrderedJson& wanted) {
   try {
     const std::string text = chat.render(request);
     if (wanted.contains("error")) return "should be refused: " + wanted.at("error").get<std::string>();
@@ -46,7 +45,7 @@ TEST(ChatTemplateParity, TemplatesOfManyFamilies) {
   const char* folder = std::getenv("QUIVER_PARITY_DATA");
   if (folder == nullptr) GTEST_SKIP() << "QUIVER_PARITY_DATA is not set";
   const auto data =
-      test::OrderedJson::parse(read_file(std::filesystem::path(folder) / "chat_templates.json", 64 << 20));
+      OrderedJson::parse(read_file(std::filesystem::path(folder) / "chat_templates.json", 64 << 20));
   const auto tokenizer = test::golden_tokenizer(data.at("config"));
   std::size_t pairs = 0;
   std::set<std::string> different;

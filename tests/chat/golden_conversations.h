@@ -1,13 +1,10 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
-
+#include "core/ordered_json.h"
 #include "quiver/chat_template.h"
 #include "support/test_support.h"
 
 namespace quiver::test {
-
-using OrderedJson = nlohmann::ordered_json;
 
 inline OrderedJson chat_golden() {
   return OrderedJson::parse(read_file(golden_path("chat_templates.json"), 1 << 20));

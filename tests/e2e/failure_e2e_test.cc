@@ -34,7 +34,20 @@ TEST_F(Failure, VersionAndHelpGoToStdout) {
   }
 }
 
-TEST_F(Failure, AServersTemplateIsReadBeforeItListens) {
+TEST_F(Failure, AServerThatCannotLoadEnds) {
+  EXPECT_EQ(
+      error(1, "serve nowhere --port 0"),
+      "quiver: error: no base model at 'nowhere' (give a Hugging Face directory, a .gguf file, or a name "
+      "that `quiver fetch` knows)");
+  run_ok("compose --base " + base() + " --out " + arg("composed"));
+  EXPECT_EQ(
+      error(1, "serve " + arg("composed") + " --library " + arg("library") + " --router arrow --port 0"),
+      "quiver: error: '" + path("composed").string() +
+          "' is a composed model and has its router already (leave out --library, --router and the router's "
+          "options)");
+  EXPECT_EQ(error(2, "serve " + arg("composed") + " --pin-expert a --port 0"),
+            "quiver: error: --pin-expert goes with --library: all experts of a composed model stay (quiver "
+            "--help)");
   EXPECT_EQ(error(1, "serve " + base() + " --chat-template nowhere.jinja --port 0"),
             "quiver: error: no such file: 'nowhere.jinja'");
 }

@@ -69,6 +69,26 @@ TEST_F(EngineTest, ManyThreadsGetWhatGenerateWrites) {
   }
 }
 
+TEST_F(EngineTest, TellsWhenTheWaitIsOver) {
+  Engine engine(base_, {.decoding = {.max_sequences = 1}});
+  std::vector<std::string> told;  // the engine's thread alone, until it is done
+  std::vector<std::future<Outcome>> outcomes;
+  for (const std::string name : {"a", "b"}) {
+    auto promise = std::make_shared<std::promise<Outcome>>();
+    outcomes.push_back(promise->get_future());
+    Engine::Submission one = submission(models_[0], "x", 3, promise);
+    one.request.ignore_stop_tokens = true;
+    one.listener = [&told, name, listener = one.listener](SequenceEvent event) {
+      if (event.finish) told.push_back(name + " ended");
+      listener(std::move(event));
+    };
+    one.admitted = [&told, name] { told.push_back(name + " begun"); };
+    engine.submit(std::move(one));
+  }
+  for (std::future<Outcome>& outcome : outcomes) get(std::move(outcome));
+  EXPECT_EQ(told, (std::vector<std::string>{"a begun", "a ended", "b begun", "b ended"}));
+}
+
 TEST_F(EngineTest, CancelledAndLateOnesEnd) {
   Engine engine(base_, {.decoding = {.max_sequences = 1}});
   auto first = std::make_shared<std::promise<Outcome>>(), second = std::make_shared<std::promise<Outcome>>();

@@ -43,14 +43,14 @@ void check(const std::vector<PromptField>& prompts) {
 
 void check(const ChatFields& chat) {
   EXPECT_TRUE(chat.messages.is_array() && !chat.messages.empty());
-  for (const Json& message : chat.messages) EXPECT_TRUE(message.at("role").is_string());
+  for (const OrderedJson& message : chat.messages) EXPECT_TRUE(message.at("role").is_string());
   EXPECT_TRUE(chat.tools.is_null() || chat.tools.is_array());
   EXPECT_TRUE(chat.template_arguments.is_object());
 }
 
 struct Endpoint {
   std::string body;
-  std::function<void(const Json&)> parse;  // and checks
+  std::function<void(const OrderedJson&)> parse;  // and checks
 };
 
 const std::vector<Endpoint>& endpoints() {
@@ -58,7 +58,7 @@ const std::vector<Endpoint>& endpoints() {
       {R"({"model":"arrow","prompt":["a","b\u00e9"],"max_tokens":3,"temperature":0.5,"logprobs":5,"stream":true,)"
        R"("stream_options":{"include_usage":true},"logit_bias":{"7":-100,"12":3.5},"stop":["x","\n\n"],"user":"u",)"
        R"("top_p":0.9,"top_k":40,"min_p":0.05,"presence_penalty":-2,"frequency_penalty":1e-1,"seed":-7})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          const CompletionRequest request = CompletionRequest::parse(json);
          check(request.common);
          check(request.prompts);
@@ -67,16 +67,17 @@ const std::vector<Endpoint>& endpoints() {
        }},
       {R"({"prompt":[[1,2],[3]],"max_tokens":0,"echo":true,"n":2,"best_of":2,"stop_token_ids":[2,0],"task_name":"t",)"
        R"("router":{"name":"arrow","top_k":1,"temperature":0.1,"combine":"sum","prior":"p"},"return_routing":"slots"})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          const CompletionRequest request = CompletionRequest::parse(json);
          check(request.common);
          check(request.prompts);
        }},
       {R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"a"},)"
-       R"({"type":"text","text":"<|im_end|>"}]}],"max_completion_tokens":5,"logprobs":true,"top_logprobs":20,)"
+       R"({"type":"text","text":"<|im_end|>"}]},{"role":"assistant","tool_calls":[{"function":{"name":"f",)"
+       R"("arguments":"{\"b\":[1],\"a\":{}}"}}]}],"max_completion_tokens":5,"logprobs":true,"top_logprobs":20,)"
        R"("tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto","response_format":{"type":"text"},)"
        R"("chat_template_kwargs":{"x":[1,null]},"router":{"experts":{"a":1,"b":-0.5}},"add_generation_prompt":true})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          const ChatCompletionRequest request = ChatCompletionRequest::parse(json);
          check(request.common);
          check(request.chat);
@@ -84,25 +85,25 @@ const std::vector<Endpoint>& endpoints() {
          EXPECT_TRUE(!request.logprobs || (*request.logprobs >= 0 && *request.logprobs <= 20));
        }},
       {R"({"model":"m","messages":[{"role":"user","content":"a"}],"add_special_tokens":false,"return_token_strs":true})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          const TokenizeRequest request = TokenizeRequest::parse(json);
          if (const auto* const chat = std::get_if<ChatFields>(&request.input)) check(*chat);
        }},
       {R"({"tokens":[1,2,300]})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          for (const std::int32_t id : DetokenizeRequest::parse(json).tokens) EXPECT_GE(id, 0);
        }},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null}],"continue_final_message":true})",
-       [](const Json& json) { check(TemplateRequest::parse(json).chat); }},
+       [](const OrderedJson& json) { check(TemplateRequest::parse(json).chat); }},
       {R"({"input":["a","b"],"encoding_format":"base64"})",
-       [](const Json& json) { check(EmbeddingRequest::parse(json).inputs); }},
+       [](const OrderedJson& json) { check(EmbeddingRequest::parse(json).inputs); }},
       {R"({"lora_name":"a","lora_path":"b/c","load_inplace":true,"base_model_name":"x"})",
-       [](const Json& json) {
+       [](const OrderedJson& json) {
          const LoadAdapterRequest request = LoadAdapterRequest::parse(json);
          EXPECT_FALSE(request.name.empty() || request.path.empty());
        }},
       {R"({"lora_name":"a","lora_int_id":3})",
-       [](const Json& json) { EXPECT_FALSE(UnloadAdapterRequest::parse(json).name.empty()); }}};
+       [](const OrderedJson& json) { EXPECT_FALSE(UnloadAdapterRequest::parse(json).name.empty()); }}};
   return all;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 
 #include "protocol/api_error.h"
@@ -196,9 +197,9 @@ TEST(ChatCompletionRequest, ReadsMessagesAndJoinsTheirParts) {
     "tools": [{"type": "function"}], "max_tokens": 7, "max_completion_tokens": 5, "logprobs": true, "top_logprobs": 3,
     "response_format": {"type": "text"}, "chat_template_kwargs": {"thinking": false}, "tool_choice": "auto"})");
   EXPECT_EQ(request.chat.messages[1]["content"], "one\ntwo");
-  EXPECT_EQ(request.chat.messages[2]["content"], Json());
+  EXPECT_EQ(request.chat.messages[2]["content"], OrderedJson());
   EXPECT_EQ(request.chat.tools.size(), 1u);
-  EXPECT_EQ(request.chat.template_arguments, Json({{"thinking", false}}));
+  EXPECT_EQ(request.chat.template_arguments, OrderedJson({{"thinking", false}}));
   EXPECT_EQ(request.chat.ending, ChatEnding::kNewMessage);
   EXPECT_EQ(request.max_tokens, 5);
   EXPECT_EQ(request.logprobs, 3);
@@ -208,6 +209,51 @@ TEST(ChatCompletionRequest, ReadsMessagesAndJoinsTheirParts) {
   EXPECT_EQ(chat(message + R"(, "continue_final_message": true})").chat.ending,
             ChatEnding::kContinuesMessage);
   EXPECT_EQ(chat(message + R"(, "add_generation_prompt": false})").chat.ending, ChatEnding::kNone);
+}
+
+TEST(ChatRequest, KeepsTheOrderOfNames) {
+  const std::string tools = R"([{"type":"function","function":{"z":1,"a":{"y":0,"b":[{"d":1,"c":2}]}}}])";
+  const ChatCompletionRequest request =
+      chat(R"({"tools": )" + tools + R"(, "messages": [{"role": "user", "content": "a"}]})");
+  EXPECT_EQ(dump_ordered_json(request.chat.tools), tools);
+}
+
+TEST(ChatRequest, ReadsTheArgumentsOfCalls) {
+  const auto calls = [](const std::string& role, const std::string& arguments) {
+    const ChatCompletionRequest request = chat(R"({"messages": [{"role": ")" + role + R"(", "tool_calls": [
+        {"id": "1", "function": {"name": "f")" +
+                                               arguments + R"(}}, {"name": "g"}]}]})");
+    return dump_ordered_json(request.chat.messages[0]["tool_calls"]);
+  };
+  const auto expected = [](const std::string& arguments) {
+    return R"([{"id":"1","function":{"name":"f","arguments":)" + arguments + R"(}},{"name":"g"}])";
+  };
+  EXPECT_EQ(calls("assistant", R"(, "arguments": "{\"b\": [1], \"a\": {}}")"),
+            expected(R"({"b":[1],"a":{}})"));
+  EXPECT_EQ(calls("assistant", R"(, "arguments": {"b": 1, "a": 2})"), expected(R"({"b":1,"a":2})"));
+  for (const std::string none : {"", R"(, "arguments": null)", R"(, "arguments": "")"})
+    EXPECT_EQ(calls("assistant", none), expected("{}"));
+  EXPECT_EQ(calls("user", R"(, "arguments": "{}")"), expected(R"("{}")"));
+  EXPECT_FALSE(chat(R"({"messages": [{"role": "assistant", "content": "a", "tool_calls": []}]})")
+                   .chat.messages[0]
+                   .contains("tool_calls"));
+  const auto said = [](const std::string& list) {
+    return chat_refusal(R"({"messages": [{"role": "assistant", "tool_calls": )" + list + "}]}");
+  };
+  EXPECT_EQ(said("5"), "400 messages[0].tool_calls: 'messages[0].tool_calls' must be a list, not 5");
+  EXPECT_EQ(said(R"([{"function": {"arguments": "{\"a\": 1, \"a\": 2}"}}])"),
+            "400 messages[0].tool_calls[0].function.arguments: "
+            "'messages[0].tool_calls[0].function.arguments': the JSON has 'a' twice");
+  EXPECT_NE(said(R"([{"function": {"arguments": "{a"}}])").find("not valid JSON"), std::string::npos);
+}
+
+TEST(RequestJson, ReadsManyNamesInLinearTime) {
+  std::string body = "{\"logit_bias\": {";
+  for (int i = 0; i < 400'000; ++i) body += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":0";
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(parse_request(body + "}}")["logit_bias"].size(), 400'000u);
+  // 80 billion comparisons would take minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(ChatCompletionRequest, NamesTheFieldThatIsWrong) {

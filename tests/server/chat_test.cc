@@ -11,20 +11,18 @@ constexpr char kTemplate[] =
     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant:{% endif %}";
 
-ServerOptions with_template() {
+std::shared_ptr<const ChatTemplate> chat_template() {
   const test::ScratchDirectory scratch;
   write_file_atomic(scratch / "chat.jinja", kTemplate);
   const auto base = test::golden_base("tiny_llama");
-  ServerOptions options;
-  options.chat_template = ChatTemplate::from_file(scratch / "chat.jinja", {base, &base->tokenizer()});
-  return options;
+  return ChatTemplate::from_file(scratch / "chat.jinja", {base, &base->tokenizer()});
 }
 
 const Json kMessages = {{{"role", "user"}, {"content", "The sea"}}};
 const std::string kRendered = "user: The sea\nassistant:";
 
 TEST(Chat, ContinuesTheRenderedMessages) {
-  const test::RunningServer server(with_template());
+  const test::RunningServer server({}, chat_template());
   for (const std::string name : {"base", "arrow"}) {
     const GenerationRequest request{server.library().compose(name), kRendered};
     const std::string expected =
@@ -47,7 +45,7 @@ TEST(Chat, ContinuesTheRenderedMessages) {
 }
 
 TEST(Chat, GoesOnAsLongAsThereIsRoom) {
-  const test::RunningServer server(with_template());
+  const test::RunningServer server({}, chat_template());
   const Json answer =
       server.answer("/v1/chat/completions",
                     {{"messages", kMessages}, {"ignore_eos", true}, {"logprobs", true}, {"top_logprobs", 2}});
@@ -58,7 +56,7 @@ TEST(Chat, GoesOnAsLongAsThereIsRoom) {
 }
 
 TEST(Chat, ShowsWhatATemplateWrites) {
-  const test::RunningServer server(with_template());
+  const test::RunningServer server({}, chat_template());
   EXPECT_EQ(server.answer("/apply-template", {{"messages", kMessages}}).at("prompt"), kRendered);
   const Json tokens = server.answer("/tokenize", {{"messages", kMessages}}).at("tokens");
   EXPECT_EQ(tokens, Json(test::golden_base("tiny_llama")->tokenizer().encode(kRendered).ids));

@@ -4,6 +4,7 @@
 
 #include "quiver/generation.h"
 #include "quiver/scoring.h"
+#include "server/routing_json.h"
 #include "server/server_fixture.h"
 
 namespace quiver {
@@ -227,6 +228,25 @@ TEST_F(Completions, TellTheRouting) {
   ASSERT_EQ(routing["weights"].size(), 4u);
   for (std::size_t e = 0; e < 4; ++e)
     EXPECT_NEAR(routing["weights"][e].get<double>(), expected.expert_weights[e], 1e-5);
+}
+
+TEST_F(Completions, AStreamNamesExpertsAndSlotsOnce) {
+  Json body = {{"model", "arrow"},          {"prompt", kPrompts[1]}, {"max_tokens", 4},
+               {"return_routing", "slots"}, {"ignore_eos", true},    {"temperature", 0}};
+  const Json whole = complete(body)["choices"][0]["routing"];
+  ASSERT_GT(whole["slots"].size(), 0u);
+  body["n"] = 2;
+  body["stream"] = true;
+  std::vector<Json> routings(2);
+  for (const Json& event : test::events_of(server_.post("/v1/completions", body))) {
+    const Json& choice = event["choices"][0];
+    if (!choice.contains("routing")) continue;
+    Json& routing = routings[choice["index"].get<std::size_t>()];
+    for (const std::string name : {"experts", "slots", "weights"})
+      EXPECT_EQ(choice["routing"].contains(name), routing.is_null()) << choice;
+    append_routing(routing, choice["routing"]);
+  }
+  for (const Json& routing : routings) EXPECT_EQ(routing, whole);
 }
 
 TEST_F(Completions, SayWhatIsWrong) {

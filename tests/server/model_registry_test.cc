@@ -55,6 +55,28 @@ class ModelRegistryTest : public testing::Test {
   test::GoldenLibrary library_;
 };
 
+TEST_F(ModelRegistryTest, ServesAComposedModelUnderItsRoutersName) {
+  const test::ScratchDirectory scratch;
+  const std::string folder = (scratch / "composed").string();
+  library_.compose("arrow").save(folder);
+  const RoutedModel composed = RoutedModel::load(folder, golden_base("tiny_llama"));
+  const ModelRegistry models(composed.shared_base(), std::nullopt,
+                             {.composed = composed, .composed_root = folder});
+  std::vector<std::string> ids;
+  for (const ServedModel& model : models.models()) ids.push_back(model.id + " " + model.root);
+  EXPECT_EQ(ids, (std::vector<std::string>{"base " + golden_base("tiny_llama")->name(), "arrow " + folder}));
+  EXPECT_TRUE(at::equal(logits(models.model("arrow")), logits("arrow")));
+  EXPECT_FALSE(at::equal(logits(models.model("base")), logits("arrow")));
+  // Another top_k of its own router can be had, another router cannot.
+  RouterOptions one = parse_router("arrow");
+  one.top_k = 1;
+  EXPECT_TRUE(at::equal(logits(models.routed(one)), logits(library_.compose(one))));
+  EXPECT_EQ(error_message([&] { models.routed(parse_router("uniform")); }),
+            "router 'uniform' cannot be had here: the server has a composed model, whose router is 'arrow'");
+  EXPECT_NE(error_message([&] { models.mixture({{"expert_1", 1}}); }), "");
+  EXPECT_NE(error_message([&] { models.model("expert:expert_1"); }), "");
+}
+
 TEST_F(ModelRegistryTest, ServesTheBaseRoutersAndExpertsByName) {
   const ModelRegistry models = registry({"arrow", "base", "uniform"});
   std::vector<std::string> ids;

@@ -18,10 +18,12 @@ namespace quiver::test {
 // A server of tiny_llama and the golden experts, on a free port while the object lives.
 class RunningServer {
  public:
-  explicit RunningServer(ServerOptions options = {})
-      : library_(std::make_shared<GoldenLibrary>()),
-        server_(models(*library_), std::move(options)),
-        thread_([this] { server_.run([this] { return is_to_stop_.load(); }); }) {}
+  explicit RunningServer(ServerOptions options = {},
+                         std::shared_ptr<const ChatTemplate> chat_template = nullptr)
+      : library_(std::make_shared<GoldenLibrary>()), server_(std::move(options)) {
+    server_.open({models(*library_), std::move(chat_template)});
+    thread_ = std::thread([this] { server_.run([this] { return is_to_stop_.load(); }); });
+  }
   ~RunningServer() {
     stop();
     if (thread_.joinable()) thread_.join();
@@ -54,7 +56,6 @@ class RunningServer {
            error.at("message").get<std::string>();
   }
 
- private:
   static std::shared_ptr<ModelRegistry> models(const GoldenLibrary& library) {
     RegistryOptions options;
     for (const std::string name : {"base", "oracle", "uniform", "arrow", "phatgoose"})
@@ -62,6 +63,7 @@ class RunningServer {
     return std::make_shared<ModelRegistry>(golden_base("tiny_llama"), library.library(), options);
   }
 
+ private:
   const std::shared_ptr<GoldenLibrary> library_;
   Server server_;
   std::atomic<bool> is_to_stop_ = false;

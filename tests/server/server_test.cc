@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "quiver/version.h"
+#include "server/server_context.h"
 #include "server/server_fixture.h"
 #include "support/tensors.h"
 
@@ -112,6 +113,27 @@ TEST(Server, CountsWhatItDoes) {
     EXPECT_NE(reply.body.find(line), std::string::npos) << line << reply.body;
 }
 
+// The value of a line of /metrics; -1: there is none.
+double metric(const RunningServer& server, const std::string& line) {
+  const std::string text = server.get("/metrics").body;
+  const std::size_t at = text.find(line + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + line.size()));
+}
+
+double done(const RunningServer& server, const std::string& reason) {
+  return metric(server, "vllm:request_success_total{model_name=\"base\",finished_reason=\"" + reason + "\"}");
+}
+
+template <typename Condition>
+bool soon(const Condition& condition) {
+  const auto begin = std::chrono::steady_clock::now();
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() - begin > 20s) return false;
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
+
 const Json kLong = {{"prompt", "The archer"}, {"max_tokens", 110}, {"ignore_eos", true}, {"temperature", 0}};
 
 TEST(Server, RefusesWhatItsQueueDoesNotHold) {
@@ -151,16 +173,140 @@ TEST(Server, EndsWhatNobodyWaitsFor) {
     if (stream) client.read_some();
     client.reset();
   }
-  const auto begin = std::chrono::steady_clock::now();
-  std::string metrics;
-  do {
-    metrics = server.get("/metrics").body;
-    std::this_thread::sleep_for(10ms);
-  } while (std::chrono::steady_clock::now() - begin < 20s &&
-           (metrics.find("num_requests_running{model_name=\"base\"} 0\n") == std::string::npos ||
-            metrics.find("num_requests_waiting{model_name=\"base\"} 0\n") == std::string::npos ||
-            metrics.find("finished_reason=\"abort\"} 2\n") == std::string::npos));
-  EXPECT_NE(metrics.find("finished_reason=\"abort\"} 2\n"), std::string::npos) << metrics;
+  // Every sequence counts.
+  EXPECT_TRUE(soon([&] { return done(server, "abort") + done(server, "length") == 80; }));
+  EXPECT_GT(done(server, "abort"), 70);
+  EXPECT_TRUE(soon([&] {
+    return metric(server, "vllm:num_requests_running{model_name=\"base\"}") == 0 &&
+           metric(server, "vllm:num_requests_waiting{model_name=\"base\"}") == 0;
+  }));
+}
+
+TEST(Server, GivesUpWhatTakesTooLong) {
+  const RunningServer server({.engine = {.decoding = {.max_sequences = 1}}, .request_timeout = 40ms});
+  Json body = kLong;
+  body["n"] = 128;
+  const HttpReply late = server.post("/v1/completions", body);
+  EXPECT_EQ(late.status, 504);
+  EXPECT_EQ(Json::parse(late.body), Json::parse(R"json({"error": {
+      "message": "the request was not done within the 0.04 s that this server gives it (--request-timeout)",
+      "type": "timeout_error", "param": null, "code": "request_timeout"
+}
+})json"));
+  EXPECT_EQ(done(server, "error") + done(server, "length"), 128);
+  const double errors = done(server, "error");
+  EXPECT_GT(errors, 0);
+  EXPECT_LT(metric(server, "vllm:request_queue_time_seconds_count{model_name=\"base\"}"), 128);
+  body["stream"] = true;
+  const std::vector<Json> events = test::events_of(server.post("/v1/completions", body));
+  ASSERT_GT(events.size(), 1u);
+  EXPECT_EQ(events.back()["error"]["code"], "request_timeout");
+  EXPECT_TRUE(events.front().contains("choices"));
+  EXPECT_GT(done(server, "error"), errors);
+  EXPECT_EQ(server.post("/v1/embeddings", {{"input", std::vector<std::string>(1000, "An arrow")}}).status,
+            504);
+  // What is in time is answered.
+  EXPECT_EQ(server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 1}}).status, 200);
+}
+
+TEST(Server, TellsWhichAdaptersAreInUse) {
+  const RunningServer server({.engine = {.decoding = {.max_sequences = 1}}});
+  const auto in_use = [&](const std::string& running, const std::string& waiting) {
+    return metric(server, "vllm:lora_requests_info{max_lora=\"1\",running_lora_adapters=\"" + running +
+                              "\",waiting_lora_adapters=\"" + waiting + "\"}") >
+           std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count() - 60;
+  };
+  EXPECT_TRUE(in_use("", ""));
+  Json body = kLong;
+  body["n"] = 60;
+  body["model"] = "expert:expert_1";
+  HttpClient first(server.port()), second(server.port()), third(server.port());
+  first.send(test::post_text("/v1/completions", dump_json(body)));
+  EXPECT_TRUE(soon([&] { return in_use("expert:expert_1", "expert:expert_1"); }));
+  body["model"] = "base";
+  body["router"] = {{"experts", {{"expert_0", 0.5}, {"expert_2", 0.5}}}};
+  second.send(test::post_text("/v1/completions", dump_json(body)));
+  EXPECT_TRUE(soon([&] {
+    return in_use("expert:expert_1", "expert:expert_0,expert:expert_1,expert:expert_2") ||
+           in_use("expert:expert_0,expert:expert_2", "expert:expert_0,expert:expert_1,expert:expert_2");
+  }));
+  body["router"] = "arrow";  // of all experts: no adapter's
+  third.send(test::post_text("/v1/completions", dump_json(body)));
+  first.reset();
+  second.reset();
+  EXPECT_TRUE(soon([&] { return in_use("", ""); }));
+}
+
+TEST(Server, CountsReadersThatAreTooSlow) {
+  ServerOptions options;
+  options.http.limits.unsent_bytes = 1 << 14;
+  const RunningServer server(options);
+  Json body = kLong;
+  body["n"] = 128;
+  body["stream"] = true;
+  body["logprobs"] = 20;  // some 30 MB, more than sockets hold
+  HttpClient client(server.port());
+  client.send(test::post_text("/v1/completions", dump_json(body)));
+  EXPECT_TRUE(soon([&] { return done(server, "abort") > 0; }));
+  EXPECT_EQ(done(server, "abort") + done(server, "length"), 128);
+}
+
+TEST(Server, SaysThatItLoads) {
+  const auto library = std::make_shared<test::GoldenLibrary>();
+  ServerOptions options;
+  options.keys = ApiKeys({"key"});
+  Server server(options);
+  const auto get = [&](const std::string& path,
+                       const std::string& headers = "Authorization: Bearer key\r\n") {
+    return HttpClient(server.port()).get(path, headers);
+  };
+  EXPECT_EQ(get("/health", "").status, 503);
+  EXPECT_EQ(get("/health", "").body, R"({"status":"loading"})");
+  EXPECT_EQ(get("/metrics", "").status, 401);
+  EXPECT_EQ(get("/metrics").status, 200);
+  EXPECT_NE(get("/metrics").body.find("vllm:num_requests_running{model_name=\"base\"} 0\n"),
+            std::string::npos);
+  for (const std::string path : {"/v1/models", "/", "/nothing", "/version"}) {
+    EXPECT_EQ(get(path, "").status, 401);
+    HttpReply reply = get(path);
+    EXPECT_EQ(reply.status, 503) << path;
+    EXPECT_EQ(reply.headers["retry-after"], "1");
+    EXPECT_EQ(Json::parse(reply.body)["error"]["message"],
+              "the model is being loaded; GET /health says when it is ready");
+  }
+  HttpClient client(server.port());
+  EXPECT_EQ(client.post("/v1/completions", "{}", "Authorization: Bearer key\r\n").status, 503);
+  server.open({RunningServer::models(*library)});
+  EXPECT_EQ(get("/health", "").status, 200);
+  EXPECT_EQ(get("/v1/models").status, 200);
+  std::atomic<bool> is_to_stop = false;
+  std::thread running([&] { server.run([&] { return is_to_stop.load(); }); });
+  EXPECT_EQ(HttpClient(server.port())
+                .post("/v1/completions", R"({"prompt": "a"})", "Authorization: Bearer key\r\n")
+                .status,
+            200);
+  is_to_stop = true;
+  running.join();
+}
+
+TEST(Server, EndsWhereNothingCanBeLoaded) {
+  std::uint16_t port = 0;
+  {
+    Server server(ServerOptions{});
+    port = server.port();
+    EXPECT_EQ(HttpClient(port).get("/health").status, 503);
+  }  // as an error of the loading leaves it
+  ServerOptions same;
+  same.http.port = port;
+  const Server next(same);
+  EXPECT_EQ(next.port(), port);
+}
+
+TEST(Server, KnowsClientsByKeysAlone) {
+  const HttpRequest request{
+      .method = "POST", .path = "/", .headers = {{"authorization", "Bearer mine"}}, .client = "[::1]:5000"};
+  EXPECT_EQ(client_of(request, true), "mine");
+  EXPECT_EQ(client_of(request, false), "[::1]");  // who has no key to give could give any
 }
 
 TEST(Server, LetsWhatRunsEndWhenItStops) {
