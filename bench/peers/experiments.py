@@ -157,6 +157,13 @@ def serving():
     rows.append(Row("server, 16 streams while experts are loaded: how much longer", **stall, **figure))
     idle = dict(quiver="base, 512 idle connections", against="base, no idle connections", at_least=0.95)
     rows.append(Row("server, 16 clients beside 512 idle connections", **idle, **rate))
+    many = [
+        dict(quiver="start, 1000 experts", unit="s", at_most=3),
+        dict(quiver="expert not in memory", unit="ms", at_most=50),
+        dict(quiver="memory after 200 experts beyond that after 50", unit="MiB"),
+    ]
+    for title, row in zip(("start", "an expert that is not in memory", "growth of the server's memory"), many):
+        rows.append(Row(f"server, 1,000 experts, memory for 50: {title}", **row, **figure))
     return rows
 
 

@@ -44,11 +44,15 @@ def start_peak_memory():
     pathlib.Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory_mib():
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+def memory_mib(process, kind):
+    for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def peak_memory_mib():
+    return memory_mib("self", "VmHWM")
 
 
 def measurement(name, unit, values):

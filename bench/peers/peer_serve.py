@@ -13,7 +13,7 @@ import peer
 import serve_client
 import serve_own
 
-PARTS = ["load", "routers", "generate", "prefixes", "loading", "idle"]
+PARTS = ["load", "routers", "generate", "prefixes", "loading", "idle", "many"]
 
 
 class Load:
@@ -119,6 +119,8 @@ def main():
             server = serve_client.llama_server(options)
         with server:
             rows = measure(options, server.address, parts, root)
+        if options.server == "quiver" and "many" in parts:
+            rows += serve_own.many_experts(options)
     peer.publish(options.out, options.threads, rows, {"processor": peer.processor()})
 
 

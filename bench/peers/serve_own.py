@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import resource
 import shutil
@@ -157,3 +158,48 @@ def idle_connections(address, count=512):
             if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
                 raise RuntimeError("an idle connection was refused")
         yield
+
+
+def many_library(source, folder, count):
+    """A library of so many experts with the weights of one, which cost no disk."""
+    source = pathlib.Path(source)
+    first = next(iter(sorted(source.glob("*/adapter_config.json")))).parent
+    record = json.loads((first / "expert.json").read_text())
+    for i in range(count):
+        name = f"expert_{i:04}"
+        (folder / name).mkdir(parents=True)
+        for part in ("adapter_config.json", "adapter_model.safetensors"):
+            os.link(first / part, folder / name / part)
+        (folder / name / "expert.json").write_text(json.dumps(record | {"name": name, "tasks": [name]}))
+    shutil.copy(source / "library.json", folder)
+    return (first / "adapter_model.safetensors").stat().st_size
+
+
+def many_experts(options, count=1000, resident=50, asked=200):
+    """A library of 1,000 experts with memory for 50: the start, an expert that is not in memory, and the memory."""
+    # Beside the library: a hard link stays on its disk.
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(options.library).parent) as folder:
+        size = many_library(options.library, pathlib.Path(folder, "library"), count)
+        more = ["--library", pathlib.Path(folder, "library"), "--expert-memory", resident * size]
+        begin = time.perf_counter()
+        with serve_client.quiver_server(options, *more) as server:
+            start = time.perf_counter() - begin
+
+            def ask(number):
+                body = {"model": f"expert:expert_{number:04}", "prompt": "The", "max_tokens": 1}
+                return peer.seconds_of(lambda: serve_client.post(server.address, "/v1/completions", body))[0]
+
+            ask(0)
+            cold, warm, memory = [], [], []
+            for number in range(1, asked):
+                cold.append(1000 * ask(number))
+                warm.append(1000 * ask(number))
+                if number in (resident, asked - 1):
+                    memory.append(peer.memory_mib(server.child.pid, "VmRSS"))
+    beyond = [late - early for late, early in zip(cold, warm)]
+    return [
+        peer.measurement(f"start, {count} experts", "s", [start]),
+        peer.measurement("expert not in memory", "ms", [max(0.0, statistics.median(beyond))]),
+        peer.measurement("expert in memory, one token", "ms", [statistics.median(warm)]),
+        peer.measurement(f"memory after {asked} experts beyond that after {resident}", "MiB", [memory[1] - memory[0]]),
+    ]

@@ -77,6 +77,8 @@ struct SequenceEvent {
   std::string text = {};
   std::vector<TokenRecord> tokens =
       {};  // new ones up to here; a stop token is left out, a stop text's are in
+  // Last event, with top_logprobs: the stop token that ended it, if one did.
+  std::optional<TokenRecord> stop_token = {};
   // First event, with prompt_logprobs: the prompt's tokens. The first has no probability; its logprob is 0.
   std::vector<TokenRecord> prompt = {};
   std::int64_t prompt_tokens = 0;

@@ -123,6 +123,7 @@ bool DecodingSequence::advance(const BaseModel& base, const at::Tensor& logits, 
   const std::int32_t token = sampler.is_plain() ? likeliest : sampler.choose(logits);
   if (contains(request.stop_ids, token) ||
       (!request.ignore_stop_tokens && contains(base.stop_ids(), token))) {
+    if (request.top_logprobs) event.stop_token = record_of(token, logits, *request.top_logprobs);
     finish(FinishReason::kStop);
     return false;
   }

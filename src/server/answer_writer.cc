@@ -38,6 +38,8 @@ class CompletionWriter : public AnswerWriter {
       : has_logprobs_(identity.has_logprobs), head_(new_head(identity, "cmpl-", "text_completion")) {}
 
   bool has_logprobs() const override { return has_logprobs_; }
+  // As vLLM: lm-evaluation-harness counts on one token behind the prompt's, whichever it is.
+  bool shows_stop_token() const override { return true; }
   AnswerHead head() const override { return head_; }
   AnswerHead chunk_head() const override { return head_; }
   Json choice(const ChoicePart& part) override {
@@ -62,6 +64,7 @@ class ChatWriter : public AnswerWriter {
       : has_logprobs_(identity.has_logprobs), head_(new_head(identity, "chatcmpl-", "chat.completion")) {}
 
   bool has_logprobs() const override { return has_logprobs_; }
+  bool shows_stop_token() const override { return false; }  // no part of the message
   AnswerHead head() const override { return head_; }
   AnswerHead chunk_head() const override {
     AnswerHead head = head_;

@@ -24,6 +24,8 @@ class AnswerWriter {
   virtual ~AnswerWriter() = default;
 
   virtual bool has_logprobs() const = 0;
+  // Whether the token that ended the text is one of its `logprobs`.
+  virtual bool shows_stop_token() const = 0;
   virtual AnswerHead head() const = 0;        // of the whole answer
   virtual AnswerHead chunk_head() const = 0;  // of an answer in chunks
   virtual Json choice(const ChoicePart& whole) = 0;

@@ -307,6 +307,7 @@ std::vector<ShownToken> GenerationJob::shown_tokens(const SequenceEvent& event) 
   if (!writer_->has_logprobs()) return tokens;
   for (std::size_t i = 0; i < event.prompt.size(); ++i) add(event.prompt[i], i > 0);
   for (const TokenRecord& record : event.tokens) add(record, true);
+  if (event.stop_token && writer_->shows_stop_token()) add(*event.stop_token, true);
   return tokens;
 }
 

@@ -51,6 +51,22 @@ class Completions : public ::testing::Test {
   const RunningServer server_;
 };
 
+// lm-evaluation-harness takes the last of the tokens for the new one, which it has no use for.
+TEST_F(Completions, LogprobsHaveTheTokenThatEndsTheText) {
+  const RoutedModel base = model(parse_router("base"));
+  const GenerationRequest request{base, kPrompts[1], {}};
+  const std::int32_t next = generate({&request, 1}, {.max_new_tokens = 1}).front().ids.at(0);
+  const std::vector<std::int32_t> ids = base.prompt_ids(kPrompts[1]);
+  Json body = {{"prompt", ids}, {"max_tokens", 1}, {"echo", true}, {"logprobs", 2}};
+  const Json going_on = complete(body)["choices"][0];
+  body["stop_token_ids"] = {next};
+  const Json answer = complete(body);
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 0);
+  EXPECT_EQ(answer["choices"][0]["logprobs"]["tokens"].size(), ids.size() + 1);
+  EXPECT_EQ(answer["choices"][0]["logprobs"], going_on["logprobs"]);
+}
+
 TEST_F(Completions, GiveTheTextOfGenerate) {
   for (const Choice& choice : choices()) {
     const Json answer =
