@@ -8,6 +8,7 @@
 import argparse
 import json
 import pathlib
+import shutil
 import time
 import urllib.request
 
@@ -26,7 +27,16 @@ def harness_model(address, tokenizer):
                                tokenizer_backend="huggingface", max_length=models[0]["max_model_len"], num_concurrent=8)
 
 
+def long_model(folder, copy):
+    """The model with room for every question: the harness keeps one position for a new token, and would cut earlier."""
+    shutil.copytree(folder, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 2048}))
+    return copy
+
+
 def check_made_up(options, report):
+    options.model = long_model(options.model, options.folder / "model")
     with Quiver(options.quiver).serve(options.model) as address:
         data = options.folder / "data"
         evaluation_data.write_all(data, options.count)
