@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -109,6 +111,7 @@ RegistryOptions registry_options(const Arguments& arguments) {
 }
 
 void run(const Arguments& arguments, const GlobalOptions& global) {
+  mallopt(M_ARENA_MAX, 2);  // what one thread frees serves the others; each keeps its most otherwise
   RegistryOptions registry = registry_options(arguments);
   ServerOptions options{.http = {.host = arguments.host, .port = static_cast<std::uint16_t>(arguments.port)},
                         .engine = arguments.engine,

@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <future>
 
@@ -71,8 +73,16 @@ class Server::State : public HttpApplication {
   }
 
   void run(const std::function<bool()>& is_to_stop) {
+    using Clock = std::chrono::steady_clock;
     constexpr std::chrono::milliseconds kTurn(50);
+    constexpr std::chrono::minutes kTrimming(1);
+    Clock::time_point next = Clock::now() + kTrimming;
     while (served_.wait_for(kTurn) != std::future_status::ready && !is_to_stop()) {
+      if (Clock::now() < next) continue;
+      // The program keeps what it frees (main.cc), and over days of experts that come and go in ever more
+      // pieces.
+      malloc_trim(0);
+      next = Clock::now() + kTrimming;
     }
     endpoints_->context.is_draining = true;
     http_.drain();

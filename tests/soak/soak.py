@@ -7,7 +7,8 @@ Clients complete, chat, stream, choose routers and experts, cancel, vanish, send
 them adapters are loaded and unloaded, and the library, a copy, is changed and read again (SIGHUP).
 
 Memory is VmRSS of /proc/PID/status, taken once a second. From the 120th second on (a quarter of a shorter run) it may
-grow by 2%: the median of the last 30 s against that of the 30 s from there on (a tenth of a shorter run).
+grow by 2%: the median of the last 60 s against that of the 60 s from there on (a tenth of a shorter run). The server gives
+back what it freed once a minute.
 """
 
 import argparse
@@ -168,7 +169,7 @@ def check_idle(server, record):
 def check_memory(options, samples, record):
     last = samples.rows()[-1][0]
     begin = min(120, last / 4)
-    window = min(30, last / 10)
+    window = min(60, last / 10)
     (early, early_descriptors), (late, descriptors) = samples.median(begin, begin + window), samples.median(last - window, last)
     growth = 100 * (late / early - 1)
     print(f"memory: {early / 1024:.1f} MiB at {begin:.0f} s, {late / 1024:.1f} MiB at the end ({growth:+.2f}%), "
