@@ -162,7 +162,7 @@ def idle_connections(address, count=512):
 
 def many_library(source, folder, count):
     """A library of so many experts with the weights of one, which cost no disk."""
-    source = pathlib.Path(source)
+    source = pathlib.Path(source).resolve()
     first = next(iter(sorted(source.glob("*/adapter_config.json")))).parent
     record = json.loads((first / "expert.json").read_text())
     for i in range(count):
@@ -178,7 +178,7 @@ def many_library(source, folder, count):
 def many_experts(options, count=1000, resident=50, asked=200):
     """A library of 1,000 experts with memory for 50: the start, an expert that is not in memory, and the memory."""
     # Beside the library: a hard link stays on its disk.
-    with tempfile.TemporaryDirectory(dir=pathlib.Path(options.library).parent) as folder:
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(options.library).resolve().parent) as folder:
         size = many_library(options.library, pathlib.Path(folder, "library"), count)
         more = ["--library", pathlib.Path(folder, "library"), "--expert-memory", resident * size]
         begin = time.perf_counter()
