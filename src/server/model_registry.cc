@@ -144,7 +144,7 @@ RoutedModel ModelRegistry::compose(const Version& now, const RouterOptions& opti
     for (const auto& [name, stamp] : now.library) names.insert(name);
   }
   const std::string of = "router '" + router_name(options) + "'";
-  if (!library_ && options_.composed) {
+  if (options_.composed && (names.empty() || scales_of(options) != ExpertScales::kOwn)) {
     throw Error(ErrorKind::kNotFound,
                 of + " cannot be had here: the server has a composed model, whose router is '" +
                     router_name(options_.composed->router()) + "'");

@@ -73,7 +73,9 @@ TEST_F(ModelRegistryTest, ServesAComposedModelUnderItsRoutersName) {
   EXPECT_TRUE(at::equal(logits(models.routed(one)), logits(library_.compose(one))));
   EXPECT_EQ(error_message([&] { models.routed(parse_router("uniform")); }),
             "router 'uniform' cannot be had here: the server has a composed model, whose router is 'arrow'");
-  EXPECT_NE(error_message([&] { models.mixture({{"expert_1", 1}}); }), "");
+  RouterOptions of_mttl = parse_router("expert:expert_1", parse_compat("mttl"));
+  EXPECT_NE(error_message([&] { models.routed(of_mttl); }), "");
+  EXPECT_EQ(error_message([&] { models.mixture({{"expert_1", 1}}); }), "there is no expert 'expert_1'");
   EXPECT_NE(error_message([&] { models.model("expert:expert_1"); }), "");
 }
 
