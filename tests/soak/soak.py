@@ -81,6 +81,13 @@ def known_answers(address, models):
     return texts
 
 
+def warm_up(address, models):
+    """Every model once, and more texts than the caches hold, so that a slow machine has what stays in two minutes, too."""
+    for i, model in enumerate(models * 3):
+        body = {"model": model, "prompt": f"{i} {clients.PROMPTS[-1]}", "max_tokens": 1}
+        clients.answer(address, "/v1/completions", body)
+
+
 def use_adapter(address, turn, names):
     """Loads an adapter, uses it and unloads it, after which its name is nobody's."""
     name, guest = names[turn % 3], f"guest-{turn % 2}"
@@ -136,6 +143,7 @@ def load(options, server, folder, experts, record):
     names, visitor = experts
     models = ["base", *options.routers.split(","), *(f"expert:{name}" for name in names)]
     expected = known_answers(server.address, ["base", *models[-4:]])
+    warm_up(server.address, models)
     is_over = threading.Event()
     everybody = [clients.Client(server.address, models, expected, options.seed + i) for i in range(options.clients)]
     tasks = [(0, lambda _, client=client: record.run("client", client.act)) for client in everybody]
