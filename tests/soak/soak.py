@@ -209,6 +209,8 @@ def main():
     parser.add_argument("--serve", default="", help="further arguments of `quiver serve`, in one word")
     parser.add_argument("--rows", help="a file for the samples: seconds, KiB, descriptors")
     options = parser.parse_args()
+    if not pathlib.Path(options.library, "library.json").exists():
+        parser.error(f"{options.library} is no library; `make quickstart` makes out/quickstart/library")
     record = Record()
     with tempfile.TemporaryDirectory(prefix="quiver-soak-") as scratch:
         folder = pathlib.Path(scratch)
