@@ -1,14 +1,13 @@
 #include "quiver/engine.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "core/mutex.h"
 #include "quiver/error.h"
 
 namespace quiver {
@@ -90,17 +89,16 @@ struct Engine::State {
       : options(given), batch(std::move(base), given.decoding) {}
 
   const EngineOptions options;
-  mutable std::mutex mutex;
-  std::condition_variable changed;  // something to do, or something done
 
-  // Under the mutex.
-  FairQueue queue;
-  std::set<std::uint64_t> cancelled_ids;
-  std::uint64_t next_id = 1;
-  std::int64_t unfinished = 0;  // submissions whose last event has not been told
-  DecodingStats decoding;
-  bool draining = false;
-  bool stopping = false;
+  mutable Mutex mutex;
+  FairQueue queue QUIVER_GUARDED_BY(mutex);
+  std::set<std::uint64_t> cancelled_ids QUIVER_GUARDED_BY(mutex);
+  std::uint64_t next_id QUIVER_GUARDED_BY(mutex) = 1;
+  std::int64_t unfinished QUIVER_GUARDED_BY(mutex) = 0;  // submissions whose last event has not been told
+  DecodingStats decoding QUIVER_GUARDED_BY(mutex);
+  bool draining QUIVER_GUARDED_BY(mutex) = false;
+  bool stopping QUIVER_GUARDED_BY(mutex) = false;
+  Condition changed;  // something to do, or something done
 
   // The engine's thread alone.
   struct Running {
@@ -114,27 +112,27 @@ struct Engine::State {
   std::thread thread;
 
   void loop();
-  bool wait_for_work();  // false: stop
-  void drop_cancelled();
-  void admit();
+  bool wait_for_work() QUIVER_EXCLUDES(mutex);  // false: stop
+  void drop_cancelled() QUIVER_EXCLUDES(mutex);
+  void admit() QUIVER_EXCLUDES(mutex);
   void start(Waiting waiting);
   void step();
   void fail_all(const Error& error);
-  void end(const Listener& listener, SequenceEvent event);
+  void end(const Listener& listener, SequenceEvent event) QUIVER_EXCLUDES(mutex);
 };
 
 // Tells the last event.
 void Engine::State::end(const Listener& listener, SequenceEvent event) {
   listener(std::move(event));
-  const std::scoped_lock lock(mutex);
+  const MutexLock lock(mutex);
   --unfinished;
   changed.notify_all();
 }
 
 bool Engine::State::wait_for_work() {
-  std::unique_lock lock(mutex);
+  const MutexLock lock(mutex);
   decoding = batch.stats();
-  changed.wait(lock, [&] { return stopping || queue.size() > 0 || !running.empty(); });
+  while (!stopping && queue.size() == 0 && running.empty()) changed.wait(mutex);
   return !stopping;
 }
 
@@ -144,12 +142,14 @@ void Engine::State::drop_cancelled() {
   std::set<std::uint64_t> ids;
   std::vector<Waiting> dropped;
   {
-    const std::scoped_lock lock(mutex);
+    const MutexLock lock(mutex);
     ids.swap(cancelled_ids);
+    const bool drops_all = stopping;
     dropped = queue.remove([&](const Waiting& one) {
-      return stopping || ids.contains(one.id) || (one.submission.deadline && *one.submission.deadline <= now);
+      return drops_all || ids.contains(one.id) ||
+             (one.submission.deadline && *one.submission.deadline <= now);
     });
-    if (stopping) {
+    if (drops_all) {
       for (const auto& [name, one] : running) ids.insert(one.id);
     }
   }
@@ -175,7 +175,7 @@ void Engine::State::admit() {
   while (batch.has_room()) {
     std::optional<Waiting> next;
     {
-      const std::scoped_lock lock(mutex);
+      const MutexLock lock(mutex);
       if (queue.size() == 0 || !batch.has_memory_for(queue.front().submission.request)) return;
       next = queue.pop();
     }
@@ -200,7 +200,12 @@ void Engine::State::start(Waiting waiting) {
 }
 
 void Engine::State::step() {
-  for (SequenceEvent& event : batch.step()) {
+  std::vector<SequenceEvent> events = batch.step();
+  {
+    const MutexLock lock(mutex);
+    decoding = batch.stats();  // who is told of an end does not find the sequence running
+  }
+  for (SequenceEvent& event : events) {
     const auto found = running.find(event.sequence);
     if (found == running.end()) continue;
     event.sequence = found->second.id;
@@ -248,7 +253,7 @@ Engine::Engine(std::shared_ptr<const BaseModel> base, const EngineOptions& optio
 
 Engine::~Engine() {
   {
-    const std::scoped_lock lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     state_->stopping = true;
     state_->changed.notify_all();
   }
@@ -258,7 +263,7 @@ Engine::~Engine() {
 std::uint64_t Engine::submit(Submission submission) {
   State& state = *state_;
   state.batch.check(submission.request);
-  const std::scoped_lock lock(state.mutex);
+  const MutexLock lock(state.mutex);
   if (state.draining || state.stopping)
     throw Error(ErrorKind::kUnavailable, "the engine takes no more requests: it is being stopped");
   if (state.unfinished >= state.options.decoding.max_sequences + state.options.max_queue) {
@@ -273,24 +278,25 @@ std::uint64_t Engine::submit(Submission submission) {
 }
 
 void Engine::cancel(std::uint64_t sequence) {
-  const std::scoped_lock lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->cancelled_ids.insert(sequence);
   state_->changed.notify_all();
 }
 
 void Engine::drain(std::chrono::steady_clock::time_point deadline) {
   State& state = *state_;
-  std::unique_lock lock(state.mutex);
+  const MutexLock lock(state.mutex);
   state.draining = true;
-  const auto is_idle = [&] { return state.unfinished == 0; };
-  if (state.changed.wait_until(lock, deadline, is_idle)) return;
+  bool is_in_time = true;
+  while (state.unfinished > 0 && is_in_time) is_in_time = state.changed.wait_until(state.mutex, deadline);
+  if (state.unfinished == 0) return;
   state.stopping = true;  // what is left gets its event kCancelled
   state.changed.notify_all();
-  state.changed.wait(lock, is_idle);
+  while (state.unfinished > 0) state.changed.wait(state.mutex);
 }
 
 EngineStats Engine::stats() const {
-  const std::scoped_lock lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return {.decoding = state_->decoding, .waiting = static_cast<std::int64_t>(state_->queue.size())};
 }
 

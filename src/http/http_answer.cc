@@ -44,7 +44,7 @@ void HttpAnswer::notify() {
 }
 
 void HttpAnswer::respond(HttpResponse response) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (has_head_) return;
   has_head_ = has_end_ = next_.is_end = true;
   next_.head = std::move(response);
@@ -52,7 +52,7 @@ void HttpAnswer::respond(HttpResponse response) {
 }
 
 void HttpAnswer::begin_stream(HttpResponse head, std::string pause) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (has_head_) return;
   has_head_ = next_.is_stream = true;
   next_.head = std::move(head);
@@ -61,7 +61,7 @@ void HttpAnswer::begin_stream(HttpResponse head, std::string pause) {
 }
 
 bool HttpAnswer::write(std::string_view piece) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_gone_ || next_.is_broken || !next_.is_stream || has_end_) return false;
   // One long piece is no reader's fault: what has come together beside it counts.
   longest_ = std::max(longest_, piece.size());
@@ -72,7 +72,7 @@ bool HttpAnswer::write(std::string_view piece) {
 }
 
 void HttpAnswer::end_stream() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (has_end_) return;
   has_end_ = next_.is_end = true;
   notify();
@@ -80,7 +80,7 @@ void HttpAnswer::end_stream() {
 
 void HttpAnswer::on_gone(std::function<void()> call) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!is_gone_) {
       gone_ = std::move(call);
       return;
@@ -90,19 +90,19 @@ void HttpAnswer::on_gone(std::function<void()> call) {
 }
 
 void HttpAnswer::note(std::string name, std::string value) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   notes_.emplace_back(std::move(name), std::move(value));
 }
 
 void HttpAnswer::abandon() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (has_end_) return;
   has_end_ = next_.is_broken = true;
   notify();
 }
 
 HttpAnswer::Piece HttpAnswer::take() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   is_told_ = false;
   Piece piece = std::exchange(next_, {});
   next_.is_stream = piece.is_stream;
@@ -113,7 +113,7 @@ HttpAnswer::Piece HttpAnswer::take() {
 void HttpAnswer::client_gone() {
   std::function<void()> call;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (is_gone_) return;
     is_gone_ = true;
     call = std::exchange(gone_, nullptr);
@@ -123,13 +123,13 @@ void HttpAnswer::client_gone() {
 
 void HttpAnswer::close() {
   std::function<void()> unused;  // may own much: ends outside the lock
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   is_gone_ = true;
   unused = std::exchange(gone_, nullptr);
 }
 
 std::vector<std::pair<std::string, std::string>> HttpAnswer::notes() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return notes_;
 }
 

@@ -5,12 +5,12 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/mutex.h"
 #include "http/http_message.h"
 
 namespace quiver {
@@ -49,18 +49,23 @@ class HttpAnswer : public std::enable_shared_from_this<HttpAnswer> {
   std::vector<std::pair<std::string, std::string>> notes();
 
  private:
-  void notify();  // under mutex_
+  void notify() QUIVER_REQUIRES(mutex_);
 
   const std::shared_ptr<boost::asio::io_context> io_;
   const std::size_t unsent_bytes_;
-  boost::asio::steady_timer changed_;  // the server's thread alone
 
-  std::mutex mutex_;  // guards the rest
-  Piece next_;
-  std::size_t longest_ = 0;  // of the pieces so far, bytes
-  bool has_head_ = false, has_end_ = false, is_gone_ = false, is_told_ = false;
-  std::function<void()> gone_;
-  std::vector<std::pair<std::string, std::string>> notes_;
+  // The server's thread alone.
+  boost::asio::steady_timer changed_;
+
+  Mutex mutex_;
+  Piece next_ QUIVER_GUARDED_BY(mutex_);
+  std::size_t longest_ QUIVER_GUARDED_BY(mutex_) = 0;  // of the pieces so far, bytes
+  bool has_head_ QUIVER_GUARDED_BY(mutex_) = false;
+  bool has_end_ QUIVER_GUARDED_BY(mutex_) = false;
+  bool is_gone_ QUIVER_GUARDED_BY(mutex_) = false;
+  bool is_told_ QUIVER_GUARDED_BY(mutex_) = false;
+  std::function<void()> gone_ QUIVER_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, std::string>> notes_ QUIVER_GUARDED_BY(mutex_);
 };
 
 // The exchange of an answer, as the application holds it.

@@ -4,17 +4,17 @@ namespace quiver {
 
 AdapterUse::Turn::Turn(AdapterUse& use, std::vector<std::string> adapters)
     : use_(use), adapters_(std::move(adapters)) {
-  const std::lock_guard lock(use_.mutex_);
+  const MutexLock lock(use_.mutex_);
   for (const std::string& adapter : adapters_) ++use_.waiting_[adapter];
 }
 
 AdapterUse::Turn::~Turn() {
-  const std::lock_guard lock(use_.mutex_);
+  const MutexLock lock(use_.mutex_);
   for (const std::string& adapter : adapters_) drop(is_running_ ? use_.running_ : use_.waiting_, adapter);
 }
 
 void AdapterUse::Turn::begin() {
-  const std::lock_guard lock(use_.mutex_);
+  const MutexLock lock(use_.mutex_);
   if (is_running_) return;
   is_running_ = true;
   for (const std::string& adapter : adapters_) {
@@ -35,12 +35,12 @@ std::string AdapterUse::list(const Counts& counts) {
 }
 
 std::string AdapterUse::waiting() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return list(waiting_);
 }
 
 std::string AdapterUse::running() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return list(running_);
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
+
+#include "core/mutex.h"
 
 namespace quiver {
 
@@ -35,8 +36,9 @@ class AdapterUse {
   static void drop(Counts& counts, const std::string& adapter);
   static std::string list(const Counts& counts);
 
-  mutable std::mutex mutex_;  // guards the rest
-  Counts waiting_, running_;
+  mutable Mutex mutex_;
+  Counts waiting_ QUIVER_GUARDED_BY(mutex_);
+  Counts running_ QUIVER_GUARDED_BY(mutex_);
 };
 
 }  // namespace quiver

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 
+#include "core/mutex.h"
 #include "server/model_registry.h"
 
 namespace quiver {
@@ -25,13 +24,18 @@ class LibraryWatch {
 
  private:
   void run();
+  // Waits for a turn; whether there is another one.
+  bool wait_turn() QUIVER_EXCLUDES(mutex_);
+  void look() const;
 
   const std::shared_ptr<ModelRegistry> models_;
   const std::chrono::milliseconds period_;
   const std::function<bool()> is_asked_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool is_ending_ = false;  // guarded by mutex_
+
+  Mutex mutex_;
+  bool is_ending_ QUIVER_GUARDED_BY(mutex_) = false;
+  Condition wake_;
+
   std::thread thread_;
 };
 

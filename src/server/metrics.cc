@@ -51,18 +51,18 @@ void Histogram::write(MetricsText& text, const std::string& name, const MetricsT
 }
 
 void RequestMetrics::add_prompt(std::int64_t tokens) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   prompt_tokens_ += static_cast<std::uint64_t>(tokens);
 }
 
 void RequestMetrics::add_first_tokens(std::int64_t tokens, double seconds) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   new_tokens_ += static_cast<std::uint64_t>(tokens);
   first_token_.add(seconds);
 }
 
 void RequestMetrics::add_tokens(std::int64_t tokens, double seconds_each) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   new_tokens_ += static_cast<std::uint64_t>(tokens);
   for (std::int64_t i = 0; i < tokens; ++i) inter_token_.add(seconds_each);
 }
@@ -72,28 +72,28 @@ std::vector<double> RequestMetrics::latencies() {
 }
 
 void RequestMetrics::add_queue_time(double seconds) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   queue_.add(seconds);
 }
 
 void RequestMetrics::add_done(const std::string& finish_reason, double seconds) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++done_[finish_reason];
   whole_.add(seconds);
 }
 
 void RequestMetrics::add_expert_tokens(const std::string& expert, std::int64_t tokens) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   expert_tokens_[expert] += static_cast<std::uint64_t>(tokens);
 }
 
 void RequestMetrics::add_router_entropy(double bits) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   entropy_.add(bits);
 }
 
 void RequestMetrics::write(MetricsText& text, const MetricsText::Labels& labels) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto histogram = [&](const std::string& name, const Histogram& values, const std::string& help) {
     text.declare(name, "histogram", help);
     values.write(text, name, labels);

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
+
+#include "core/mutex.h"
 
 namespace quiver {
 
@@ -52,17 +53,21 @@ class RequestMetrics {
   void write(MetricsText& text, const MetricsText::Labels& labels) const;
 
  private:
-  mutable std::mutex mutex_;  // guards the rest
-  std::uint64_t prompt_tokens_ = 0, new_tokens_ = 0;
-  std::map<std::string, std::uint64_t> done_ = {{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}};
-  std::map<std::string, std::uint64_t> expert_tokens_;
-  Histogram first_token_{{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
-                          1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560}};
-  Histogram inter_token_{
+  mutable Mutex mutex_;
+  std::uint64_t prompt_tokens_ QUIVER_GUARDED_BY(mutex_) = 0;
+  std::uint64_t new_tokens_ QUIVER_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, std::uint64_t> done_ QUIVER_GUARDED_BY(mutex_) = {
+      {"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}};
+  std::map<std::string, std::uint64_t> expert_tokens_ QUIVER_GUARDED_BY(mutex_);
+  Histogram first_token_ QUIVER_GUARDED_BY(mutex_){{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
+                                                    0.25,  0.5,   0.75, 1,    2.5,  5,    7.5,  10,
+                                                    20,    40,    80,   160,  640,  2560}};
+  Histogram inter_token_ QUIVER_GUARDED_BY(mutex_){
       {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}};
   static std::vector<double> latencies();  // bounds, in seconds
-  Histogram queue_{latencies()}, whole_{latencies()};
-  Histogram entropy_{{0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10}};
+  Histogram queue_ QUIVER_GUARDED_BY(mutex_){latencies()};
+  Histogram whole_ QUIVER_GUARDED_BY(mutex_){latencies()};
+  Histogram entropy_ QUIVER_GUARDED_BY(mutex_){{0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10}};
 };
 
 }  // namespace quiver

@@ -48,7 +48,7 @@ ModelRegistry::ModelRegistry(std::shared_ptr<const BaseModel> base, std::optiona
       options_(std::move(options)),
       root_(options_.loading_root ? std::optional<LoadingRoot>(*options_.loading_root) : std::nullopt),
       experts_(base_.shared_base(), options_.expert_memory, [this] { forget_composed(); }) {
-  const std::lock_guard lock(changing_);
+  const MutexLock lock(changing_);
   try {
     publish(make_version(nullptr), Composed::kForget);
   } catch (const ApiError& error) {
@@ -58,7 +58,7 @@ ModelRegistry::ModelRegistry(std::shared_ptr<const BaseModel> base, std::optiona
 }
 
 std::shared_ptr<const ModelRegistry::Version> ModelRegistry::version() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return version_;
 }
 
@@ -190,7 +190,7 @@ RoutedModel ModelRegistry::compose_kept(const Version& now, const RouterOptions&
     return composed->second;
   std::uint64_t forgets = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     forgets = forgets_;
     if (const auto found = kept_.find(key); found != kept_.end()) {
       found->second.last_use = ++uses_;
@@ -208,7 +208,7 @@ RoutedModel ModelRegistry::compose_kept(const Version& now, const RouterOptions&
   };
   RoutedModel model = make();
   for (const auto& [name, reason] : left_out) log_warning(reason);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (forgets != forgets_) return model;  // experts may be others by now
   kept_.insert_or_assign(key, Kept{model, ++uses_});
   if (kept_.size() > kMostKept) {
@@ -257,22 +257,22 @@ void ModelRegistry::read_pinned(const Version& now) const {
 bool ModelRegistry::reload() { return renew(); }
 
 bool ModelRegistry::renew() const {
-  const std::lock_guard lock(changing_);
+  const MutexLock lock(changing_);
   const std::shared_ptr<const Version> before = version();
   const auto fail = [&](const std::string& problem) {
-    const std::lock_guard guard(mutex_);
+    const MutexLock guard(mutex_);
     if (reload_problem_ != problem) log_warning(problem);
     reload_problem_ = problem;
   };
   const std::string start = "the library changed and cannot be served as it is: ";
   try {
     if (!library_ || library_stamps(*library_) == before->library) {
-      const std::lock_guard guard(mutex_);
+      const MutexLock guard(mutex_);
       reload_problem_.clear();
       return false;
     }
     publish(make_version(before.get()), Composed::kForget);
-    const std::lock_guard guard(mutex_);
+    const MutexLock guard(mutex_);
     reload_problem_.clear();
   } catch (const Error& error) {
     fail(start + text_of(error));
@@ -313,7 +313,7 @@ void ModelRegistry::check_free_name(const Version& now, const std::string& name,
 
 void ModelRegistry::load_adapter(const std::string& name, const std::string& path, bool replace) {
   if (!root_) throw ApiError(403, "this server loads no adapters; start it with --allow-loading");
-  const std::lock_guard lock(changing_);
+  const MutexLock lock(changing_);
   const std::shared_ptr<const Version> before = version();
   check_free_name(*before, name, replace);
   Adapter adapter{.key = "adapter\n" + std::to_string(++loads_), .folder = {}, .resident = {nullptr, base_}};
@@ -338,7 +338,7 @@ void ModelRegistry::load_adapter(const std::string& name, const std::string& pat
 }
 
 void ModelRegistry::unload_adapter(const std::string& name) {
-  const std::lock_guard lock(changing_);
+  const MutexLock lock(changing_);
   const std::shared_ptr<const Version> before = version();
   const auto found = before->adapters.find(name);
   if (found == before->adapters.end()) {
@@ -357,7 +357,7 @@ void ModelRegistry::unload_adapter(const std::string& name) {
 
 void ModelRegistry::publish(std::shared_ptr<const Version> next, Composed composed) const {
   std::map<std::string, Kept> dropped;  // freed without the lock
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   version_.swap(next);
   if (composed == Composed::kKeep) return;
   kept_.swap(dropped);
@@ -366,12 +366,12 @@ void ModelRegistry::publish(std::shared_ptr<const Version> next, Composed compos
 
 void ModelRegistry::forget_composed() const {
   std::map<std::string, Kept> dropped;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   kept_.swap(dropped);
 }
 
 std::vector<std::string> ModelRegistry::problems() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<std::string> problems;
   for (const auto& [name, reason] : version_->left_out) problems.push_back(reason);
   if (!reload_problem_.empty()) problems.push_back(reload_problem_);

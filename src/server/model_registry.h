@@ -4,11 +4,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/mutex.h"
 #include "quiver/library.h"
 #include "server/library_stamps.h"
 #include "server/loading_root.h"
@@ -91,32 +91,33 @@ class ModelRegistry : public ModelSource {
   RoutedModel compose(const Version& version, const RouterOptions& options, const MayLeaveOut& may_leave_out,
                       std::map<std::string, std::string>& left_out) const;
   RoutedModel compose_kept(const Version& version, const RouterOptions& options) const;
-  std::shared_ptr<const Version> make_version(const Version* before) const;
+  std::shared_ptr<const Version> make_version(const Version* before) const QUIVER_REQUIRES(changing_);
   void read_pinned(const Version& version) const;
   void check_free_name(const Version& version, const std::string& name, bool replace) const;
-  bool renew() const;
+  bool renew() const QUIVER_EXCLUDES(changing_);
   enum class Composed { kKeep, kForget };
-  void publish(std::shared_ptr<const Version> version, Composed composed) const;
-  void forget_composed() const;
+  void publish(std::shared_ptr<const Version> version, Composed composed) const QUIVER_REQUIRES(changing_);
+  void forget_composed() const QUIVER_EXCLUDES(mutex_);
 
   const RoutedModel base_;
   const std::optional<ExpertLibrary> library_;
   const RegistryOptions options_;
   const std::optional<LoadingRoot> root_;
 
-  mutable std::mutex changing_;  // held while a version is made
-  std::uint64_t loads_ = 0;      // guarded by it
+  mutable Mutex changing_;  // held while a version is made
+  std::uint64_t loads_ QUIVER_GUARDED_BY(changing_) = 0;
 
-  mutable std::mutex mutex_;  // guards the rest; held for moments, and never while experts_ is called
-  mutable std::shared_ptr<const Version> version_;
-  mutable std::string reload_problem_;
+  mutable Mutex mutex_;  // held for moments, and never while experts_ is called
+  mutable std::shared_ptr<const Version> version_ QUIVER_GUARDED_BY(mutex_);
+  mutable std::string reload_problem_ QUIVER_GUARDED_BY(mutex_);
   // Models that requests described, by their options.
   struct Kept {
     RoutedModel model;
     std::uint64_t last_use = 0;
   };
-  mutable std::map<std::string, Kept> kept_;
-  mutable std::uint64_t uses_ = 0, forgets_ = 0;
+  mutable std::map<std::string, Kept> kept_ QUIVER_GUARDED_BY(mutex_);
+  mutable std::uint64_t uses_ QUIVER_GUARDED_BY(mutex_) = 0;
+  mutable std::uint64_t forgets_ QUIVER_GUARDED_BY(mutex_) = 0;
 
   mutable ResidentExperts experts_;  // has its own lock, under which it calls forget_composed()
 };

@@ -25,21 +25,10 @@ ResidentExperts::ResidentExperts(std::shared_ptr<const BaseModel> base, std::int
 
 ResidentExperts::Resident ResidentExperts::get(const std::string& key, BeginOfText bos,
                                                const std::function<Expert()>& read) {
-  const auto find = [&]() -> const Resident* {
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return nullptr;
-    found->second.last_use = ++uses_;
-    return &found->second.resident;
-  };
-  {
-    const std::lock_guard lock(mutex_);
-    if (const Resident* const resident = find()) return *resident;
-  }
-  const std::lock_guard turn(reading_);
-  {
-    const std::lock_guard lock(mutex_);  // another thread may have read it meanwhile
-    if (const Resident* const resident = find()) return *resident;
-  }
+  if (std::optional<Resident> resident = find(key)) return *std::move(resident);
+  const MutexLock turn(reading_);
+  // Another thread may have read it meanwhile.
+  if (std::optional<Resident> resident = find(key)) return *std::move(resident);
   auto bound = std::make_shared<const BoundExpert>(bind_expert(*base_, read()));
   const std::string& name = bound->info.name;
   const std::int64_t bytes = size_of(*bound);
@@ -54,7 +43,7 @@ ResidentExperts::Resident ResidentExperts::get(const std::string& key, BeginOfTe
   Resident resident{bound, RoutedModel::compose_loaded(base_, loaded, alone, "")};
   loaded = {};
 
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!make_room(bytes)) {
     throw ApiError(503, "no room for expert '" + name + "': the experts in use take " + megabytes(bytes_) +
                             " of the " + megabytes(limit_) + " of --expert-memory");
@@ -66,7 +55,15 @@ ResidentExperts::Resident ResidentExperts::get(const std::string& key, BeginOfTe
   return resident;
 }
 
-bool ResidentExperts::is_in_use(const Entry& entry) const {
+std::optional<ResidentExperts::Resident> ResidentExperts::find(const std::string& key) {
+  const MutexLock lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return std::nullopt;
+  found->second.last_use = ++uses_;
+  return found->second.resident;
+}
+
+bool ResidentExperts::is_in_use(const Entry& entry) {
   return entry.resident.alone.copies() > 1 || entry.resident.bound.use_count() > entry.own_uses;
 }
 
@@ -93,12 +90,12 @@ bool ResidentExperts::make_room(std::int64_t bytes) {
 }
 
 void ResidentExperts::set_pinned(const std::string& key, bool is_pinned) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (const auto found = entries_.find(key); found != entries_.end()) found->second.is_pinned = is_pinned;
 }
 
 void ResidentExperts::forget(const std::string& key) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
   bytes_ -= found->second.bytes;
@@ -106,7 +103,7 @@ void ResidentExperts::forget(const std::string& key) {
 }
 
 void ResidentExperts::keep(const std::function<bool(const std::string&)>& is_wanted) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     if (is_wanted(entry->first) || is_in_use(entry->second)) {
       ++entry;
@@ -118,12 +115,12 @@ void ResidentExperts::keep(const std::function<bool(const std::string&)>& is_wan
 }
 
 std::int64_t ResidentExperts::bytes() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return bytes_;
 }
 
 std::size_t ResidentExperts::count() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return entries_.size();
 }
 

@@ -4,9 +4,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
 
+#include "core/mutex.h"
 #include "quiver/routed_model.h"
 #include "routing/expert_set.h"
 
@@ -30,7 +31,8 @@ class ResidentExperts {
   // still given out. Keys of different versions of an expert must differ. Throws what `read` and laying it
   // out throw, ApiError 503 where those in use leave no room, 400 for an expert that is larger than the
   // bound.
-  Resident get(const std::string& key, BeginOfText bos, const std::function<Expert()>& read);
+  Resident get(const std::string& key, BeginOfText bos, const std::function<Expert()>& read)
+      QUIVER_EXCLUDES(mutex_);
 
   void set_pinned(const std::string& key, bool is_pinned);
   // Drops one, whoever uses it: what they hold stays.
@@ -50,19 +52,20 @@ class ResidentExperts {
     long own_uses = 0;  // of the bound expert: ours
   };
 
-  bool is_in_use(const Entry& entry) const;
-  bool make_room(std::int64_t bytes);  // REQUIRES: mutex_
+  static bool is_in_use(const Entry& entry);
+  std::optional<Resident> find(const std::string& key) QUIVER_EXCLUDES(mutex_);
+  bool make_room(std::int64_t bytes) QUIVER_REQUIRES(mutex_);
 
   const std::shared_ptr<const BaseModel> base_;
   const std::int64_t limit_;
   const std::function<void()> release_;
 
-  std::mutex reading_;  // held while an expert is read
+  Mutex reading_;  // held while an expert is read
 
-  mutable std::mutex mutex_;  // guards the rest
-  std::map<std::string, Entry> entries_;
-  std::int64_t bytes_ = 0;
-  std::uint64_t uses_ = 0;
+  mutable Mutex mutex_;
+  std::map<std::string, Entry> entries_ QUIVER_GUARDED_BY(mutex_);
+  std::int64_t bytes_ QUIVER_GUARDED_BY(mutex_) = 0;
+  std::uint64_t uses_ QUIVER_GUARDED_BY(mutex_) = 0;
 };
 
 // Bytes of an expert's factors.

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <mutex>
 
 #include "core/files.h"
+#include "core/mutex.h"
 #include "quiver/error.h"
 
 namespace fs = std::filesystem;
@@ -25,7 +25,7 @@ class VirtualFolders {
   }
 
   fs::path find_or_create(const std::string& name) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::unique_ptr<TemporaryDirectory>& folder = folders_[name];
     if (!folder) folder = std::make_unique<TemporaryDirectory>(fs::temp_directory_path());
     return folder->path() / "store";
@@ -33,8 +33,8 @@ class VirtualFolders {
 
  private:
   const pid_t owner_ = ::getpid();
-  std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<TemporaryDirectory>> folders_;
+  Mutex mutex_;
+  std::map<std::string, std::unique_ptr<TemporaryDirectory>> folders_ QUIVER_GUARDED_BY(mutex_);
 };
 
 VirtualFolders& virtual_folders() {
