@@ -3,11 +3,11 @@
 #include <memory>
 
 #include "commands.h"
-#include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
 #include "data_arguments.h"
+#include "interrupt.h"
 #include "model_cache.h"
 #include "progress.h"
 #include "quiver/adaptation.h"

@@ -3,7 +3,7 @@
 #include "bench.h"
 #include "bench_inputs.h"
 #include "bench_report.h"
-#include "core/interrupt.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_cache.h"
 #include "quiver/evaluation.h"

@@ -5,7 +5,7 @@
 #include "bench.h"
 #include "bench_report.h"
 #include "core/files.h"
-#include "core/interrupt.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "progress.h"
 #include "quiver/transforms.h"

@@ -6,7 +6,7 @@
 #include "bench_inputs.h"
 #include "bench_report.h"
 #include "core/files.h"
-#include "core/interrupt.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_cache.h"
 

@@ -6,8 +6,8 @@
 #include "bench_inputs.h"
 #include "bench_report.h"
 #include "core/files.h"
-#include "core/interrupt.h"
 #include "data/tokenized_example.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_cache.h"
 #include "modular/adapters.h"
@@ -154,7 +154,7 @@ BenchReport train_several(const BaseModel& base, const std::vector<std::string>&
   start_peak_memory();
   const double together = seconds_of([&] {
     train_experts(
-        base, trainings, 0,
+        base, trainings, {},
         [&](std::size_t, const Expert& expert) {
           loss_together[expert.info.name] = expert.info.metrics.at("last_loss");
         },
@@ -191,6 +191,7 @@ BenchReport train_gates(const BaseModel& base, const std::vector<std::string>& t
     train_phatgoose_gates(library, base, data, options, Recompute::kAll, {}, [&](const TrainingStep& step) {
       tokens += step.tokens;
       ++steps;
+      throw_if_interrupted("nothing was written");
     });
   });
   BenchReport report{{{"gates", "s", {seconds}},

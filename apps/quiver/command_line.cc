@@ -9,7 +9,7 @@ namespace quiver::program {
 namespace {
 
 void report(const std::string& message, const std::string& hint) {
-  log(LogLevel::kError, message + " (" + hint + ")");
+  log({LogLevel::kError, message + " (" + hint + ")"});
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include <memory>
 
 #include "commands.h"
-#include "core/interrupt.h"
 #include "core/strings.h"
 #include "data_arguments.h"
 #include "eval_tasks.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_arguments.h"
 #include "progress.h"

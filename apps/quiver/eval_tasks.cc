@@ -1,7 +1,7 @@
 #include "eval_tasks.h"
 
-#include "core/interrupt.h"
 #include "core/log.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "progress.h"
 #include "result_rows.h"

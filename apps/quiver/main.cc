@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "core/interrupt.h"
+#include "interrupt.h"
 #include "program.h"
 
 namespace {
@@ -18,7 +18,7 @@ void keep_freed_memory() {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  quiver::install_interrupt_handler();
+  quiver::program::install_interrupt_handler();
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the shell's limit is an error like a full disk
   return quiver::program::run_program(argc, argv);
 }

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "failure.h"
+#include "log_output.h"
 #include "progress.h"
 #include "quiver/error.h"
 #include "tensor/device.h"
@@ -46,8 +47,10 @@ void add_global_options(Command& program, GlobalOptions& global) {
 }
 
 void apply(const GlobalOptions& global) {
-  set_log_options({global.log_format == "json" ? LogFormat::kJson : LogFormat::kText, global.quiet});
+  write_log_to_stderr(global.log_format == "json" ? LogFormat::kJson : LogFormat::kText,
+                      global.quiet ? LogDetail::kNoInfo : LogDetail::kAll);
   if (global.no_progress) set_progress_mode(ProgressMode::kLines);
+  if (global.quiet) set_progress_mode(ProgressMode::kOff);
   if (global.threads > 0) at::set_num_threads(global.threads);
 }
 
@@ -59,7 +62,7 @@ int exit_status(const Error& error) {
 }
 
 void report(const std::string& message, const std::string& hint = {}) {
-  log(LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")");
+  log({LogLevel::kError, hint.empty() ? message : message + " (" + hint + ")"});
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ void Progress::advance(std::int64_t count, const std::string& note) {
 }
 
 void Progress::draw(bool final_line) {
-  if (mode_storage() == ProgressMode::kOff || log_options().quiet) return;
+  if (mode_storage() == ProgressMode::kOff) return;
   const double seconds =
       std::max(1e-9, std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count());
   const double rate = static_cast<double>(done_) / seconds;

@@ -3,9 +3,9 @@
 #include <set>
 
 #include "commands.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "data_arguments.h"
+#include "interrupt.h"
 #include "model_cache.h"
 #include "progress.h"
 #include "quiver/router.h"
@@ -116,8 +116,11 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
   gates.truncate_left = config.truncation_side == TruncationSide::kLeft;
   const auto experts = static_cast<std::int64_t>(library.names().size());
   Progress progress("phatgoose gates", experts * gates.total_steps, "steps");
-  const std::int64_t trained = train_phatgoose_gates(library, *base, data, gates, arguments.mode(), {},
-                                                     [&](const TrainingStep&) { progress.advance(1); });
+  const std::int64_t trained =
+      train_phatgoose_gates(library, *base, data, gates, arguments.mode(), {}, [&](const TrainingStep&) {
+        progress.advance(1);
+        throw_if_interrupted("finished experts are kept");
+      });
   log_info("trained phatgoose gates of " + std::to_string(trained) + " experts");
 }
 

@@ -1,7 +1,7 @@
 #include <memory>
 
 #include "commands.h"
-#include "core/interrupt.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_arguments.h"
 #include "modular/prompt_ids.h"

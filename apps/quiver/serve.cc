@@ -8,9 +8,9 @@
 #include <memory>
 
 #include "commands.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/strings.h"
+#include "interrupt.h"
 #include "model_arguments.h"
 #include "model_cache.h"
 #include "server/library_watch.h"

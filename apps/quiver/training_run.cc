@@ -3,9 +3,9 @@
 #include <cstdio>
 
 #include "core/files.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/strings.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "storage/names.h"
 #include "train/options_from_config.h"
@@ -31,11 +31,12 @@ void commit(const Expert& expert, const fs::path& checkpoint, ExpertLibrary& lib
 }
 
 ExpertTraining plan_training(const TaskDataset& data, const ExpertPlan& plan, const ExperimentConfig& config,
-                             bool resume) {
+                             const TrainingRunOptions& options, std::stop_token stop) {
   ExpertTraining training{plan.name, data.only(plan.tasks), training_options(config)};
   training.options.checkpoint = fs::path(config.output_dir) / "checkpoints" / (plan.name + ".safetensors");
   check_writable(training.options.checkpoint);
-  training.options.resume = resume;
+  training.options.resume = options.resume;
+  training.options.stop = std::move(stop);
   if (config.eval_every_n_epoch) {
     const auto rows = static_cast<std::int64_t>(training.data.examples(Split::kTrain).size());
     const std::int64_t batch = training.options.batch_size;
@@ -161,6 +162,7 @@ StatisticsOptions statistics_options(const ExperimentConfig& config) {
 void run_trainings(const BaseModel& base, const TaskDataset& data, const std::vector<ExpertPlan>& plans,
                    const ExperimentConfig& config, ExpertLibrary& library,
                    const TrainingRunOptions& options) {
+  InterruptStop stop(InterruptStop::LogReader::kNeeded);
   std::vector<ExpertTraining> trainings;
   for (const ExpertPlan& plan : plans) {
     if (!library.contains(plan.name)) require_new_name(plan.name, "expert name");
@@ -172,18 +174,21 @@ void run_trainings(const BaseModel& base, const TaskDataset& data, const std::ve
                     "--resume passes over it, --force replaces it");
       }
     }
-    trainings.push_back(plan_training(data, plan, config, options.resume));
+    trainings.push_back(plan_training(data, plan, config, options, stop.token()));
   }
   TrainingProgress progress(trainings);
   std::size_t done = plans.size() - trainings.size();
   train_experts(
-      base, trainings, options.at_once,
+      base, trainings, {.at_once = options.at_once},
       [&](std::size_t number, const Expert& expert) {
         commit(expert, trainings[number].options.checkpoint, library, options.if_exists);
         log_info("expert " + std::to_string(++done) + " of " + std::to_string(plans.size()) + ": " +
                  expert.info.name);
       },
-      [&](std::size_t number, const TrainingStep& step) { progress.advance(number, step); });
+      [&](std::size_t number, const TrainingStep& step) {
+        progress.advance(number, step);
+        stop.pass_on();
+      });
   compute_missing_statistics(base, data, plans, config, library);
 }
 

@@ -6,9 +6,9 @@
 
 #include "commands.h"
 #include "core/files.h"
-#include "core/interrupt.h"
 #include "core/json.h"
 #include "data_arguments.h"
+#include "interrupt.h"
 #include "json_lines.h"
 #include "model_arguments.h"
 #include "model_cache.h"

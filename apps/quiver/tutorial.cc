@@ -2,9 +2,9 @@
 
 #include "commands.h"
 #include "core/files.h"
-#include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "interrupt.h"
 #include "model_cache.h"
 #include "progress.h"
 #include "result_rows.h"
@@ -111,6 +111,7 @@ class Tutorial {
                           [&](const TrainingStep& step) {
                             if (!progress) progress.emplace("phatgoose gates", experts * step.total, "steps");
                             progress->advance(1);
+                            throw_if_interrupted("finished experts are kept, run again to go on");
                           });
   }
 

@@ -33,8 +33,8 @@ TrainingOptions default_adaptation_options();
 struct AdaptOptions {
   AdaptMethod method = AdaptMethod::kGradient;
   std::vector<std::string> experts = {};  // empty: all of the library
-  // How texts are read and what random choices come from; of kGradient the optimizer's settings too. `lora`,
-  // `trainable`, `frozen` and `tied` are not looked at.
+  // How texts are read, what random choices come from and what stops it; of kGradient the optimizer's
+  // settings too. `lora`, `trainable`, `frozen` and `tied` are not looked at.
   TrainingOptions training = default_adaptation_options();
   std::int64_t evaluations = 40;  // kLoraHub: of the loss, LoraHub's own number
   std::int64_t rank = 0;          // of the result at most, by singular value decomposition; 0: all, exactly

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,8 @@ struct TrainingOptions {
   std::filesystem::path checkpoint = {};  // file to resume from and to leave on interruption; empty: none
   std::int64_t checkpoint_every = 0;      // steps between checkpoints; 0: only on interruption
   bool resume = false;                    // continue from `checkpoint` when it is there
+  // Asked between two steps; such a training alone ends, with its checkpoint. Several may have one token.
+  std::stop_token stop = {};
 };
 
 // What an observer is told after every optimizer step.
@@ -85,9 +88,9 @@ using TrainingObserver = std::function<void(const TrainingStep&)>;
 // the seed itself where shared_start is set; so it depends on nothing else.
 //
 // The loss is the cross-entropy of the target tokens only. Batches are ragged: no padding. The result depends
-// on the data, the options and the number of threads, not on interruptions: a run that is stopped by
-// interrupt_requested() writes its checkpoint and throws Error(kInterrupted); resumed, it ends with the
-// weights of an uninterrupted run. A checkpoint of a run with a shared start goes on as such a run.
+// on the data, the options and the number of threads, not on interruptions: a run that is stopped by its
+// `stop` writes its checkpoint and throws Error(kInterrupted); resumed, it ends with the weights of an
+// uninterrupted run. A checkpoint of a run with a shared start goes on as such a run.
 //
 // Throws Error(kInvalidArgument) when no module matches, `tied` ties nothing or parameters of different size,
 // no example has a target, or the options contradict themselves; kStale when the checkpoint belongs to other
@@ -102,12 +105,24 @@ struct ExpertTraining {
   TrainingOptions options;
 };
 
-// Trains several experts on one loaded base, `at_once` of them together (0: one per thread, at most 8), each
-// with its share of the threads; a single training leaves threads idle in its serial parts. `on_trained`
-// takes each expert as it ends; it and `observer`, which is told the training's number too, are called from
-// the training threads, one call at a time. Throws as train_expert does: no further training starts, those
-// that run end first, and their experts are handed over.
-void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings, std::size_t at_once,
+// How many of several trainings run together: a single one leaves threads idle in its serial parts.
+struct SideBySide {
+  std::size_t at_once = 0;  // 0: one per thread, at most 8
+  // Of all together, each having an equal share; 0: at::get_num_threads() of the calling thread.
+  int threads = 0;
+};
+
+// Trains several experts on one loaded base. `on_trained` takes each expert as it ends; it and `observer`,
+// which is told the training's number too, are called from the training threads, one call at a time. Throws
+// as train_expert does: no further training starts, those that run end first, and their experts are handed
+// over.
+//
+// ATen's number of threads is a property of each thread and, for threads that begin, of the process. Each
+// training runs on a thread of its own with its share; no other thread gets another number. That of the
+// process, which ATen can only set together with a thread's, is the share for the moments in which the
+// training threads begin, and then what it was.
+void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings,
+                   const SideBySide& side_by_side,
                    const std::function<void(std::size_t, const Expert&)>& on_trained,
                    const std::function<void(std::size_t, const TrainingStep&)>& observer = {});
 

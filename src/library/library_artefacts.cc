@@ -75,7 +75,7 @@ void ExpertLibrary::make_artefacts(std::span<const std::string> names, const std
     publish_artefact(artefact, root_ / names[index], kind);
   };
   std::vector<std::exception_ptr> failures(names.size());
-  run_jobs(names.size(), kExpertsAtOnce, [&](std::size_t index) {
+  run_jobs(names.size(), {.at_once = kExpertsAtOnce}, [&](std::size_t index) {
     const at::NoGradGuard no_grad;  // thread-local
     try {
       make_one(index);

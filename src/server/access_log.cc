@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/log_fields.h"
+#include "core/log.h"
 
 namespace quiver {
 namespace {
@@ -28,7 +28,7 @@ void log_access(const HttpRequest& request, const HttpRecord& record) {
       fields.emplace_back(name, value);
     }
   }
-  log(LogLevel::kInfo, request.method + " " + request.path, fields);
+  log({LogLevel::kInfo, request.method + " " + request.path, std::move(fields)});
 }
 
 }  // namespace quiver

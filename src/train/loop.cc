@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/interrupt.h"
 #include "model/first_not_finite.h"
 #include "quiver/error.h"
 #include "tensor/finite.h"
@@ -216,7 +215,7 @@ RunReport run_training(const BaseModel& base, TrainableAdapter& adapter,
   double last_loss = 0;
   std::optional<double> last_validation;
   while (run.step() < length.total) {
-    if (interrupt_requested() || (checkpoints && log_reader_gone())) {
+    if (options.stop.stop_requested()) {
       if (checkpoints) run.save();
       throw Error(ErrorKind::kInterrupted,
                   "interrupted after step " + std::to_string(run.step()) + " of " +

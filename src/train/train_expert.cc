@@ -1,8 +1,8 @@
-#include <mutex>
 
 #include "core/check.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/mutex.h"
 #include "core/sha256.h"
 #include "expert/begin_of_text_record.h"
 #include "quiver/training.h"
@@ -149,21 +149,24 @@ Expert train_expert(const BaseModel& base, const std::string& name, const TaskDa
   return expert;
 }
 
-void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings, std::size_t at_once,
+void train_experts(const BaseModel& base, std::span<const ExpertTraining> trainings,
+                   const SideBySide& side_by_side,
                    const std::function<void(std::size_t, const Expert&)>& on_trained,
                    const std::function<void(std::size_t, const TrainingStep&)>& observer) {
   std::vector<double> costs;
   for (const ExpertTraining& training : trainings)
     costs.push_back(training_cost(training.data, training.options));
-  std::mutex callbacks;
-  run_jobs(costs, at_once > 0 ? at_once : default_jobs_at_once(), [&](std::size_t number) {
+  JobOptions jobs{.at_once = side_by_side.at_once, .threads = side_by_side.threads};
+  if (jobs.at_once == 0) jobs.at_once = default_jobs_at_once(jobs.threads);
+  Mutex callbacks;
+  run_jobs(costs, jobs, [&](std::size_t number) {
     const ExpertTraining& training = trainings[number];
     const auto tell = [&](const TrainingStep& step) {
-      const std::lock_guard lock(callbacks);
+      const MutexLock lock(callbacks);
       if (observer) observer(number, step);
     };
     const Expert expert = train_expert(base, training.name, training.data, training.options, tell);
-    const std::lock_guard lock(callbacks);
+    const MutexLock lock(callbacks);
     on_trained(number, expert);
   });
 }

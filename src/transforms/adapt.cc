@@ -52,7 +52,13 @@ std::vector<double> weights_by_gradient(const Shots& shots, const ExpertMixture&
 
 std::vector<double> weights_by_search(const Shots& shots, const ExpertMixture& mixture,
                                       const AdaptOptions& options, const TrainingObserver& observer) {
+  std::int64_t done = 0;
   const auto value = [&](const std::vector<double>& weights) {
+    if (options.training.stop.stop_requested()) {
+      throw Error(ErrorKind::kInterrupted, "interrupted after evaluation " + std::to_string(done) + " of " +
+                                               std::to_string(options.evaluations));
+    }
+    ++done;
     double sum = 0;
     for (const double weight : weights) sum += std::abs(weight);
     return shots.loss(mixture, weights) + kLoraHubPenalty * sum / static_cast<double>(weights.size());

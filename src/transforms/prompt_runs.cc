@@ -1,7 +1,6 @@
 #include "transforms/prompt_runs.h"
 
-#include <mutex>
-
+#include "core/mutex.h"
 #include "expert/begin_of_text_record.h"
 #include "tensor/jobs.h"
 #include "text/text_beginning.h"
@@ -69,11 +68,11 @@ std::int64_t put_prompt_artefacts(ExpertLibrary& library, std::span<const std::s
     costs.push_back(plan.cost());
     plans.push_back(std::move(plan));
   }
-  std::mutex callbacks;
-  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
+  Mutex callbacks;
+  run_jobs(costs, {.at_once = default_jobs_at_once()}, [&](std::size_t number) {
     const std::string& name = plans[number].info.name;
     library.put_artefact(name, artefact.kind, artefact.make(library.load(name), plans[number]));
-    const std::lock_guard lock(callbacks);
+    const MutexLock lock(callbacks);
     if (observer) observer(name);
   });
   return static_cast<std::int64_t>(plans.size());

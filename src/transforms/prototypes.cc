@@ -3,10 +3,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <mutex>
 #include <span>
 
 #include "core/json.h"
+#include "core/mutex.h"
 #include "quiver/transforms.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
@@ -127,9 +127,9 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                          {"max_input_length", options.max_input_length},
                          {"truncation_side", options.truncate_left ? "left" : "right"},
                          {"seed", options.seed}};
-  std::mutex callbacks;
+  Mutex callbacks;
   const TrainingObserver tell = [&](const TrainingStep& step) {
-    const std::lock_guard lock(callbacks);
+    const MutexLock lock(callbacks);
     if (steps) steps(step);
   };
   const std::vector<std::string> names = library.names();
@@ -149,13 +149,13 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
     }
     costs.push_back(training_cost(data.only(tasks), options));
   }
-  run_jobs(costs, default_jobs_at_once(), [&](std::size_t number) {
+  run_jobs(costs, {.at_once = default_jobs_at_once()}, [&](std::size_t number) {
     const std::string& name = wanted[number];
     const Expert expert = library.load(name);
     const std::map<std::string, at::Tensor> gates =
         train_gates(base, expert, data.only(expert.info.tasks), options, tell);
     library.put_artefact(name, kPhatgoose, {settings, gates, expert_digest(expert)});
-    const std::lock_guard lock(callbacks);
+    const MutexLock lock(callbacks);
     if (observer) observer(name);
   });
   return static_cast<std::int64_t>(wanted.size());

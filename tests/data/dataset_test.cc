@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "quiver/log.h"
 #include "support/test_support.h"
 
 namespace quiver {
@@ -56,9 +57,14 @@ TEST_F(Dataset, SortsRowsIntoSplits) {
 TEST_F(Dataset, RowsWithoutSplitAreForTrainingAndSaidSo) {
   const DatasetOptions options =
       write("{\"source\": \"s\", \"target\": [\"first\", \"second\"], \"task_name\": \"a\"}\n");
-  testing::internal::CaptureStderr();
+  std::vector<std::string> warnings;
+  set_log_sink([&](const LogMessage& message) {
+    if (message.level == LogLevel::kWarning) warnings.push_back(message.text);
+  });
   const TaskDataset dataset = TaskDataset::load(options);
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("has no column 'split'"), std::string::npos);
+  set_log_sink({});
+  EXPECT_EQ(warnings,
+            Strings{"data set '" + options.path + "' has no column 'split': every row is a training row"});
   ASSERT_EQ(dataset.examples(Split::kTrain).size(), 1u);
   EXPECT_EQ(dataset.examples(Split::kTrain)[0].target, "first");
 }

@@ -18,10 +18,10 @@ namespace {
 TEST(RunJobs, RunsEveryJobOnce) {
   for (const std::size_t at_once : {0, 1, 2, 3, 20}) {
     std::vector<std::atomic<int>> runs(7);
-    run_jobs(runs.size(), at_once, [&](std::size_t i) { ++runs[i]; });
+    run_jobs(runs.size(), {.at_once = at_once}, [&](std::size_t i) { ++runs[i]; });
     for (const std::atomic<int>& count : runs) EXPECT_EQ(count, 1) << at_once;
   }
-  run_jobs(0, 2, [](std::size_t) { FAIL(); });
+  run_jobs(0, {.at_once = 2}, [](std::size_t) { FAIL(); });
 }
 
 TEST(RunJobs, JobsRunTogetherAndShareTheThreads) {
@@ -30,8 +30,11 @@ TEST(RunJobs, JobsRunTogetherAndShareTheThreads) {
   std::mutex mutex;
   std::condition_variable changed;
   int running = 0;
-  run_jobs(3, 3, [&](std::size_t) {
+  run_jobs(3, {.at_once = 3}, [&](std::size_t) {
     EXPECT_EQ(at::get_num_threads(), 2);
+    std::jthread([] {
+      EXPECT_EQ(at::get_num_threads(), 6);
+    }).join();  // who begins meanwhile has the process's
     std::unique_lock lock(mutex);
     ++running;
     changed.notify_all();
@@ -47,7 +50,7 @@ TEST(RunJobs, TheCostliestStartFirstWhereSeveralRunAtOnce) {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::size_t> started;
-  run_jobs(costs, 2, [&](std::size_t job) {
+  run_jobs(costs, {.at_once = 2}, [&](std::size_t job) {
     std::unique_lock lock(mutex);
     started.push_back(job);
     changed.notify_all();
@@ -57,14 +60,14 @@ TEST(RunJobs, TheCostliestStartFirstWhereSeveralRunAtOnce) {
   EXPECT_EQ(std::set(started.begin(), started.begin() + 2), (std::set<std::size_t>{1, 3}));
 
   started.clear();
-  run_jobs(costs, 1, [&](std::size_t job) { started.push_back(job); });
+  run_jobs(costs, {}, [&](std::size_t job) { started.push_back(job); });
   EXPECT_EQ(started, (std::vector<std::size_t>{0, 1, 2, 3}));
 }
 
 TEST(RunJobs, AFailureStopsWhatHasNotStartedAndIsThrown) {
   for (const std::size_t at_once : {1, 2}) {
     std::atomic<int> started = 0;
-    EXPECT_THROW(run_jobs(100, at_once,
+    EXPECT_THROW(run_jobs(100, {.at_once = at_once},
                           [&](std::size_t i) {
                             ++started;
                             if (i == 1) throw std::runtime_error("job 1");

@@ -1,8 +1,11 @@
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
+#include <future>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include "core/files.h"
 #include "quiver/training.h"
@@ -379,7 +382,7 @@ TEST_F(TrainExpertTest, SeveralAtOnceAreTheSameAsEachAlone) {
   std::map<std::string, Expert> trained;
   std::map<std::size_t, std::int64_t> steps;
   train_experts(
-      *golden_base("tiny_llama"), trainings, 3,
+      *golden_base("tiny_llama"), trainings, {.at_once = 3},
       [&](std::size_t number, const Expert& expert) {
         EXPECT_EQ(expert.info.name, trainings[number].name);
         trained[expert.info.name] = expert;
@@ -398,6 +401,90 @@ TEST_F(TrainExpertTest, SeveralAtOnceAreTheSameAsEachAlone) {
   at::set_num_threads(threads);
 }
 
+TEST_F(TrainExpertTest, OneIsStoppedWhileAnotherGoesOn) {
+  const Expert whole = train(options());
+  TrainingOptions stopped = options();
+  std::stop_source stop;
+  stopped.stop = stop.get_token();
+  std::promise<void> has_begun;
+  Expert other;
+  std::jthread beside([&] {
+    other = train(options(), [&, told = false](const TrainingStep&) mutable {
+      if (!std::exchange(told, true)) has_begun.set_value();
+    });
+  });
+  has_begun.get_future().wait();
+  const std::string message = error_message([&] {
+    train(stopped, [&](const TrainingStep& step) {
+      if (step.step == 3) stop.request_stop();
+    });
+  });
+  beside.join();
+  EXPECT_EQ(message, "interrupted after step 3 of 8; kept in " + stopped.checkpoint.string() +
+                         " | --resume goes on from there");
+  expect_equal_weights(other, whole);
+  // What was stopped goes on where it was.
+  stopped.stop = {};
+  stopped.resume = true;
+  expect_equal_weights(train(stopped), whole);
+}
+
+TEST_F(TrainExpertTest, OneTokenStopsSeveral) {
+  std::stop_source stop;
+  TrainingOptions chosen = options();
+  chosen.checkpoint.clear();
+  chosen.stop = stop.get_token();
+  const std::vector<ExpertTraining> trainings(3, {"flight", data(), chosen});
+  std::size_t trained = 0;
+  std::int64_t most = 0;
+  EXPECT_EQ(error_message([&] {
+              train_experts(
+                  *golden_base("tiny_llama"), trainings, {.at_once = 1},
+                  [&](std::size_t, const Expert&) { ++trained; },
+                  [&](std::size_t number, const TrainingStep& step) {
+                    most = std::max(most, step.step);
+                    if (number == 1 && step.step == 2) stop.request_stop();
+                  });
+            }),
+            "interrupted after step 2 of 8");
+  EXPECT_EQ(trained, 1u);
+  EXPECT_EQ(most, 8);
+}
+
+int threads_of_a_new_thread() {
+  int threads = 0;
+  std::jthread([&] { threads = at::get_num_threads(); }).join();
+  return threads;
+}
+
+TEST_F(TrainExpertTest, TrainingsTogetherLeaveTheThreadsOfOthersAlone) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(6);
+  const std::vector<ExpertTraining> trainings(3, {"flight", data(), options()});
+  for (const int asked : {0, 9}) {
+    const int share = (asked > 0 ? asked : 6) / 3;
+    std::size_t steps = 0;
+    train_experts(
+        *golden_base("tiny_llama"), trainings, {.at_once = 3, .threads = asked},
+        [](std::size_t, const Expert&) {},
+        [&](std::size_t, const TrainingStep&) {
+          ++steps;
+          EXPECT_EQ(at::get_num_threads(), share);
+          EXPECT_EQ(threads_of_a_new_thread(), 6);
+        });
+    EXPECT_EQ(steps, 24u);
+    EXPECT_EQ(at::get_num_threads(), 6);
+    EXPECT_EQ(threads_of_a_new_thread(), 6);
+  }
+  // One alone with another number of threads has them, and nobody else.
+  train_experts(
+      *golden_base("tiny_llama"), std::span(trainings).first(1), {.threads = 2},
+      [](std::size_t, const Expert&) {},
+      [](std::size_t, const TrainingStep&) { EXPECT_EQ(at::get_num_threads(), 2); });
+  EXPECT_EQ(at::get_num_threads(), 6);
+  at::set_num_threads(threads);
+}
+
 TEST_F(TrainExpertTest, OneFailureAmongSeveralKeepsTheOthers) {
   TrainingOptions broken = options();
   broken.learning_rate = 1e30;
@@ -406,7 +493,7 @@ TEST_F(TrainExpertTest, OneFailureAmongSeveralKeepsTheOthers) {
   const std::vector<ExpertTraining> trainings = {{"good", data(), options()}, {"bad", data(), broken}};
   std::vector<std::string> trained;
   const std::string message = error_message([&] {
-    train_experts(*golden_base("tiny_llama"), trainings, 2,
+    train_experts(*golden_base("tiny_llama"), trainings, {.at_once = 2},
                   [&](std::size_t, const Expert& expert) { trained.push_back(expert.info.name); });
   });
   EXPECT_NE(message.find("training diverged"), std::string::npos);

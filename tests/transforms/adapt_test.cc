@@ -111,6 +111,24 @@ TEST_F(AdaptTest, TheSearchFindsTheExpertOfTheTask) {
   EXPECT_EQ(weights_of(adapt(data)), weights) << "the seed decides";
 }
 
+TEST_F(AdaptTest, ATokenStopsBothMethods) {
+  const TaskDataset data = rows("new", "a quiver", 100);
+  for (const AdaptMethod method : {AdaptMethod::kGradient, AdaptMethod::kLoraHub}) {
+    std::stop_source stop;
+    options_.method = method;
+    options_.training.stop = stop.get_token();
+    const std::string message = error_message([&] {
+      adapt_experts(library_, *golden_base("tiny_llama"), data, options_, "adapted",
+                    [&](const TrainingStep& step) {
+                      if (step.step == 3) stop.request_stop();
+                    });
+    });
+    EXPECT_EQ(message, method == AdaptMethod::kGradient
+                           ? "interrupted after step 3 of " + std::to_string(options_.training.total_steps)
+                           : "interrupted after evaluation 3 of " + std::to_string(options_.evaluations));
+  }
+}
+
 TEST_F(AdaptTest, TheRecordSaysHowItWasMade) {
   options_.training.total_steps = 2;
   options_.experts = {"quiver", "far"};

@@ -58,8 +58,8 @@ int become_engine(char** argv) {
   spin_briefly();
   const fs::path engine = engine_path();
   ::execv(engine.c_str(), argv);
-  log(LogLevel::kError, "cannot start '" + engine.string() + "': " + std::strerror(errno) +
-                            " (install Quiver again: the program consists of both files)");
+  log({LogLevel::kError, "cannot start '" + engine.string() + "': " + std::strerror(errno) +
+                             " (install Quiver again: the program consists of both files)"});
   return 1;
 }
 

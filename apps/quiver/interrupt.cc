@@ -1,4 +1,4 @@
-#include "core/interrupt.h"
+#include "interrupt.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -6,10 +6,11 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <string>
 
 #include "quiver/error.h"
 
-namespace quiver {
+namespace quiver::program {
 namespace {
 
 // Signal handlers may touch nothing else than such flags.
@@ -59,9 +60,13 @@ bool log_reader_gone() { return reader_gone; }
 
 void set_log_reader_gone() { reader_gone = true; }
 
+void InterruptStop::pass_on() {
+  if (interrupt_requested() || (reader_ == LogReader::kNeeded && log_reader_gone())) source_.request_stop();
+}
+
 void throw_if_interrupted(const char* what_is_kept) {
   if (interrupt_requested())
     throw Error(ErrorKind::kInterrupted, "interrupted; " + std::string(what_is_kept));
 }
 
-}  // namespace quiver
+}  // namespace quiver::program

@@ -1,6 +1,8 @@
 #pragma once
 
-namespace quiver {
+#include <stop_token>
+
+namespace quiver::program {
 
 // Prepares a program for being stopped: SIGINT, SIGTERM and SIGHUP (a closed terminal; not under nohup) only
 // set a flag, a second SIGINT or SIGTERM ends the process at once. Writing to a pipe that nobody reads
@@ -21,7 +23,23 @@ bool take_reload_request();
 bool log_reader_gone();
 void set_log_reader_gone();
 
+// Stops what the library does, as far as it asks a token. A signal handler may not do that itself: pass_on()
+// is called between units of work.
+class InterruptStop {
+ public:
+  // Also stops when nobody reads the log: for work that can go on later.
+  enum class LogReader { kIgnored, kNeeded };
+  explicit InterruptStop(LogReader reader) : reader_(reader) { pass_on(); }
+
+  std::stop_token token() const { return source_.get_token(); }
+  void pass_on();  // thread-safe
+
+ private:
+  const LogReader reader_;
+  std::stop_source source_;
+};
+
 // Throws Error(kInterrupted) saying what was kept, when the user asked to stop.
 void throw_if_interrupted(const char* what_is_kept);
 
-}  // namespace quiver
+}  // namespace quiver::program
