@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BUILD := build/release
 # LibTorch's threads otherwise spin while they wait for each other, which costs a shared machine most of its speed.
 export OMP_WAIT_POLICY ?= passive
-.PHONY: help deps build quickstart test test-debug check-locks fuzz soak test-parity tutorial-p3 bench bench-peers install format check-format clean
+.PHONY: help deps build quickstart test test-debug test-threads check-locks fuzz soak test-parity tutorial-p3 bench bench-peers install format check-format clean
 
 help:
 	@echo "make quickstart          set up, build, run the whole tutorial on a small task set (results in out/quickstart)"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench               micro-benchmarks of the kernels (FILTER=REGEX)"
 	@echo "make bench-peers         Quiver beside PEFT, transformers, lm-eval and llama.cpp; writes docs/benchmarks.md"
 	@echo "make test-debug          unit tests with address and undefined-behaviour sanitizers"
+	@echo "make test-threads        unit tests of the HTTP server and of what locks, with the thread sanitizer"
 	@echo "make check-locks         clang reads who holds which mutex (needs clang-14)"
 	@echo "make fuzz [RUNS=1000000] what clients may send, what models may draw, under the same sanitizers (SEED=0)"
 	@echo "make soak [SECONDS=1200] a server under random clients: no good request fails, memory stays (LIBRARY=out/quickstart/library)"
@@ -45,6 +46,13 @@ test-debug: deps
 	cmake --build build/debug
 	# LibTorch itself is not instrumented: its start-up allocations and duplicate symbols are not ours to report.
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/debug -L unit --output-on-failure
+
+# LibTorch and libgomp are not instrumented: what runs here is without them.
+test-threads: deps
+	cmake --preset threads >/dev/null
+	cmake --build build/threads --target quiver_http_unit_test quiver_core_unit_test
+	build/threads/tests/quiver_http_unit_test
+	build/threads/tests/quiver_core_unit_test
 
 # Two minutes: the files with locks are parsed, nothing is compiled.
 check-locks: deps
