@@ -6,7 +6,7 @@
 Clients complete, chat, stream, choose routers and experts, cancel, vanish, send garbage, read and write slowly; beside
 them adapters are loaded and unloaded, and the library, a copy, is changed and read again (SIGHUP).
 
-Memory is VmRSS of /proc/PID/status, taken once a second. From the 120th second on (a quarter of a shorter run) it may
+Memory is VmRSS of /proc/PID/status, taken once a second once every model was used and the caches are full. From the 120th second on (a quarter of a shorter run) it may
 grow by 2%: the median of the last 60 s against that of the 60 s from there on (a tenth of a shorter run). The server gives
 back what it freed once a minute.
 """
@@ -139,12 +139,12 @@ def repeat(is_over, pause, action):
 
 
 def load(options, server, folder, experts, record):
-    """All of it until the time is over."""
+    """All of it until the time is over; the samples of that time."""
     names, visitor = experts
     models = ["base", *options.routers.split(","), *(f"expert:{name}" for name in names)]
     expected = known_answers(server.address, ["base", *models[-4:]])
     warm_up(server.address, models)
-    is_over = threading.Event()
+    samples, is_over = Samples(server), threading.Event()
     everybody = [clients.Client(server.address, models, expected, options.seed + i) for i in range(options.clients)]
     tasks = [(0, lambda _, client=client: record.run("client", client.act)) for client in everybody]
     tasks.append((1, lambda _: record.run("health", check_health, server.address)))
@@ -156,8 +156,10 @@ def load(options, server, folder, experts, record):
         thread.start()
     is_over.wait(options.seconds)
     is_over.set()
+    samples.stop()
     for thread in threads:
         thread.join()
+    return samples
 
 
 def check_idle(server, record):
@@ -216,10 +218,8 @@ def main():
         folder = pathlib.Path(scratch)
         experts = library_copy(options, folder)
         server = ServedProgram(options.quiver, server_arguments(options, folder), folder)
-        samples = Samples(server)
         try:
-            load(options, server, folder, experts, record)
-            samples.stop()
+            samples = load(options, server, folder, experts, record)
             record.run("idle", check_idle, server, record)
         finally:
             status = server.end(60)
