@@ -16,14 +16,26 @@ function(quiver_add_precompiled_header name)
   target_precompile_headers(${name} PRIVATE ${ARGN})
 endfunction()
 
+# Programs would be compiled with -fPIE, which is not how a precompiled header of libraries was.
+function(quiver_reuse_precompiled_header target header)
+  target_precompile_headers(${target} REUSE_FROM ${header})
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
+endfunction()
+
 # The precompiled header that a target of this folder shares.
 function(quiver_share_precompiled_header target folder)
   if(folder IN_LIST quiver_light_layers OR folder STREQUAL "fuzz")
-    target_precompile_headers(${target} REUSE_FROM quiver_light_pch)
-    # GCC 12 again (bug 105329), which a precompiled <string> no longer hides.
-    target_compile_options(${target} PRIVATE -Wno-array-bounds)
+    quiver_reuse_precompiled_header(${target} quiver_light_pch)
   else()
-    target_precompile_headers(${target} REUSE_FROM quiver_pch)
+    quiver_reuse_precompiled_header(${target} quiver_pch)
+  endif()
+  # GCC 12 again (bug 105329), which a precompiled <string> does not always hide.
+  if(folder IN_LIST quiver_light_layers OR folder MATCHES "^(fuzz|experiment)$")
+    target_compile_options(${target} PRIVATE -Wno-array-bounds)
   endif()
 endfunction()
 

@@ -62,7 +62,7 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   options.training.seed = static_cast<std::uint64_t>(config.seed);
   options.training.bos = config.bos;
   options.training.max_input_length = config.max_input_length;
-  options.training.truncate_left = config.truncation_side == TruncationSide::kLeft;
+  options.training.truncation_side = config.truncation_side;
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(arguments.base), base_options(global, config));
   const bool steps = options.method == AdaptMethod::kGradient;

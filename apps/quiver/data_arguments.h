@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "commands.h"
-#include "core/config.h"
-#include "quiver/dataset.h"
+#include "quiver/experiment.h"
 
 namespace quiver::program {
 

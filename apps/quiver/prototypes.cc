@@ -113,7 +113,7 @@ void run_phatgoose(const Arguments& arguments, const GlobalOptions& global) {
   gates.seed = static_cast<std::uint64_t>(config.seed);
   gates.bos = config.bos;
   gates.max_input_length = config.max_input_length;
-  gates.truncate_left = config.truncation_side == TruncationSide::kLeft;
+  gates.truncation_side = config.truncation_side;
   const auto experts = static_cast<std::int64_t>(library.names().size());
   Progress progress("phatgoose gates", experts * gates.total_steps, "steps");
   const std::int64_t trained =

@@ -31,10 +31,12 @@ void run(const Arguments& arguments, const GlobalOptions& global) {
   ExpertLibrary library = ExpertLibrary::open_or_create(*target);
   const std::shared_ptr<const BaseModel> base =
       BaseModel::load(resolve_base(*config.model), base_options(global, config));
-  const std::vector<ExpertPlan> plans = plan_experts(config, data, arguments.joint);
-  run_trainings(
-      *base, data, plans, config, library,
-      {arguments.resume, arguments.force ? IfExists::kReplace : IfExists::kRefuse, arguments.at_once});
+  const std::vector<ExpertPlan> plans =
+      plan_experts(config, data, arguments.joint ? Joint::kYes : Joint::kNo);
+  run_trainings_in_view(*base, data, plans, config, library,
+                        {.resume = arguments.resume,
+                         .if_exists = arguments.force ? IfExists::kReplace : IfExists::kRefuse,
+                         .side_by_side = {.at_once = arguments.at_once}});
   log_info(std::to_string(plans.size()) + " experts in " + library.uri());
 }
 

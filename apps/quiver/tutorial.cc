@@ -37,7 +37,7 @@ class Tutorial {
 
   void run() {
     ExpertLibrary tasks = ExpertLibrary::open_or_create((out_ / "library").string());
-    train(tasks, plan_experts(config_.experiment, data_, false), config_.experiment);
+    train(tasks, plan_experts(config_.experiment, data_), config_.experiment);
     ExpertLibrary clusters = ExpertLibrary::open_or_create((out_ / "library_mbc").string());
     train(clusters, cluster_plans(tasks), config_.cluster_experiment);
     for (ExpertLibrary* library : {&tasks, &clusters}) prepare_routing(*library);
@@ -74,7 +74,7 @@ class Tutorial {
 
   void train(ExpertLibrary& library, const std::vector<ExpertPlan>& plans, ExperimentConfig config) const {
     config.output_dir = out_.string();
-    run_trainings(*base_, data_, plans, config, library, {.resume = true});
+    run_trainings_in_view(*base_, data_, plans, config, library, {.resume = true});
   }
 
   std::vector<ExpertPlan> cluster_plans(const ExpertLibrary& tasks) const {

@@ -133,7 +133,7 @@ TutorialConfig load_tutorial_config(const std::string& path, const std::vector<s
   config.gates.batch_size = gate_numbers.whole("batch_size", config.gates.batch_size, 1);
   config.gates.seed = config.clusters.seed;
   config.gates.max_input_length = config.experiment.max_input_length;
-  config.gates.truncate_left = config.experiment.truncation_side == TruncationSide::kLeft;
+  config.gates.truncation_side = config.experiment.truncation_side;
 
   const Json rouge = json_require<Json>(json, "rouge", path);
   check_keys(rouge, {"routers", "top_k", "max_new_tokens"}, path + ": rouge");

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "commands.h"
-#include "core/config.h"
+#include "quiver/experiment.h"
 #include "quiver/router.h"
 #include "quiver/transforms.h"
 

@@ -10,6 +10,9 @@ namespace quiver {
 
 enum class Split { kTrain, kValidation, kTest };
 
+// Which end of a too long token sequence is cut off.
+enum class TruncationSide { kLeft, kRight };
+
 // One prompt and its answer. The names are those of the FLAN flat data sets' columns; texts are UTF-8 as they
 // stand in the file.
 struct Example {

@@ -49,7 +49,7 @@ struct TrainingOptions {
   std::int64_t token_budget = 1024;   // tokens run at once; bounds the memory whatever the batch
   LossMean loss_mean = LossMean::kTokenMean;
   std::int64_t max_input_length = 1024;
-  bool truncate_left = false;
+  TruncationSide truncation_side = TruncationSide::kRight;
   bool train_on_inputs = false;
   bool add_eos_to_targets = true;
   // What stands before every text. For gates kAuto means as the expert was trained.

@@ -63,7 +63,7 @@ struct StatisticsOptions {
   std::int64_t rows = 200;  // training prompts of an expert, evenly of its tasks, at least two of each
   std::uint64_t seed = 42;  // decides which
   std::int64_t max_input_length = 1024;  // tokens of a prompt
-  bool truncate_left = false;
+  TruncationSide truncation_side = TruncationSide::kRight;
   BeginOfText bos = BeginOfText::kAuto;  // kAuto: as each expert was trained
 };
 

@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config_enums.h"
 #include "quiver/dataset.h"
 #include "quiver/tokenizer.h"
 #include "text/text_beginning.h"

@@ -12,28 +12,11 @@
 #include "train/gate_trainer.h"
 #include "train/loop.h"
 #include "train/lora_trainer.h"
+#include "train/option_names.h"
 #include "train/training_examples.h"
 
 namespace quiver {
 namespace {
-
-std::string optimizer_name(Optimizer optimizer) {
-  return optimizer == Optimizer::kAdamW ? "adamw" : optimizer == Optimizer::kAdam ? "adam" : "sgd";
-}
-
-std::string schedule_name(Schedule schedule) {
-  switch (schedule) {
-    case Schedule::kLinearDecay:
-      return "linear_decay_with_warmup";
-    case Schedule::kPolynomialDecay:
-      return "polynomial_decay_with_warmup";
-    case Schedule::kWarmup:
-      return "warmup";
-    case Schedule::kCosine:
-      return "cosine_annealing";
-  }
-  return "";
-}
 
 // The settings as the expert records them, and as a checkpoint is recognized by. What 0.1.0 did (texts
 // without begin-of-text, one start for all experts) says nothing, as it said nothing: its checkpoints go on.
@@ -41,8 +24,8 @@ Json describe(const BaseModel& base, const TrainingOptions& options) {
   Json settings = {{"learning_rate", options.learning_rate},
                    {"weight_decay", options.weight_decay},
                    {"adam_epsilon", options.adam_epsilon},
-                   {"optimizer", optimizer_name(options.optimizer)},
-                   {"scheduler", schedule_name(options.schedule)},
+                   {"optimizer", option_name(options.optimizer)},
+                   {"scheduler", option_name(options.schedule)},
                    {"warmup_steps", options.warmup_steps},
                    {"warmup_proportion", options.warmup_proportion},
                    {"max_grad_norm", options.clip_norm},
@@ -50,12 +33,12 @@ Json describe(const BaseModel& base, const TrainingOptions& options) {
                    {"total_steps", options.total_steps},
                    {"train_batch_size", options.batch_size},
                    {"micro_batch_size", options.micro_batch_size},
-                   {"target_loss", options.loss_mean == LossMean::kTokenMean ? "token_mean" : "mttl"},
+                   {"target_loss", option_name(options.loss_mean)},
                    {"max_input_length", options.max_input_length},
-                   {"truncation_side", options.truncate_left ? "left" : "right"},
+                   {"truncation_side", option_name(options.truncation_side)},
                    {"train_on_inputs", options.train_on_inputs},
                    {"add_eos_to_targets", options.add_eos_to_targets},
-                   {"keep", options.keep == Keep::kLast ? "last" : "best"},
+                   {"keep", option_name(options.keep)},
                    {"seed", options.seed},
                    {"lora_rank", options.lora.rank},
                    {"lora_alpha", options.lora.alpha},

@@ -15,7 +15,7 @@ std::vector<TokenizedExample> tokenize_examples(const BaseModel& base, const std
                                                 const TrainingOptions& options) {
   const TokenizeOptions tokenize{
       .max_input_length = std::min(options.max_input_length, base.shape().max_positions),
-      .truncation_side = options.truncate_left ? TruncationSide::kLeft : TruncationSide::kRight,
+      .truncation_side = options.truncation_side,
       .add_eos_to_targets = options.add_eos_to_targets,
       .train_on_inputs = options.train_on_inputs,
       .beginning = beginning_of(base, options)};

@@ -4,6 +4,7 @@
 #include "expert/begin_of_text_record.h"
 #include "tensor/jobs.h"
 #include "text/text_beginning.h"
+#include "train/option_names.h"
 
 namespace quiver {
 namespace {
@@ -47,7 +48,7 @@ PromptPlan plan_prompts(const ExpertLibrary& library, const std::string& name, c
       {"rows_digest", plan.prompts.digest},
       {"seed", options.seed},
       {"max_input_length", std::min(options.max_input_length, base.shape().max_positions)},
-      {"truncation_side", options.truncate_left ? "left" : "right"},
+      {"truncation_side", option_name(options.truncation_side)},
       {"bos", begin_of_text_name(beginning.is_empty() ? BeginOfText::kNever : BeginOfText::kAlways)}};
   return plan;
 }

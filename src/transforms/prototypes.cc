@@ -10,6 +10,7 @@
 #include "quiver/transforms.h"
 #include "tensor/jobs.h"
 #include "train/loop.h"
+#include "train/option_names.h"
 
 namespace quiver {
 namespace {
@@ -125,7 +126,7 @@ std::int64_t train_phatgoose_gates(ExpertLibrary& library, const BaseModel& base
                          {"warmup_ratio", options.warmup_proportion},
                          {"batch_size", options.batch_size},
                          {"max_input_length", options.max_input_length},
-                         {"truncation_side", options.truncate_left ? "left" : "right"},
+                         {"truncation_side", option_name(options.truncation_side)},
                          {"seed", options.seed}};
   Mutex callbacks;
   const TrainingObserver tell = [&](const TrainingStep& step) {

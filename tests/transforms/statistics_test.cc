@@ -155,10 +155,12 @@ TEST_F(StatisticsTest, ArePassedOverWhereTheyFit) {
   EXPECT_EQ(read("sky").row_tasks.size(), 4u);
   EXPECT_EQ(compute({.rows = 4, .seed = 1}), 2);
   EXPECT_EQ(compute({.rows = 4, .seed = 1, .max_input_length = 5}), 2);
-  EXPECT_EQ(compute({.rows = 4, .seed = 1, .max_input_length = 5, .truncate_left = true}), 2);
-  EXPECT_EQ(compute_statistics(library_, library_.names(), *base_, data(3),
-                               {.rows = 4, .seed = 1, .max_input_length = 5, .truncate_left = true},
-                               Recompute::kMissing),
+  EXPECT_EQ(compute({.rows = 4, .seed = 1, .max_input_length = 5, .truncation_side = TruncationSide::kLeft}),
+            2);
+  EXPECT_EQ(compute_statistics(
+                library_, library_.names(), *base_, data(3),
+                {.rows = 4, .seed = 1, .max_input_length = 5, .truncation_side = TruncationSide::kLeft},
+                Recompute::kMissing),
             2);
 }
 
@@ -187,7 +189,9 @@ TEST_F(StatisticsTest, ACalibrationIsMadeAnewForOtherWeights) {
 TEST_F(StatisticsTest, PromptsAreCutAndBegun) {
   const std::int64_t layers[] = {0};
   for (const bool left : {false, true}) {
-    compute({.max_input_length = 3, .truncate_left = left, .bos = BeginOfText::kAlways});
+    compute({.max_input_length = 3,
+             .truncation_side = left ? TruncationSide::kLeft : TruncationSide::kRight,
+             .bos = BeginOfText::kAlways});
     const ExpertStatistics taste = read("taste");
     EXPECT_EQ(taste.settings.at("bos"), "always");
     const TaskDataset own = data().only({"taste"});

@@ -1,4 +1,4 @@
-#include "core/config_keys.h"
+#include "experiment/config_keys.h"
 
 #include <algorithm>
 #include <cmath>

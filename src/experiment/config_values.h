@@ -4,10 +4,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
-#include "core/config_enums.h"
 #include "core/json.h"
+#include "quiver/begin_of_text.h"
+#include "quiver/precision.h"
+#include "train/option_names.h"
 
 namespace quiver {
 
@@ -37,11 +40,11 @@ void assign(const std::string& key, const ConfigSetting& setting, std::int64_t& 
 void assign(const std::string& key, const ConfigSetting& setting, double& field);
 void assign(const std::string& key, const ConfigSetting& setting, std::string& field);
 void assign(const std::string& key, const ConfigSetting& setting, std::vector<std::string>& field);
+void assign(const std::string& key, const ConfigSetting& setting, Optimizer& field);
+void assign(const std::string& key, const ConfigSetting& setting, Schedule& field);
+void assign(const std::string& key, const ConfigSetting& setting, Keep& field);
+void assign(const std::string& key, const ConfigSetting& setting, LossMean& field);
 void assign(const std::string& key, const ConfigSetting& setting, TruncationSide& field);
-void assign(const std::string& key, const ConfigSetting& setting, KeepWeights& field);
-void assign(const std::string& key, const ConfigSetting& setting, TargetLoss& field);
-void assign(const std::string& key, const ConfigSetting& setting, OptimizerKind& field);
-void assign(const std::string& key, const ConfigSetting& setting, SchedulerKind& field);
 void assign(const std::string& key, const ConfigSetting& setting, Precision& field);
 void assign(const std::string& key, const ConfigSetting& setting, BeginOfText& field);
 
@@ -52,17 +55,16 @@ void assign(const std::string& key, const ConfigSetting& setting, std::optional<
 }
 
 // The JSON form of a field: enums by their name in a config file, an empty optional as null.
-Json field_json(TruncationSide value);
-Json field_json(KeepWeights value);
-Json field_json(TargetLoss value);
-Json field_json(OptimizerKind value);
-Json field_json(SchedulerKind value);
-Json field_json(Precision value);
-Json field_json(BeginOfText value);
+inline Json field_json(Precision value) { return precision_name(value); }
+inline Json field_json(BeginOfText value) { return begin_of_text_name(value); }
 
 template <typename T>
 Json field_json(const T& value) {
-  return value;
+  if constexpr (std::is_enum_v<T>) {
+    return option_name(value);
+  } else {
+    return value;
+  }
 }
 
 template <typename T>

@@ -1,13 +1,21 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/config_enums.h"
+#include "quiver/base_model.h"
+#include "quiver/begin_of_text.h"
+#include "quiver/dataset.h"
+#include "quiver/library.h"
+#include "quiver/training.h"
+#include "quiver/transforms.h"
 
 namespace quiver {
 
@@ -67,17 +75,19 @@ struct ExperimentConfig {
   std::optional<std::string> non_trainable_param_names;  // takes names out of the above
 
   // ---- optimizer
-  OptimizerKind optimizer = OptimizerKind::kAdamW;  // "adamw", "adam" or "sgd"
+  Optimizer optimizer = Optimizer::kAdamW;  // "adamw", "adam" or "sgd"
   double learning_rate = 1e-3;
   double weight_decay = 0.01;                    // decoupled
   std::optional<double> adapters_learning_rate;  // takes the place of learning_rate
   std::optional<double> adapters_weight_decay;   // takes the place of weight_decay
   double adam_epsilon = 1e-8;
   double max_grad_norm = 0.1;  // gradients are clipped to this global norm; 0: never. Also named clip_norm
-  SchedulerKind scheduler = SchedulerKind::kLinearDecayWithWarmup;
+  // "linear_decay_with_warmup", "polynomial_decay_with_warmup" (power 1, down to 1e-7), "warmup" (constant
+  // afterwards) or "cosine_annealing" (no warm-up)
+  Schedule scheduler = Schedule::kLinearDecay;
   std::int64_t warmup_steps = -1;  // -1: from warmup_proportion, which wins whenever it is above 0
   double warmup_proportion = 0.06;
-  TargetLoss target_loss = TargetLoss::kTokenMean;  // "token_mean" or "mttl"; not a key of mttl
+  LossMean target_loss = LossMean::kTokenMean;  // "token_mean" or "mttl"; not a key of mttl
 
   // ---- length, batches, validation
   std::int64_t num_train_epochs = -1;
@@ -89,7 +99,7 @@ struct ExperimentConfig {
   std::optional<std::int64_t> eval_every;          // steps between validations
   std::optional<std::int64_t> eval_every_n_epoch;  // epochs between validations
   std::optional<std::int64_t> save_every;          // steps between checkpoints that --resume continues from
-  KeepWeights keep = KeepWeights::kLast;           // "last" or "best"; not a key of mttl
+  Keep keep = Keep::kLast;                         // "last" or "best"; not a key of mttl
   std::int64_t seed = 42;
   // All experts start from one random A; else each from its own, which seed and name decide. Not a key of
   // mttl, which draws them one after the other.
@@ -120,5 +130,51 @@ void validate_for_training(const ExperimentConfig& config);
 
 // Every key with its value, such that load_config gives the same config back.
 nlohmann::json to_json(const ExperimentConfig& config);
+
+// What the config says of one expert's training, of the artefact `statistics`, and of its data: the tasks,
+// filtered and subsampled. load_dataset() throws what TaskDataset::load does, and Error(kInvalidArgument)
+// where the config names no data set.
+TrainingOptions training_options(const ExperimentConfig& config);
+StatisticsOptions statistics_options(const ExperimentConfig& config);
+TaskDataset load_dataset(const ExperimentConfig& config);
+
+// One expert to train: its name and its tasks.
+struct ExpertPlan {
+  std::string name;
+  std::vector<std::string> tasks;
+};
+
+enum class Joint { kNo, kYes };
+
+// One expert per task (or per list of finetune_task_path), or kYes: one on all of them. Throws
+// Error(kInvalidArgument) where expert_name would name several.
+std::vector<ExpertPlan> plan_experts(const ExperimentConfig& config, const TaskDataset& data,
+                                     Joint joint = Joint::kNo);
+
+struct TrainingRunOptions {
+  bool resume = false;  // pass over experts that are in the library, go on from checkpoints
+  IfExists if_exists = IfExists::kRefuse;
+  SideBySide side_by_side = {};
+  std::stop_token stop = {};  // of all trainings; checkpoints and finished experts are kept
+};
+
+// What a run of trainings tells, one call at a time, from the threads that train. What it throws ends the
+// run.
+struct TrainingRunObserver {
+  // Before the first: those that are left to do.
+  std::function<void(std::span<const ExpertTraining>)> on_begin = {};
+  std::function<void(const std::string& expert, const TrainingStep&)> on_step = {};
+  std::function<void(const std::string& expert)> on_committed = {};  // it is in the library
+  std::function<void(const std::string& expert, std::size_t of)> on_statistics = {};
+};
+
+// Trains the planned experts on one loaded base and commits each to the library as it ends. Checkpoints lie
+// in output_dir/checkpoints; an expert that the library cannot take is kept in output_dir/rescued. Then
+// computes what is missing of their statistics, unless the config's statistics_rows is 0; a warning names the
+// experts that have too few rows. Throws as train_experts, Error(kAlreadyExists) for an expert that is there,
+// unless the options say otherwise, and kInvalidArgument for a name that no expert may have.
+void run_trainings(const BaseModel& base, const TaskDataset& data, std::span<const ExpertPlan> plans,
+                   const ExperimentConfig& config, ExpertLibrary& library,
+                   const TrainingRunOptions& options = {}, const TrainingRunObserver& observer = {});
 
 }  // namespace quiver

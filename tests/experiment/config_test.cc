@@ -1,7 +1,6 @@
-#include "core/config.h"
-
 #include <cstdlib>
 
+#include "quiver/experiment.h"
 #include "support/test_support.h"
 
 namespace quiver {
@@ -42,8 +41,8 @@ TEST(Config, HasTheReferencesDefaults) {
   EXPECT_EQ(config.max_grad_norm, 0.1);
   EXPECT_EQ(config.truncation_side, TruncationSide::kRight);
   EXPECT_EQ(config.precision, Precision::kFloat32);
-  EXPECT_EQ(config.target_loss, TargetLoss::kTokenMean);
-  EXPECT_EQ(config.keep, KeepWeights::kLast);
+  EXPECT_EQ(config.target_loss, LossMean::kTokenMean);
+  EXPECT_EQ(config.keep, Keep::kLast);
   EXPECT_TRUE(config.finetune_task_name.empty());
 }
 

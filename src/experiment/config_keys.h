@@ -3,8 +3,8 @@
 #include <span>
 #include <string>
 
-#include "core/config.h"
-#include "core/config_values.h"
+#include "experiment/config_values.h"
+#include "quiver/experiment.h"
 
 namespace quiver {
 

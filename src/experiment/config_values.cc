@@ -1,4 +1,4 @@
-#include "core/config_values.h"
+#include "experiment/config_values.h"
 
 #include <charconv>
 #include <cmath>
@@ -10,53 +10,27 @@
 namespace quiver {
 namespace {
 
-template <typename Enum>
-struct EnumName {
-  Enum value;
-  const char* name;  // the first name of a value is the one that is written
-};
-
-constexpr EnumName<TruncationSide> kTruncationSides[] = {{TruncationSide::kLeft, "left"},
-                                                         {TruncationSide::kRight, "right"}};
-constexpr EnumName<KeepWeights> kKeepWeights[] = {{KeepWeights::kLast, "last"}, {KeepWeights::kBest, "best"}};
-constexpr EnumName<TargetLoss> kTargetLosses[] = {{TargetLoss::kTokenMean, "token_mean"},
-                                                  {TargetLoss::kMttl, "mttl"}};
-constexpr EnumName<OptimizerKind> kOptimizers[] = {
-    {OptimizerKind::kAdamW, "adamw"}, {OptimizerKind::kAdam, "adam"}, {OptimizerKind::kSgd, "sgd"}};
-constexpr EnumName<SchedulerKind> kSchedulers[] = {
-    {SchedulerKind::kLinearDecayWithWarmup, "linear_decay_with_warmup"},
-    {SchedulerKind::kPolynomialDecayWithWarmup, "polynomial_decay_with_warmup"},
-    {SchedulerKind::kWarmup, "warmup"},
-    {SchedulerKind::kCosineAnnealing, "cosine_annealing"}};
 // "16" is no half precision: mttl, too, stores float32 weights for it.
-constexpr EnumName<Precision> kPrecisions[] = {
+constexpr OptionName<Precision> kPrecisionNames[] = {
     {Precision::kFloat32, "float32"},   {Precision::kFloat32, "32"},    {Precision::kFloat32, "16"},
     {Precision::kBFloat16, "bfloat16"}, {Precision::kBFloat16, "bf16"}, {Precision::kQ8, "q8"}};
-constexpr EnumName<BeginOfText> kBeginOfTexts[] = {
+constexpr OptionName<BeginOfText> kBeginOfTextNames[] = {
     {BeginOfText::kAuto, "auto"}, {BeginOfText::kAlways, "always"}, {BeginOfText::kNever, "never"}};
 
-template <typename Enum, std::size_t N>
-void assign_enum(const std::string& key, const ConfigSetting& setting, const EnumName<Enum> (&names)[N],
-                 Enum& field) {
+template <typename Choice>
+void assign_choice(const std::string& key, const ConfigSetting& setting,
+                   std::span<const OptionName<Choice>> names, Choice& field) {
   std::string text;
   assign(key, setting, text);
   std::vector<std::string> known;
-  for (const auto& [value, name] : names) {
+  for (const auto& [choice, name] : names) {
     if (text == name) {
-      field = value;
+      field = choice;
       return;
     }
     known.push_back(std::string("'") + name + "'");
   }
   throw_bad_setting(key, setting, "one of " + join(known, ", "));
-}
-
-template <typename Enum, std::size_t N>
-Json enum_json(const EnumName<Enum> (&names)[N], Enum value) {
-  for (const auto& [candidate, name] : names) {
-    if (candidate == value) return name;
-  }
-  return nullptr;
 }
 
 bool is_name_character(char c, bool first) {
@@ -167,34 +141,26 @@ void assign(const std::string& key, const ConfigSetting& setting, std::vector<st
   }
 }
 
+void assign(const std::string& key, const ConfigSetting& setting, Optimizer& field) {
+  assign_choice(key, setting, names_of(field), field);
+}
+void assign(const std::string& key, const ConfigSetting& setting, Schedule& field) {
+  assign_choice(key, setting, names_of(field), field);
+}
+void assign(const std::string& key, const ConfigSetting& setting, Keep& field) {
+  assign_choice(key, setting, names_of(field), field);
+}
+void assign(const std::string& key, const ConfigSetting& setting, LossMean& field) {
+  assign_choice(key, setting, names_of(field), field);
+}
 void assign(const std::string& key, const ConfigSetting& setting, TruncationSide& field) {
-  assign_enum(key, setting, kTruncationSides, field);
-}
-void assign(const std::string& key, const ConfigSetting& setting, KeepWeights& field) {
-  assign_enum(key, setting, kKeepWeights, field);
-}
-void assign(const std::string& key, const ConfigSetting& setting, TargetLoss& field) {
-  assign_enum(key, setting, kTargetLosses, field);
-}
-void assign(const std::string& key, const ConfigSetting& setting, OptimizerKind& field) {
-  assign_enum(key, setting, kOptimizers, field);
-}
-void assign(const std::string& key, const ConfigSetting& setting, SchedulerKind& field) {
-  assign_enum(key, setting, kSchedulers, field);
+  assign_choice(key, setting, names_of(field), field);
 }
 void assign(const std::string& key, const ConfigSetting& setting, Precision& field) {
-  assign_enum(key, setting, kPrecisions, field);
+  assign_choice(key, setting, std::span<const OptionName<Precision>>(kPrecisionNames), field);
 }
 void assign(const std::string& key, const ConfigSetting& setting, BeginOfText& field) {
-  assign_enum(key, setting, kBeginOfTexts, field);
+  assign_choice(key, setting, std::span<const OptionName<BeginOfText>>(kBeginOfTextNames), field);
 }
-
-Json field_json(TruncationSide value) { return enum_json(kTruncationSides, value); }
-Json field_json(KeepWeights value) { return enum_json(kKeepWeights, value); }
-Json field_json(TargetLoss value) { return enum_json(kTargetLosses, value); }
-Json field_json(OptimizerKind value) { return enum_json(kOptimizers, value); }
-Json field_json(SchedulerKind value) { return enum_json(kSchedulers, value); }
-Json field_json(Precision value) { return enum_json(kPrecisions, value); }
-Json field_json(BeginOfText value) { return enum_json(kBeginOfTexts, value); }
 
 }  // namespace quiver

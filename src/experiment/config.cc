@@ -1,16 +1,15 @@
-#include "core/config.h"
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 
-#include "core/config_keys.h"
-#include "core/config_values.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/strings.h"
+#include "experiment/config_keys.h"
+#include "experiment/config_values.h"
+#include "quiver/experiment.h"
 
 namespace quiver {
 namespace {
