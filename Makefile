@@ -93,7 +93,7 @@ install: build
 	cmake --build $(BUILD)
 	cmake --install $(BUILD) --prefix "$(PREFIX)"
 
-SOURCES = $(shell find include src apps bench tests tools examples -name '*.h' -o -name '*.cc')
+SOURCES = $(shell find include src apps bench tests tools examples python -name '*.h' -o -name '*.cc')
 format: deps
 	clang-format-14 -i $(SOURCES)
 check-format: deps
