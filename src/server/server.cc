@@ -78,9 +78,9 @@ class Server::State : public HttpApplication {
     constexpr std::chrono::minutes kTrimming(1);
     Clock::time_point next = Clock::now() + kTrimming;
     while (served_.wait_for(kTurn) != std::future_status::ready && !is_to_stop()) {
-      if (Clock::now() < next) continue;
+      if (Clock::now() < next || !is_idle()) continue;
       // The program keeps what it frees (main.cc), and over days of experts that come and go in ever more
-      // pieces.
+      // pieces. It takes up to a tenth of a second, so no stream must wait for it.
       malloc_trim(0);
       next = Clock::now() + kTrimming;
     }
@@ -114,6 +114,11 @@ class Server::State : public HttpApplication {
   void done(const HttpRequest& request, const HttpRecord& record) override { log_access(request, record); }
 
  private:
+  bool is_idle() const {
+    const EngineStats stats = endpoints_->context.engine.stats();
+    return stats.decoding.sequences == 0 && stats.waiting == 0;
+  }
+
   const ServerOptions options_;
   Routes loading_routes_;
   std::unique_ptr<Endpoints> endpoints_;
