@@ -8,7 +8,7 @@ them adapters are loaded and unloaded, and the library, a copy, is changed and r
 
 Memory is VmRSS of /proc/PID/status, taken once a second once every model was used and the caches are full. From the 120th second on (a quarter of a shorter run) it may
 grow by 2%: the median of the last 60 s against that of the 60 s from there on (a tenth of a shorter run). The server gives
-back what it freed once a minute.
+back what it freed while it decodes nothing.
 """
 
 import argparse
