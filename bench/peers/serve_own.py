@@ -113,13 +113,14 @@ def longest_gap(followed, begin, end):
     return max(gaps)
 
 
-def loading(options, address, root, experts, seconds=4.0, loads=8):
+def loading(options, address, root, experts, seconds=3.0, loads=8):
     """The longest gap between tokens of 16 running streams, base and experts, and the same while another expert is loaded and
     unloaded; both twice, in turn."""
     shutil.copytree(pathlib.Path(options.library) / experts[-1], root / "guest", ignore=shutil.ignore_patterns("artefacts"))
     models = ["base", *(f"expert:{name}" for name in experts[:-1])]
+    # As many tokens as fit into the server's usual cache for all streams at once.
     bodies = [
-        {"model": models[i % len(models)], "prompt": f"{i}.", "max_tokens": 4000, "ignore_eos": True}
+        {"model": models[i % len(models)], "prompt": f"{i}.", "max_tokens": 1350, "ignore_eos": True}
         for i in range(options.clients)
     ]
     quiet, busy = [], []
