@@ -151,10 +151,6 @@ def serving():
     rows.append(Row("server, 1 client: gaps between tokens, 99th percentile", **gap, **figure))
     prefix = dict(quiver="prefill, one prefix", against="prefill, other prefixes", at_least=8)
     rows.append(Row("server, 64 prompts with one beginning of 1,000 tokens", **prefix, **seconds))
-    stall = dict(quiver="stall by loading", unit="ms", at_most=100)
-    longest = dict(quiver="longest gap, 16 streams, loading", against="longest gap, 16 streams", unit="ms")
-    rows.append(Row("server, 16 streams while experts are loaded: longest gap", experiment="serve", **longest, quality="processor"))
-    rows.append(Row("server, 16 streams while experts are loaded: how much longer", **stall, **figure))
     idle = dict(quiver="base, 512 idle connections", against="base, no idle connections", at_least=0.95)
     rows.append(Row("server, 16 clients beside 512 idle connections", **idle, **rate))
     many = [
